@@ -1,0 +1,1 @@
+"""dmaverify: Driver Verifier for recordings of DMA activity."""

@@ -1,0 +1,48 @@
+"""The errors that dmaverify raises on purpose, each with the exit code it leads to.
+
+They stand in a room of their own, below everything else, so that any room can
+raise one without importing another room.
+"""
+
+
+class DmaVerifyError(Exception):
+    """Anything that went wrong and that a person can act on."""
+
+    exit_code = 4
+
+
+class UsageError(DmaVerifyError):
+    """The command line or the configuration asks for something impossible."""
+
+    exit_code = 2
+
+
+class RuleError(DmaVerifyError):
+    """One or more rule files do not compile; `str()` is the whole report."""
+
+    exit_code = 2
+
+
+class TraceError(DmaVerifyError):
+    """A trace cannot be read.
+
+    Args:
+        path: the file as the user named it ("-" for standard input).
+        offset: byte offset in the file, or None where there is no place to name.
+        text: what is wrong and what to do about it.
+    """
+
+    exit_code = 3
+
+    def __init__(self, path: str, offset: int | None, text: str) -> None:
+        place = path if offset is None else f"{path}: byte {offset}"
+        super().__init__(f"{place}: {text}")
+        self.path = path
+        self.offset = offset
+        self.text = text
+
+
+class InternalError(DmaVerifyError):
+    """A promise that dmaverify makes to itself was broken."""
+
+    exit_code = 4

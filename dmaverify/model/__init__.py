@@ -1,0 +1,1 @@
+"""The shared nouns: events, programs, hits and findings. Imports nothing but errors."""

@@ -1,0 +1,148 @@
+# cython: language_level=3
+# The packed event row, the side pool and the batch that carries both.
+#
+# The layout is drawn in docs/reference/row.md. Kinds, directions, map types and flags
+# repeat model/kinds.py, and a test holds the two together.
+# A batch does not own names: device numbers mean something only with its reader.
+
+from libc.stdint cimport int16_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+cdef enum dv_kind:
+    KIND_LOST = 1
+    KIND_MARK = 2
+    KIND_DMA_MAP = 3
+    KIND_DMA_UNMAP = 4
+    KIND_DMA_SYNC_FOR_CPU = 5
+    KIND_DMA_SYNC_FOR_DEVICE = 6
+    KIND_DMA_ALLOC = 7
+    KIND_DMA_FREE = 8
+    KIND_IOMMU_MAP = 9
+    KIND_IOMMU_UNMAP = 10
+    KIND_IOMMU_ATTACH = 11
+    KIND_DEV_FAULT = 12
+    KIND_BOUNCE = 13
+    KIND_DRIVER_PROBE = 14
+    KIND_DRIVER_BOUND = 15
+    KIND_DRIVER_UNBOUND = 16
+    KIND_DEVICE_LIMITS = 17
+    KIND_LEFT_MAPPED = 18
+    KIND_COUNT = 19
+
+cdef enum dv_direction:
+    DIR_BIDIRECTIONAL = 0
+    DIR_TO_DEVICE = 1
+    DIR_FROM_DEVICE = 2
+    DIR_NONE = 3
+
+cdef enum dv_map_type:
+    TYPE_UNKNOWN = 0
+    TYPE_SINGLE = 1
+    TYPE_RESOURCE = 2
+    TYPE_SG = 3
+    TYPE_COHERENT = 4
+    TYPE_PAGES = 5
+    TYPE_SGT = 6
+    TYPE_SHIFT = 12
+
+cdef enum dv_flag:
+    F_BUS_UNKNOWN = 0x001
+    F_PHYS_UNKNOWN = 0x002
+    F_LENGTH_UNKNOWN = 0x004
+    F_TIME_UNKNOWN = 0x008
+    F_DIRECTION_UNKNOWN = 0x010
+    F_TRUNCATED = 0x020
+    F_HASHED = 0x040
+    F_FAILED = 0x080
+    F_NULL_CPU = 0x100
+    F_SKIP_SYNC = 0x200
+    F_MMIO = 0x400
+    F_FROM_MARK = 0x800
+
+cdef enum dv_side_tag:
+    SIDE_SG_BUS = 1
+    SIDE_SG_PHYS = 2
+    SIDE_CPU = 3
+    SIDE_TEXT = 4
+
+# One event: one cache line. Slots by kind, where a name differs from the slot's:
+#   iommu_unmap: phys_addr holds `unmapped`       bounce: bus_addr holds `dma_mask`
+#   device_limits: length = max_segment, bus_addr = boundary, phys_addr = dma_mask
+#   lost: length = number of events lost; status 1 = before the recording's first event
+cdef packed struct dv_event:
+    uint64_t time        # trace clock, ns or ticks
+    uint64_t bus_addr    # bus address
+    uint64_t phys_addr   # physical address
+    uint64_t length      # bytes
+    uint64_t offset      # of the record or line in the source
+    uint32_t device      # number of the device; 0 = none named
+    uint32_t object      # key, queue, ...: reserved for kinds that name one; 0 = none
+    uint32_t site        # task id of the logger (a call site where bit 31 is set)
+    uint16_t cpu         # CPU that logged it
+    int16_t status       # error code of a failed call; 0 = none
+    uint32_t side        # first word of its records in the side pool; 0 = none
+    uint16_t flags       # dv_flag in the low 12 bits, dv_map_type in the high 4
+    uint8_t kind         # dv_kind
+    uint8_t direction    # dv_direction; larger = an invalid number in the source
+
+# Where a row stands for people: both 1-based; line is 0 for binary sources.
+cdef struct dv_number:
+    uint32_t record
+    uint32_t line
+
+# A record of the side pool: this header (two words), then its entries, two words each
+# (TEXT: bytes, rounded up to words). Records of one event follow each other.
+cdef struct dv_side:
+    uint8_t tag          # dv_side_tag
+    uint8_t last         # 1 = no record of this event follows
+    uint16_t reserved
+    uint32_t words       # words of the entries, after this header
+    uint32_t stored      # entries (TEXT: bytes) stored
+    uint32_t full        # entries in the list that the caller passed
+
+cdef struct dv_entry:
+    uint64_t address
+    uint64_t length      # UINT64_MAX = unknown
+
+cdef struct dv_batch:
+    dv_event* rows
+    dv_number* numbers
+    size_t count
+    size_t capacity
+    uint64_t* side       # word 0 is never used
+    size_t side_count
+    size_t side_capacity
+
+cdef inline int event_type(const dv_event* e) noexcept nogil:
+    return e.flags >> TYPE_SHIFT
+
+# Return the first side record of an event with this tag, or NULL.
+cdef inline const dv_side* event_side(const dv_batch* b, const dv_event* e, int tag) noexcept nogil:
+    cdef size_t at = e.side
+    cdef const dv_side* s
+    if at == 0:
+        return NULL
+    while True:
+        s = <const dv_side*>(b.side + at)
+        if s.tag == tag:
+            return s
+        if s.last:
+            return NULL
+        at += 2 + s.words
+
+cdef inline const dv_entry* side_entries(const dv_side* s) noexcept nogil:
+    return <const dv_entry*>(s + 1)
+
+# All three return 0, or -1 when memory is gone.
+cdef int batch_init(dv_batch* b, size_t capacity) noexcept nogil
+cdef void batch_deinit(dv_batch* b) noexcept nogil
+cdef void batch_clear(dv_batch* b) noexcept nogil
+# Return a zeroed row at the end of the batch (its number zeroed too), or NULL.
+cdef dv_event* batch_push(dv_batch* b) noexcept nogil
+# Append a side record with room for `stored` entries to the event pushed last, and
+# return it, or NULL. The pointer is good until the next call. `bytes_per_entry` is 16,
+# or 1 for TEXT.
+cdef dv_side* batch_side(dv_batch* b, int tag, uint32_t stored, uint32_t full,
+                         uint32_t bytes_per_entry) noexcept nogil
+
+cdef class EventBatch:
+    cdef dv_batch c

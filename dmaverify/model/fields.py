@@ -1,0 +1,263 @@
+"""The one table of the event model: kinds, fields, and what rules can ask.
+
+From it are made: the rule language's schema, the `.dmat` keys, the reference page,
+and the numbers by which compiled rules ask the engine for a value. A field is known
+by (object, number); `ref` is `object << 8 | number`.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from dmaverify.model.kinds import EventKind
+
+
+class Obj(IntEnum):
+    """The objects that a rule can reach from an event."""
+
+    EVENT = 0  # the event itself
+    MAPPING = 1  # the live mapping that the event means (best fit)
+    GHOST = 2  # the mapping that last covered the address and has ended
+    FOREIGN = 3  # a live mapping of another device at this address
+    ENCLOSING = 4  # a live mapping of this device that has the address inside it
+    OVERLAP = 5  # a live mapping that shares bytes of memory with this one
+    NEIGHBOUR = 6  # a live mapping that shares a cache line, but no byte, with this one
+    ALIAS = 7  # a live mapping of this address space that shares bus addresses with this one
+    DEVICE = 8  # the device of the event
+    TRACE = 9  # the recording as a whole
+
+
+#: Objects that are mappings and so have the mapping fields. All may be missing.
+MAPPING_OBJECTS = {
+    "mapping": Obj.MAPPING,
+    "ghost": Obj.GHOST,
+    "foreign": Obj.FOREIGN,
+    "enclosing": Obj.ENCLOSING,
+    "overlap": Obj.OVERLAP,
+    "neighbour": Obj.NEIGHBOUR,
+    "alias": Obj.ALIAS,
+}
+
+
+class Type(IntEnum):
+    """The types of the rule language. Every value is an unsigned 64-bit number."""
+
+    INT = 0  # a count
+    ADDR = 1  # an address
+    SIZE = 2  # bytes
+    TIME = 3  # a moment of the trace clock, ns
+    DURATION = 4  # ns
+    BOOL = 5  # 0 or 1
+    DIRECTION = 6  # model.kinds.Direction
+    MAP_TYPE = 7  # model.kinds.MapType
+    KIND = 8  # model.kinds.EventKind
+    TOKEN = 9  # a CPU pointer or its hash: only == and !=
+    DEVICE = 10  # a device: only == and !=; shown by name
+    TASK = 11  # a task: only == and !=; shown by name
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One thing that can be asked.
+
+    Args:
+        obj: the object it belongs to; for mapping fields Obj.MAPPING stands for all.
+        number: its number within the object, 1 to 255, never reused.
+        name: the name in rules, `.dmat` and JSON.
+        type: its type.
+        optional: True where it can be unknown and needs `exists`.
+        kinds: the event kinds that have it (events only; empty means all).
+        space: the address space of an address: "bus", "physical", "virtual" or "".
+        sentence: what it is, for the reference page.
+        stored: True where it is stored with the event (a `.dmat` key), False where the
+            engine computes it.
+    """
+
+    obj: Obj
+    number: int
+    name: str
+    type: Type
+    optional: bool
+    kinds: frozenset[EventKind]
+    space: str
+    sentence: str
+    stored: bool = False
+
+    @property
+    def ref(self) -> int:
+        """Return the number by which a compiled rule asks for it."""
+        return self.obj << 8 | self.number
+
+
+K = EventKind
+_CALLS = frozenset(
+    {K.DMA_MAP, K.DMA_UNMAP, K.DMA_SYNC_FOR_CPU, K.DMA_SYNC_FOR_DEVICE, K.DMA_ALLOC, K.DMA_FREE}
+)
+_MAPS = frozenset({K.DMA_MAP, K.DMA_ALLOC})
+_ENDS = frozenset({K.DMA_UNMAP, K.DMA_FREE})
+_SYNCS = frozenset({K.DMA_SYNC_FOR_CPU, K.DMA_SYNC_FOR_DEVICE})
+_IOMMU = frozenset({K.IOMMU_MAP, K.IOMMU_UNMAP})
+_LEFT = frozenset({K.LEFT_MAPPED})
+_DEVICE = _CALLS | _LEFT | {
+    K.IOMMU_ATTACH, K.DEV_FAULT, K.BOUNCE, K.DRIVER_PROBE, K.DRIVER_BOUND, K.DRIVER_UNBOUND,
+    K.DEVICE_LIMITS,
+}  # fmt: skip
+_ALL: frozenset[EventKind] = frozenset()
+
+
+def _ev(
+    number: int, name: str, type_: Type, sentence: str, kinds: frozenset[EventKind] = _ALL,
+    optional: bool = False, space: str = "", stored: bool = False,
+) -> Field:  # fmt: skip
+    return Field(Obj.EVENT, number, name, type_, optional, kinds, space, sentence, stored)
+
+
+def _map(number: int, name: str, type_: Type, sentence: str, optional: bool = False,
+         space: str = "") -> Field:  # fmt: skip
+    return Field(Obj.MAPPING, number, name, type_, optional, _ALL, space, sentence)
+
+
+def _dev(number: int, name: str, type_: Type, sentence: str, optional: bool = False) -> Field:
+    return Field(Obj.DEVICE, number, name, type_, optional, _ALL, "", sentence)
+
+
+def _trace(number: int, name: str, type_: Type, sentence: str) -> Field:
+    return Field(Obj.TRACE, number, name, type_, False, _ALL, "", sentence)
+
+
+T = Type
+
+EVENT_FIELDS = (
+    _ev(1, "bus_addr", T.ADDR, "first bus address: what the device is given",
+        _CALLS | _IOMMU | _LEFT | {K.DEV_FAULT}, True, "bus", True),
+    _ev(2, "phys_addr", T.ADDR, "first physical address of the memory behind it",
+        _CALLS | _LEFT | {K.IOMMU_MAP, K.BOUNCE}, True, "physical", True),
+    _ev(3, "length", T.SIZE, "bytes; the sum over a list",
+        _CALLS | _IOMMU | _LEFT | {K.DEV_FAULT, K.BOUNCE}, True, "", True),
+    _ev(4, "direction", T.DIRECTION, "which way data may move", _CALLS | _LEFT | {K.DEV_FAULT},
+        True, "", True),
+    _ev(5, "type", T.MAP_TYPE, "family of the call", _CALLS | _LEFT, False, "", True),
+    _ev(6, "time", T.TIME, "moment by the trace clock", _ALL, True),
+    _ev(7, "cpu", T.INT, "CPU that logged the event"),
+    _ev(8, "count", T.INT, "entries in the list that the caller passed, in full; 1 without a list",
+        _CALLS | _LEFT),
+    _ev(9, "longest_segment", T.SIZE, "bytes of the longest segment of the list", _MAPS, True),
+    _ev(10, "virt_addr", T.TOKEN, "CPU pointer, or its hash", frozenset({K.DMA_ALLOC, K.DMA_FREE}),
+        True, "virtual", True),
+    _ev(11, "failed", T.BOOL, "the call failed, or names the error address", _CALLS, False, "", True),
+    _ev(12, "null", T.BOOL, "the CPU pointer is NULL", frozenset({K.DMA_ALLOC, K.DMA_FREE})),
+    _ev(13, "truncated", T.BOOL, "the list has more entries than the event stores", _CALLS),
+    _ev(14, "skip_sync", T.BOOL, "attribute: the caller does the syncs itself",
+        _MAPS | _ENDS, False, "", True),
+    _ev(15, "mmio", T.BOOL, "attribute: the memory is another device's registers",
+        _MAPS | _ENDS, False, "", True),
+    _ev(16, "room", T.SIZE, "bytes from the bus address to the top of the 64-bit space",
+        _CALLS | _IOMMU, True),
+    _ev(17, "unmapped", T.SIZE, "bytes that the IOMMU really took away",
+        frozenset({K.IOMMU_UNMAP}), False, "", True),
+    _ev(18, "dma_mask", T.ADDR, "highest bus address that the device reaches",
+        frozenset({K.BOUNCE, K.DEVICE_LIMITS}), False, "bus", True),
+    _ev(19, "may_predate", T.BOOL,
+        "the mapping meant may have been made before the recording began", _ENDS | _SYNCS),
+    _ev(20, "crossing", T.INT,
+        "address bits in which the first and the last byte of a segment differ, or-ed over the list",
+        _MAPS),
+    _ev(21, "overlaps", T.INT, "live mappings that share bytes of memory with this one", _MAPS),
+    _ev(22, "matching_entries", T.INT,
+        "leading entries of the list that equal those of the mapping", _ENDS | _SYNCS),
+    _ev(23, "kind", T.KIND, "the kind of the event"),
+    _ev(24, "task", T.TASK, "task that logged the event"),
+    _ev(25, "past_end", T.SIZE, "bytes of the range past the end of the mapping", _SYNCS | _ENDS),
+    _ev(26, "into", T.SIZE, "distance of the address from the start of the enclosing mapping",
+        _SYNCS | _ENDS),
+    _ev(27, "max_segment", T.SIZE, "longest segment that the device takes",
+        frozenset({K.DEVICE_LIMITS}), True, "", True),
+    _ev(28, "boundary", T.ADDR, "mask of the boundary that a segment must not cross",
+        frozenset({K.DEVICE_LIMITS}), True, "bus", True),
+    _ev(29, "candidates", T.INT, "live mappings that the event could mean", _ENDS | _SYNCS),
+    _ev(30, "failures", T.INT, "mappings of the device that failed so far", _CALLS),
+)  # fmt: skip
+
+MAPPING_FIELDS = (
+    _map(1, "bus_addr", T.ADDR, "first bus address", False, "bus"),
+    _map(2, "phys_addr", T.ADDR, "first physical address", True, "physical"),
+    _map(3, "length", T.SIZE, "bytes; the sum over the segments", True),
+    _map(4, "direction", T.DIRECTION, "direction it was made with", True),
+    _map(5, "type", T.MAP_TYPE, "family of the call that made it"),
+    _map(6, "count", T.INT, "entries that the caller passed"),
+    _map(7, "segments", T.INT, "segments that the device sees"),
+    _map(8, "truncated", T.BOOL, "its list has more entries than were recorded"),
+    _map(9, "virt_addr", T.TOKEN, "CPU pointer of the allocation, or its hash", True, "virtual"),
+    _map(10, "age", T.DURATION, "time since it was made"),
+    _map(11, "device", T.DEVICE, "the device it was made for"),
+    _map(12, "bounced", T.BOOL, "it lies in a bounce buffer"),
+    _map(13, "skip_sync", T.BOOL, "attribute: the caller does the syncs itself"),
+    _map(14, "mmio", T.BOOL, "attribute: the memory is another device's registers"),
+    _map(15, "whole_pages", T.BOOL, "each segment starts and ends at a page boundary"),
+    _map(16, "syncs", T.INT, "syncs of it so far"),
+    _map(17, "task", T.TASK, "task that made it"),
+    _map(18, "ended_ago", T.DURATION, "time since it ended; 0 while it lives"),
+    _map(19, "gap", T.BOOL, "events were lost since it was made"),
+    _map(20, "time", T.TIME, "when it was made"),
+)
+
+DEVICE_FIELDS = (
+    _dev(1, "live_mappings", T.INT, "mappings alive now"),
+    _dev(2, "maps", T.INT, "streaming mappings made in the recording"),
+    _dev(3, "unmaps", T.INT, "streaming mappings ended in the recording"),
+    _dev(4, "syncs", T.INT, "sync events in the recording"),
+    _dev(5, "bounces", T.INT, "bounced mappings in the recording"),
+    _dev(6, "probe_seen", T.BOOL, "the recording holds the beginning of the driver's life"),
+    _dev(7, "iommu_seen", T.BOOL, "IOMMU events of its mappings are in the recording"),
+    _dev(8, "max_segment", T.SIZE, "longest segment that it takes", True),
+    _dev(9, "boundary", T.ADDR, "mask of the boundary that a segment must not cross", True),
+    _dev(10, "dma_mask", T.ADDR, "highest bus address that it reaches", True),
+    _dev(11, "lost_since_probe", T.BOOL, "events were lost since its driver was bound"),
+    _dev(12, "unbinds", T.INT, "ends of a driver's life in the recording"),
+    _dev(13, "truncated_live", T.INT, "mappings alive whose lists were cut"),
+    _dev(14, "allocs", T.INT, "allocations in the recording"),
+    _dev(15, "frees", T.INT, "frees of allocations in the recording"),
+)
+
+TRACE_FIELDS = (
+    _trace(1, "lost", T.INT, "events known to be lost so far"),
+    _trace(2, "gaps", T.INT, "places where events were lost so far"),
+    _trace(3, "iommu_events", T.INT, "IOMMU map and unmap events so far"),
+    _trace(4, "time_known", T.BOOL, "the clock is time, not a counter"),
+)
+
+FIELDS = EVENT_FIELDS + MAPPING_FIELDS + DEVICE_FIELDS + TRACE_FIELDS
+
+
+def kind_name(kind: EventKind) -> str:
+    """Return the name of a kind in rules and `.dmat`."""
+    return kind.name.lower()
+
+
+KINDS_BY_NAME = {kind_name(k): k for k in EventKind}
+
+#: One sentence a kind, for the reference page.
+KIND_SENTENCES = {
+    K.LOST: "the recorder lost events here; `length` is their number where it is known",
+    K.MARK: "a text that somebody wrote into the trace",
+    K.DMA_MAP: "a streaming mapping was made (single, page, resource or scatter/gather)",
+    K.DMA_UNMAP: "a streaming mapping was ended",
+    K.DMA_SYNC_FOR_CPU: "part of a mapping was handed to the CPU",
+    K.DMA_SYNC_FOR_DEVICE: "part of a mapping was handed to the device",
+    K.DMA_ALLOC: "coherent or noncoherent memory was allocated together with its mapping",
+    K.DMA_FREE: "such memory was freed",
+    K.IOMMU_MAP: "the IOMMU was given a translation",
+    K.IOMMU_UNMAP: "a translation was taken from the IOMMU",
+    K.IOMMU_ATTACH: "a device was attached to an IOMMU domain: its old translations are void",
+    K.DEV_FAULT: "the IOMMU refused an access of a device",
+    K.BOUNCE: "a mapping was given a bounce buffer",
+    K.DRIVER_PROBE: "a driver is about to be bound to a device",
+    K.DRIVER_BOUND: "a driver was bound to a device",
+    K.DRIVER_UNBOUND: "a driver's life with a device is over and its managed memory is gone",
+    K.DEVICE_LIMITS: "what a device says about itself: segment limits and DMA mask",
+    K.LEFT_MAPPED: "derived, once per mapping that is alive when its driver is unbound",
+}
+
+
+def event_has_device(kind: EventKind) -> bool:
+    """Return True where events of this kind name a device."""
+    return kind in _DEVICE

@@ -1,0 +1,118 @@
+"""Findings, notices and the report: what a person, or a program, is told."""
+
+from dataclasses import dataclass, field
+
+from dmaverify.model.kinds import Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One line of proof.
+
+    Args:
+        role: "mapped", "unmapped", "used", "allocated", "consequence", ...: a past participle.
+        event: 1-based number of the record in its file.
+        line: 1-based line, or None for binary sources.
+        time_ns: trace clock in ns, or None where the clock is not time.
+        text: the line of the trace, or the canonical `.dmat` line of a binary record.
+    """
+
+    role: str
+    event: int
+    line: int | None
+    time_ns: int | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A range of addresses to draw: `start` and `length` in bytes, `label` beside it."""
+
+    role: str
+    label: str
+    start: int
+    length: int
+    space: str = "bus"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One mistake, with its evidence. Names as in the JSON report."""
+
+    rule: str
+    cls: str
+    severity: Severity
+    confidence: str
+    device: str
+    trace: int
+    event: int
+    line: int | None
+    time_ns: int | None
+    message: str
+    occurrences: int
+    fingerprint: str
+    evidence: tuple[Evidence, ...]
+    equivalents: dict[str, tuple[str, ...]]
+    ranges: tuple[Range, ...] = ()
+    hint: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that bounds what the run could prove.
+
+    Args:
+        id: kebab-case.
+        text: a sentence, with the remedy where there is one.
+        count: how often.
+    """
+
+    id: str
+    text: str
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class TraceInfo:
+    """What is in one trace. `lost` counts known losses, `skipped` the events of other kinds.
+
+    Args:
+        clock: name of the trace clock, "" where the file does not say; `ticks` is True
+            where its values are not time.
+        kinds: events by kind name.
+        first_ns, last_ns: the span of the clock, None where there is no time.
+        complete: False where the file was cut.
+    """
+
+    path: str
+    format: str
+    events: int
+    lost: int
+    skipped: int
+    devices: tuple[str, ...]
+    complete: bool
+    clock: str = ""
+    ticks: bool = False
+    cpus: int = 0
+    first_ns: int | None = None
+    last_ns: int | None = None
+    kinds: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that one `check` found. `checked` counts events that an active rule met."""
+
+    traces: tuple[TraceInfo, ...]
+    findings: tuple[Finding, ...]
+    notices: tuple[Notice, ...]
+    platform: str = "as-recorded"
+    checked: int = 0
+
+    @property
+    def verdict(self) -> str:
+        """Return "pass", "fail" or "nothing-checked" (errors of low confidence do not fail)."""
+        if any(f.severity >= Severity.ERROR and f.confidence != "low" for f in self.findings):
+            return "fail"
+        return "pass" if self.checked else "nothing-checked"

@@ -1,0 +1,1 @@
+"""Read recordings: bytes in, batches of events out."""
