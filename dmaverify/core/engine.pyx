@@ -20,12 +20,12 @@ from dmaverify.core.world cimport (
     place_of, world_deinit, world_device, world_init,
 )
 from dmaverify.model.events cimport (
-    F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_FAILED, F_LENGTH_UNKNOWN, F_NULL_CPU, F_PHYS_UNKNOWN,
+    F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN, F_NULL_CPU, F_PHYS_UNKNOWN,
     F_TIME_UNKNOWN, KIND_BOUNCE, KIND_COUNT, KIND_DEVICE_LIMITS, KIND_DMA_ALLOC, KIND_DMA_FREE,
     KIND_DMA_MAP, KIND_DMA_SYNC_FOR_CPU, KIND_DMA_SYNC_FOR_DEVICE, KIND_DMA_UNMAP,
     KIND_DRIVER_BOUND, KIND_DRIVER_PROBE, KIND_DRIVER_UNBOUND, KIND_IOMMU_MAP, KIND_IOMMU_UNMAP,
     KIND_LEFT_MAPPED, KIND_LOST, TYPE_COHERENT, TYPE_PAGES, TYPE_SGT, TYPE_SHIFT, EventBatch,
-    dv_batch, dv_event, dv_number,
+    dv_batch, dv_event, dv_number, event_failed,
 )
 
 import os
@@ -121,16 +121,25 @@ cdef int left_mapped(dv_engine* g, dv_batch* b, const dv_event* e, const dv_numb
     return 0
 
 
+cdef int failed_map(dv_world* w, const dv_batch* b, const dv_event* e,
+                    const dv_number* n) noexcept nogil:
+    """Remember a mapping that failed as a ghost at the address it returned."""
+    cdef int32_t index
+    w.devices[e.device].failures += 1
+    w.devices[e.device].bounced_next = 0
+    if e.flags & F_BUS_UNKNOWN or e.bus_addr != <uint64_t>-1:
+        return 0
+    index = mapping_add(w, b, e, n)
+    return mapping_end(w, <uint32_t>index, e, n) if index > 0 else index
+
+
 cdef int apply_map(dv_engine* g, const dv_batch* b, const dv_event* e,
                    const dv_number* n) noexcept nogil:
     cdef dv_world* w = &g.world
     cdef dv_device* d = &w.devices[e.device]
     cdef int32_t index
-    if e.flags & F_FAILED:
-        d.failures += 1
-        d.failed = place_of(e, n)
-        d.bounced_next = 0
-        return 0
+    if event_failed(e):
+        return failed_map(w, b, e, n)
     if e.kind == KIND_DMA_ALLOC:
         d.allocs += 1
     else:
@@ -148,7 +157,7 @@ cdef int apply_end(dv_engine* g, dv_context* c, const dv_event* e, const dv_numb
     cdef dv_world* w = &g.world
     cdef dv_device* d = &w.devices[e.device]
     cdef uint32_t index = c.meant[OBJ_MAPPING]
-    if e.flags & (F_NULL_CPU | F_FAILED):
+    if e.flags & F_NULL_CPU or event_failed(e):
         return 0
     if e.kind == KIND_DMA_FREE:
         d.frees += 1

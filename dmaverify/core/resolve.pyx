@@ -13,11 +13,10 @@ from dmaverify.core.world cimport (
     STATE_GHOST, STATE_LIVE, dv_device, dv_mapping, dv_world, iommu_removed, list_key,
 )
 from dmaverify.model.events cimport (
-    DIR_BIDIRECTIONAL, DIR_TO_DEVICE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_FAILED,
-    F_LENGTH_UNKNOWN, F_MMIO, F_PHYS_UNKNOWN, F_SKIP_SYNC, KIND_DMA_ALLOC, KIND_DMA_FREE,
+    DIR_BIDIRECTIONAL, DIR_TO_DEVICE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN, F_MMIO, F_PHYS_UNKNOWN, F_SKIP_SYNC, KIND_DMA_ALLOC, KIND_DMA_FREE,
     KIND_DMA_MAP, KIND_DMA_SYNC_FOR_CPU, KIND_DMA_SYNC_FOR_DEVICE, KIND_DMA_UNMAP,
     KIND_LEFT_MAPPED, SIDE_CPU, SIDE_SG_BUS, SIDE_SG_PHYS, TYPE_SG, dv_batch, dv_entry, dv_event,
-    dv_number, dv_side, event_side, event_type, side_entries,
+    dv_number, dv_side, event_failed, event_side, event_type, side_entries,
 )
 
 cdef uint64_t LINE = 64  # bytes of a cache line, where the recording does not say
@@ -259,9 +258,11 @@ cdef void judge_beginning(dv_context* c) noexcept nogil:
     c.across_gap = c.may_predate and w.gaps != 0
 
 
-cdef int preference(const dv_mapping* m) noexcept nogil:
+cdef int preference(const dv_mapping* m, uint32_t device) noexcept nogil:
     """Of several mappings that share memory, tell the one worth naming first."""
     cdef int score = 1
+    if m.device == device:
+        score += 8
     if m.direction != DIR_TO_DEVICE:
         score += 4
     if not m.flags & (F_SKIP_SYNC | F_MMIO):
@@ -288,7 +289,7 @@ cdef void overlap_range(dv_context* c, uint64_t phys, uint64_t length, int* best
     while s != 0:
         seg = &w.shadow.segments[s]
         m = &w.mappings[seg.mapping]
-        score = preference(m)
+        score = preference(m, c.device)
         if seg.phys < phys + length and phys < seg.phys + seg.phys_length:
             if seg.mapping != seen:
                 c.overlaps += 1
@@ -341,7 +342,7 @@ cdef void context_resolve(dv_context* c) noexcept nogil:
         c.virt = side_entries(s)[0].address
         c.virt_known = True
     if kind == KIND_DMA_MAP or kind == KIND_DMA_ALLOC:
-        if not e.flags & F_FAILED:
+        if not event_failed(e):
             resolve_map(c)
         return
     if kind == KIND_DMA_UNMAP or kind == KIND_DMA_FREE:

@@ -11,9 +11,9 @@ from dmaverify.core.world cimport (
     STATE_GHOST, dv_device, dv_mapping, dv_world,
 )
 from dmaverify.model.events cimport (
-    F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_FAILED, F_LENGTH_UNKNOWN, F_MMIO, F_NULL_CPU,
+    F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN, F_MMIO, F_NULL_CPU,
     F_PHYS_UNKNOWN, F_SKIP_SYNC, F_TIME_UNKNOWN, F_TRUNCATED, KIND_DEVICE_LIMITS, dv_event,
-    event_type,
+    event_failed, event_type,
 )
 
 
@@ -47,7 +47,7 @@ cdef uint64_t event_field(const dv_context* c, int number, bint* known) noexcept
         known[0] = c.virt_known
         return c.virt
     if number == 11:
-        return e.flags & F_FAILED != 0
+        return event_failed(e)
     if number == 12:
         return e.flags & F_NULL_CPU != 0
     if number == 13:

@@ -78,7 +78,6 @@ cdef struct dv_device:
     uint64_t max_segment
     uint64_t boundary
     uint64_t dma_mask
-    dv_place failed          # the last mapping that failed
     uint32_t first           # newest live mapping
     uint32_t probe_epoch     # gaps before its driver was bound
     uint8_t probe_seen

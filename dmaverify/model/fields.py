@@ -158,7 +158,7 @@ EVENT_FIELDS = (
         frozenset({K.BOUNCE, K.DEVICE_LIMITS}), False, "bus", True),
     _ev(19, "may_predate", T.BOOL,
         "the mapping meant may have been made before the recording began", _ENDS | _SYNCS),
-    _ev(20, "crossing", T.INT,
+    _ev(20, "crossing", T.ADDR,
         "address bits in which the first and the last byte of a segment differ, or-ed over the list",
         _MAPS),
     _ev(21, "overlaps", T.INT, "live mappings that share bytes of memory with this one", _MAPS),
