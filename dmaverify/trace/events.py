@@ -19,6 +19,7 @@ How a row is filled, for every reader:
 * A direction outside `DIRECTIONS` is kept (at most 255) without a flag; on events with
   `direction_garbage` it gives `DIRECTION_UNKNOWN`, because kernels before 6.18 print
   uninitialised memory there.
+* An allocation whose CPU pointer is NULL has failed too.
 * `site` is the id of the task that logged the event.
 """
 
@@ -37,7 +38,7 @@ class Slot(IntEnum):
     LENGTH = 4  # row.length
     DIRECTION = 5  # row.direction: a name of DIRECTIONS or its number
     ATTRS = 6  # flags SKIP_SYNC and MMIO, by bit (ATTR_*) or by name (ATTR_NAMES)
-    VIRT_ADDR = 7  # side record CPU; NULL gives NULL_CPU
+    VIRT_ADDR = 7  # side record CPU; NULL gives an address of 0 and the flag NULL_CPU
     BUS_LIST = 8  # side record SG_BUS, the addresses
     LENGTH_LIST = 9  # side record SG_BUS, the lengths
     PHYS_LIST = 10  # side record SG_PHYS
@@ -50,17 +51,12 @@ class Slot(IntEnum):
     FORCE = 17  # not 0: flag FROM_MARK of BOUNCE
     FAULT_FLAGS = 18  # row.direction of DEV_FAULT: bit 0 set means FROM_DEVICE, else TO_DEVICE
     TEXT = 19  # the text of a mark, see `read_mark`
-    # The slots below are of the native format alone; no kernel event has them.
+    # The slots below are of the native format, or of printed text; no binary event has them.
     TYPE = 20  # map type, by name
     SEGMENTS = 21  # side record SG_BUS, `{address+length,...}`
-    ENTRIES = 22  # `stored/full` of SG_PHYS
-    SEGMENT_COUNT = 23  # `stored/full` of SG_BUS
-    MAX_SEGMENT = 24  # row.length of DEVICE_LIMITS
-    BOUNDARY = 25  # row.bus_addr of DEVICE_LIMITS
-    BITS = 26  # words of the flags
-    EVENTS_LOST = 27  # row.length of LOST
-    OBJECT = 28  # row.object
-    SITE = 29  # row.site, where it is not the task id of the line
+    PHYS_PAIR = 22  # `stored/full` of SG_PHYS
+    BUS_PAIR = 23  # `stored/full` of SG_BUS
+    OBJECT = 24  # row.object
 
 
 #: Names that the kernel prints for enum dma_data_direction, by value
@@ -73,7 +69,13 @@ ATTR_MMIO = 1 << 10  # DMA_ATTR_MMIO, include/linux/dma-mapping.h, since 6.18
 #: Attributes that matter, as the kernel prints them (joined by `|` with others).
 ATTR_NAMES = {"SKIP_CPU_SYNC": ATTR_SKIP_SYNC, "MMIO": ATTR_MMIO}
 
-SG_LIST_MAX = 128  # entries at which dma_map_sg cuts its lists, DMA_TRACE_MAX_ENTRIES in dma.h
+#: Numbers that the kernel prints in hexadecimal without saying so.
+HEX_FIELDS = frozenset(
+    {"dma_addr", "addr", "phys_addr", "virt_addr", "dma_mask", "dev_addr", "iova", "paddr"}
+)
+
+MAX_DEVICES = 65536  # device names of one trace; what comes beyond shares one number
+OTHER_DEVICES = "…others"  # the name of that number
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,7 @@ _LISTS = {"dma_addrs": S.BUS_LIST, "sizes": S.LENGTH_LIST, "lengths": S.LENGTH_L
 _PHYS = {"phys_addr": S.PHYS_ADDR, "phys_addrs": S.PHYS_LIST}
 _FULL = {"full_ents": S.FULL_BUS, "full_nents": S.FULL_PHYS, "truncated": S.TRUNCATED}
 # Printed labels of dma_map_sg are pairs, stored/full.
-_PAIRS = {"ents": S.SEGMENT_COUNT, "nents": S.ENTRIES}
+_PAIRS = {"ents": S.BUS_PAIR, "nents": S.PHYS_PAIR}
 
 
 def _dma(
