@@ -108,6 +108,7 @@ class DatReader:
             TraceError: pages are compressed in a way that is not known.
         """
         batch = EventBatch(ROWS + 64)
+        self._add_dropped(batch)
         while True:
             result = self._decoder.decode(batch, ROWS)
             if result == HUNGRY:
@@ -202,11 +203,23 @@ class DatReader:
             self.notices.append(Notice("too-many-devices", text, counts["crowded"]))
         self._count_statistics()
 
+    def _add_dropped(self, batch: EventBatch) -> None:
+        """Say first that new events were dropped: pages tell only of old ones overwritten."""
+        dropped = self._statistic("dropped events")
+        if dropped:
+            self._unplaced = dropped
+            batch.add(EventKind.LOST, length=dropped, record=1)
+
+    def _statistic(self, name: str) -> int:
+        found = (re.findall(rf"^{name}: *(\d{{1,18}})$", text, re.M) for _, text in self._head.statistics)
+        return sum(int(number) for numbers in found for number in numbers)
+
     def _count_statistics(self) -> None:
         """Count losses that only the kernel's statistics know; nothing says where they were."""
-        known = sum(_lost_by_statistics(text) for _, text in self._head.statistics)
+        known = sum(map(self._statistic, ("overrun", "commit overrun", "dropped events")))
         self._unplaced = max(known - self._counts["lost"], 0)
-        if self._unplaced:
+        # Where some page lost an unknown number, that is where the others went.
+        if self._unplaced and not self._counts["unsized"]:
             text = (
                 "the kernel's statistics count events that were dropped or overwritten, "
                 "and no page says where; record with larger buffers (trace-cmd record -b)"
@@ -235,11 +248,6 @@ def _cut_notice(cuts: list[int], damaged: int) -> Notice:
     if damaged:
         parts.append(f"{damaged} pages or records could not be read")
     return Notice("trace-cut-short", f"{'; '.join(parts)}; {RECORD_AGAIN}", len(cuts) + damaged)
-
-
-def _lost_by_statistics(text: str) -> int:
-    found = re.findall(r"^(?:overrun|commit overrun|dropped events): *(\d{1,18})$", text, re.M)
-    return sum(int(number) for number in found)
 
 
 def _parse_cmdlines(data: bytes) -> dict[int, str]:

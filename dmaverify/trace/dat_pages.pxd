@@ -121,7 +121,7 @@ cdef struct dat_decoder:
     uint64_t records
     uint64_t skipped
     uint64_t lost
-    uint64_t gaps        # losses, of known size or not
+    uint64_t unsized     # losses of unknown size
     uint64_t damaged     # pages and records that could not be read
     uint64_t duplicates
     uint64_t crowded     # records whose device found no number

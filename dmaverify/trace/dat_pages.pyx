@@ -389,8 +389,9 @@ cdef int lost_add(dat_decoder* d, dat_stream* s, dv_batch* b, int64_t count, uin
         return -1
     e.kind = KIND_LOST
     e.offset = offset
-    d.gaps += 1
-    if count > 0:
+    if count < 0:
+        d.unsized += 1
+    else:
         e.length = <uint64_t>count
         e.flags &= ~F_LENGTH_UNKNOWN
         d.lost += <uint64_t>count
@@ -847,7 +848,7 @@ cdef class PageDecoder:
         """Return what was counted so far, by name."""
         return {
             "records": self.c.records, "skipped": self.c.skipped, "lost": self.c.lost,
-            "gaps": self.c.gaps, "damaged": self.c.damaged, "duplicates": self.c.duplicates,
+            "unsized": self.c.unsized, "damaged": self.c.damaged, "duplicates": self.c.duplicates,
             "crowded": self.c.crowded,
         }
 
