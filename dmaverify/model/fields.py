@@ -144,7 +144,7 @@ EVENT_FIELDS = (
     _ev(10, "virt_addr", T.TOKEN, "CPU pointer, or its hash", frozenset({K.DMA_ALLOC, K.DMA_FREE}),
         True, "virtual", True),
     _ev(11, "failed", T.BOOL, "the call failed, or names the error address", _CALLS, False, "", True),
-    _ev(12, "null", T.BOOL, "the CPU pointer is NULL", frozenset({K.DMA_ALLOC, K.DMA_FREE})),
+    _ev(12, "null", T.BOOL, "the CPU pointer is NULL: nothing is meant", _ENDS | {K.DMA_ALLOC}),
     _ev(13, "truncated", T.BOOL, "the list has more entries than the event stores", _CALLS),
     _ev(14, "skip_sync", T.BOOL, "attribute: the caller does the syncs itself",
         _MAPS | _ENDS, False, "", True),
