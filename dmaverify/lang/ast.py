@@ -264,7 +264,7 @@ Datum = Number | Truth | Path | Text | Segment
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """`key=value` of a test's event; a list in braces is a tuple."""
+    """`key=value` of a test's event; a list in braces is a tuple, a bare key is true."""
 
     span: Span
     key: Word

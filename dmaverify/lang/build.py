@@ -214,7 +214,9 @@ class Builder:
     def _argument(self, node: Any) -> ast.Argument:
         key, value = node.children
         data: Any
-        if value.data == "datum_list":
+        if value is None:
+            data = ast.Truth(self.span(node), True)
+        elif value.data == "datum_list":
             data = tuple(self._datum(v) for v in value.children if v is not None)
         else:
             data = self._datum(value)

@@ -32,15 +32,11 @@ def result(op: str, left: Type, right: Type) -> Type | None:
     return RESULTS.get((op, left, right))
 
 
-def _shift_left(a: int, b: int) -> int:
-    return 0 if a == 0 else a << min(b, 64)
-
-
 _FOLD: dict[str, Callable[[int, int], int]] = {
     "+": lambda a, b: a + b, "-": lambda a, b: a - b, "*": lambda a, b: a * b,
     "/": lambda a, b: a // b, "%": lambda a, b: a % b, "&": lambda a, b: a & b,
-    "|": lambda a, b: a | b, "^": lambda a, b: a ^ b, "<<": _shift_left,
-    ">>": lambda a, b: a >> min(b, 64),
+    "|": lambda a, b: a | b, "^": lambda a, b: a ^ b, "<<": lambda a, b: a << b,
+    ">>": lambda a, b: a >> b,
 }  # fmt: skip
 
 _HOLDS: dict[str, Callable[[int, int], bool]] = {
@@ -50,8 +46,8 @@ _HOLDS: dict[str, Callable[[int, int], bool]] = {
 
 
 def fold(op: str, a: int, b: int) -> int | None:
-    """Return `a op b`, or None where it does not fit into 64 bits or divides by zero."""
-    if op in "/%" and b == 0:
+    """Return `a op b`, or None: not in 64 bits, division by zero, a shift by 64 or more."""
+    if (op in "/%" and b == 0) or (op in ("<<", ">>") and b > 63):
         return None
     value = _FOLD[op](a, b)
     return value if 0 <= value <= LIMIT else None
