@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from typing import Protocol
 
 from dmaverify.errors import TraceError
 from dmaverify.model.events import EventBatch
@@ -19,7 +18,9 @@ from dmaverify.trace.dat_formats import (
     parse_page_layout,
 )
 from dmaverify.trace.dat_pages import PageDecoder
-from dmaverify.trace.dat_sections import RECORD_AGAIN, File
+from dmaverify.trace.dat_sections import RECORD_AGAIN
+from dmaverify.trace.dat_source import AnyPart
+from dmaverify.trace.source import Source
 
 ROWS = 8192  # rows of a batch: half a megabyte
 DONE, HUNGRY = 0, 2  # what PageDecoder.decode returns
@@ -40,14 +41,6 @@ _FAMILIES = {
 }
 
 
-class Source(File, Protocol):
-    """A file that can be read anywhere, and closed."""
-
-    def close(self) -> None:
-        """Give back the file."""
-        ...
-
-
 class DatReader:
     """Reads a `trace.dat` front to back; a `dmaverify.trace.base.Reader`.
 
@@ -66,13 +59,13 @@ class DatReader:
     streaming = False
 
     def __init__(self, source: Source) -> None:
-        self._source = source
+        self._file = AnyPart(source)
         self.path = source.path
-        self.size: int | None = source.size
+        self.size: int | None = self._file.size
         self.devices = [""]
         self.complete = True
         self.notices: list[Notice] = []
-        self._head = read_container(source)
+        self._head = read_container(self._file)
         self._tasks: dict[int, str] | None = None
         self._set_clock()
         self._chunks: list[Chunks] = []
@@ -99,7 +92,7 @@ class DatReader:
     def consumed(self) -> int:
         """Return the bytes of the file that have been read."""
         done = sum(chunks.consumed for chunks in self._chunks)
-        return min(done + self._metadata, self._source.size)
+        return min(done + self._metadata, self._file.size)
 
     def batches(self) -> Iterator[EventBatch]:
         """Give the events in order of time; the batch is reused by the next.
@@ -144,7 +137,7 @@ class DatReader:
 
     def close(self) -> None:
         """Give back the file."""
-        self._source.close()
+        self._file.close()
 
     def _set_clock(self) -> None:
         named = [i.clock for i in self._head.instances if i.clock]
@@ -176,12 +169,12 @@ class DatReader:
         for number, instance in enumerate(head.instances[:0xFFFE]):
             for place in instance.cpus:
                 decoder.add_stream(place.cpu & 0xFFFF, number, instance.page_size)
-                chunks = Chunks(self._source, place, instance, head.order, head.compression)
+                chunks = Chunks(self._file, place, instance, head.order, head.compression)
                 self._chunks.append(chunks)
-        claimed = sum(min(place.size, self._source.size) for i in head.instances for place in i.cpus)
-        if claimed > self._source.size + (64 << 10):
+        claimed = sum(min(place.size, self._file.size) for i in head.instances for place in i.cpus)
+        if claimed > self._file.size + (64 << 10):
             raise TraceError(self.path, None, f"the pages of its CPUs overlap; {RECORD_AGAIN}")
-        self._metadata = max(self._source.size - claimed, 0)
+        self._metadata = max(self._file.size - claimed, 0)
 
     def _finish(self) -> None:
         """Say what the file lacks."""
@@ -189,6 +182,8 @@ class DatReader:
         cuts = [c.cut for c in self._chunks if c.cut is not None]
         if self._head.cut is not None:
             cuts.append(self._head.cut)
+        if self._file.cut_short:
+            cuts.append(self._file.size)
         if cuts or counts["damaged"]:
             self.complete = False
             self.notices.append(_cut_notice(cuts, counts["damaged"]))
@@ -199,7 +194,9 @@ class DatReader:
             )
             self.notices.append(Notice("duplicate-instances", text, counts["duplicates"]))
         if counts["crowded"]:
-            text = "events of devices beyond the first 65,535, or with names too long, were left out"
+            text = (
+                "events of devices beyond the first 65,535, or with names too long, were left out"
+            )
             self.notices.append(Notice("too-many-devices", text, counts["crowded"]))
         self._count_statistics()
 
@@ -211,7 +208,9 @@ class DatReader:
             batch.add(EventKind.LOST, length=dropped, record=1)
 
     def _statistic(self, name: str) -> int:
-        found = (re.findall(rf"^{name}: *(\d{{1,18}})$", text, re.M) for _, text in self._head.statistics)
+        found = (
+            re.findall(rf"^{name}: *(\d{{1,18}})$", text, re.M) for _, text in self._head.statistics
+        )
         return sum(int(number) for numbers in found for number in numbers)
 
     def _count_statistics(self) -> None:

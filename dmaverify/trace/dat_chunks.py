@@ -42,12 +42,14 @@ class Chunks:
         return max(self._at - self._start, 0)
 
     def take(self) -> tuple[bytes, int]:
-        """Return the next chunk and its place: an offset in the file or, in a compressed file,
-        the same with the offset in the decompressed pages added. Empty at the end.
+        """Return the next chunk, empty at the end, and its place in the file.
+
+        The place in a compressed file is that of the first chunk plus the offset in the
+        decompressed pages: a number that stays the same, not one to seek to.
 
         Raises:
             TraceError: compressed in a way that is not known.
-        """  # fmt: skip
+        """
         if not self._method:
             return self._take_plain()
         try:

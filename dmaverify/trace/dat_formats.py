@@ -97,7 +97,7 @@ _TEXTS = {Slot.DEVICE, Slot.TEXT}
 
 def parse_fields(text: str) -> dict[str, Field]:
     """Return the fields of a format file by name; lines that are no field are passed over."""
-    found = {}
+    found: dict[str, Field] = {}
     for line in text.splitlines():
         if line.startswith("print fmt"):
             break

@@ -155,7 +155,12 @@ class _Story:
 
 
 def write_dat(
-    path: Path, events: int, live: int = 1000, seed: int = 1, compression: str = "none", version: int = 7
+    path: Path,
+    events: int,
+    live: int = 1000,
+    seed: int = 1,
+    compression: str = "none",
+    version: int = 7,
 ) -> None:
     """Write the activity as a `trace.dat` of two CPUs."""
     kernel = Kernel()
@@ -176,7 +181,10 @@ class _Records:
         self.names = [name.encode() + b"\0" for name in DEVICES]
         ids = {name: event.number for name, event in kernel.events.items()}
         self.heads = [
-            {name: struct.pack("<HBBi", number, 0, 0, TASKS[who][0]) for name, number in ids.items()}
+            {
+                name: struct.pack("<HBBi", number, 0, 0, TASKS[who][0])
+                for name, number in ids.items()
+            }
             for who in (0, 1)
         ]
         self.ends = {name: event.fixed_size for name, event in kernel.events.items()}

@@ -132,7 +132,9 @@ class Event:
         order = self.kernel.order
         for f in self.fields:
             name = f.name.removesuffix("[]")
-            value = values.get(name, values.get("device", 0) if f.type == "__data_loc char[]" else 0)
+            value = values.get(
+                name, values.get("device", 0) if f.type == "__data_loc char[]" else 0
+            )
             if f.name.endswith("[]"):
                 data += value if isinstance(value, bytes) else str(value).encode() + b"\0"
             elif f.type.startswith("__data_loc"):
@@ -403,7 +405,9 @@ class _V7:
             16: f.header_info(), 17: f.ftrace_events(), 18: f.event_formats(), 19: f.symbols(),
             20: f.printk_texts(), 21: f.tasks(),
         }  # fmt: skip
-        pointers = [(number, self.p("Q", self._section(number, data))) for number, data in parts.items()]
+        pointers = [
+            (number, self.p("Q", self._section(number, data))) for number, data in parts.items()
+        ]
         struct.pack_into(f.kernel.order + "Q", self.out, self.options_at, len(self.out))
         link = self._options([*pointers, *f.all_options()])
         buffers = [(3, self._buffer(instance)) for instance in f.instances]
