@@ -17,7 +17,7 @@ from dmaverify.core.vm cimport (
 from dmaverify.core.world cimport (
     CPUS, MARK_DIRECTION, MARK_LENGTH, MARK_PHYS, MARK_VIRT, STATE_FREE, STATE_GHOST, STATE_LIVE, dv_device,
     dv_mapping, dv_place, dv_world, iommu_ended, iommu_map, iommu_unmap, mapping_add, mapping_end,
-    place_of, world_deinit, world_device, world_init,
+    place_of, retire_stale, world_deinit, world_device, world_init,
 )
 from dmaverify.model.events cimport (
     F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN, F_NULL_CPU, F_PHYS_UNKNOWN,
@@ -239,6 +239,9 @@ cdef int engine_feed(dv_engine* g, dv_batch* b) noexcept nogil:
         g.events += 1
         w.now = e.time
         if world_device(w, e.device) == NULL:
+            return -1
+        if w.gaps != 0 and (e.kind == KIND_DMA_MAP or e.kind == KIND_DMA_ALLOC) and \
+                not event_failed(e) and retire_stale(w, b, e, &b.numbers[i]) < 0:
             return -1
         context_init(&c, w, b, e, &b.numbers[i])
         context_resolve(&c)

@@ -9,7 +9,7 @@ from dmaverify.core.shadow cimport (
 )
 from dmaverify.core.table cimport table_get
 from dmaverify.core.world cimport (
-    CPUS, MARK_DIRECTION, MARK_LENGTH, MARK_PHYS, MARK_VIRT, MARK_WHOLE_PAGES, SCAN_MAX,
+    CPUS, MARK_AMBIGUOUS, MARK_DIRECTION, MARK_LENGTH, MARK_PHYS, MARK_VIRT, MARK_WHOLE_PAGES, SCAN_MAX,
     STATE_GHOST, STATE_LIVE, dv_device, dv_mapping, dv_world, iommu_removed, list_key,
 )
 from dmaverify.model.events cimport (
@@ -53,6 +53,11 @@ cdef int fit(dv_context* c, const dv_mapping* m) noexcept nogil:
         score += 2
     if c.virt_known and m.marks & MARK_VIRT and c.virt == m.virt_addr:
         score += 8
+    score *= 4
+    if m.epoch == c.world.gaps:
+        score += 2  # the end of an older one may be among the events that were lost
+    if m.made.site == c.event.site:
+        score += 1
     return score
 
 
@@ -93,6 +98,28 @@ cdef void resolve_end(dv_context* c) noexcept nogil:
     if c.meant[OBJ_MAPPING] != 0:
         c.meant[OBJ_ENCLOSING] = 0
         c.meant[OBJ_FOREIGN] = 0
+        if c.candidates > 1:
+            mark_ambiguous(c)
+
+
+cdef void mark_ambiguous(dv_context* c) noexcept nogil:
+    """Mark other memory's mappings at this very address: the unmap may have been theirs.
+
+    An unmap is logged after the address was released, so that another CPU's map of it may be
+    logged first. Source: Linux kernel/dma/mapping.c, dma_unmap_page_attrs().
+    """
+    cdef dv_world* w = c.world
+    cdef dv_walk walk
+    cdef dv_mapping* taken = &w.mappings[c.meant[OBJ_MAPPING]]
+    cdef dv_mapping* m
+    cdef uint32_t s
+    walk_init(&walk, &w.shadow, GRID_BUS, c.event.bus_addr, 1)
+    s = walk_next(&walk)
+    while s != 0:
+        m = &w.mappings[w.shadow.segments[s].mapping]
+        if m != taken and m.device == c.device and m.phys_addr != taken.phys_addr:
+            m.marks |= MARK_AMBIGUOUS
+        s = walk_next(&walk)
 
 
 cdef uint32_t common_entries(const dv_mapping* m, const dv_side* phys) noexcept nogil:
@@ -289,6 +316,9 @@ cdef void overlap_range(dv_context* c, uint64_t phys, uint64_t length, int* best
     while s != 0:
         seg = &w.shadow.segments[s]
         m = &w.mappings[seg.mapping]
+        if m.marks & MARK_AMBIGUOUS:
+            s = walk_next(&walk)
+            continue
         score = preference(m, c.device)
         if seg.phys < phys + length and phys < seg.phys + seg.phys_length:
             if seg.mapping != seen:

@@ -25,6 +25,7 @@ cdef enum:
     MARK_WHOLE_PAGES = 32    # every segment starts and ends at a page boundary
     MARK_IOMMU = 64          # the IOMMU had a translation for it
     MARK_IN_LIST = 128       # it is in the index of scatter/gather lists
+    MARK_AMBIGUOUS = 256     # an unmap that fitted it as well was given to another
 
 # Where an event stood, kept after its batch is gone.
 cdef struct dv_place:
@@ -59,10 +60,10 @@ cdef struct dv_mapping:
     uint32_t epoch           # gaps in the recording before it was made (ghosts: ended)
     uint32_t told            # group of the first error about it, plus 1; 0 = none
     uint16_t flags           # of the event that made it
+    uint16_t marks
     uint8_t type
     uint8_t direction
     uint8_t state
-    uint8_t marks
 
 cdef struct dv_device:
     uint64_t maps
@@ -129,6 +130,11 @@ cdef int32_t mapping_add(dv_world* w, const dv_batch* b, const dv_event* e,
 # End a mapping: it becomes a ghost.
 cdef int mapping_end(dv_world* w, uint32_t index, const dv_event* e,
                      const dv_number* n) noexcept nogil
+
+# Lost events may hide the end of a mapping: end each one of before the last gap whose
+# addresses or memory the event maps anew. Its ghost proves nothing.
+cdef int retire_stale(dv_world* w, const dv_batch* b, const dv_event* e,
+                      const dv_number* n) noexcept nogil
 
 cdef int iommu_map(dv_world* w, uint64_t iova) noexcept nogil
 cdef int iommu_unmap(dv_world* w, uint64_t iova, uint64_t length) noexcept nogil

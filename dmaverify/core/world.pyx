@@ -392,6 +392,56 @@ cdef int mapping_end(dv_world* w, uint32_t index, const dv_event* e,
     return 0
 
 
+cdef int retire_range(dv_world* w, uint32_t device, int grid, uint64_t start, uint64_t length,
+                      const dv_event* e, const dv_number* n) noexcept nogil:
+    cdef dv_walk walk
+    cdef uint32_t s, epoch, stale = 1
+    cdef dv_mapping* m
+    while stale != 0:
+        stale = 0
+        walk_init(&walk, &w.shadow, grid, start, length)
+        s = walk_next(&walk)
+        while s != 0:
+            m = &w.mappings[w.shadow.segments[s].mapping]
+            if m.device == device and m.epoch != w.gaps:
+                stale = w.shadow.segments[s].mapping
+                break
+            s = walk_next(&walk)
+        if stale != 0:
+            epoch = w.mappings[stale].epoch
+            if mapping_end(w, stale, e, n) < 0:
+                return -1
+            if w.mappings[stale].state == STATE_GHOST:
+                w.mappings[stale].epoch = epoch
+            w.across_gap += 1
+    return 0
+
+
+cdef int retire_stale(dv_world* w, const dv_batch* b, const dv_event* e,
+                      const dv_number* n) noexcept nogil:
+    cdef const dv_side* bus = event_side(b, e, SIDE_SG_BUS) if e.side != 0 else NULL
+    cdef const dv_side* phys = event_side(b, e, SIDE_SG_PHYS) if e.side != 0 else NULL
+    cdef const dv_entry* entries
+    cdef uint32_t i
+    if bus == NULL:
+        if retire_range(w, e.device, GRID_BUS, e.bus_addr, e.length, e, n) < 0:
+            return -1
+        if not e.flags & F_PHYS_UNKNOWN:
+            return retire_range(w, e.device, GRID_PHYS, e.phys_addr, e.length, e, n)
+        return 0
+    entries = side_entries(bus)
+    for i in range(bus.stored):
+        if retire_range(w, e.device, GRID_BUS, entries[i].address, entries[i].length, e, n) < 0:
+            return -1
+    if phys == NULL:
+        return 0
+    entries = side_entries(phys)
+    for i in range(phys.stored):
+        if retire_range(w, e.device, GRID_PHYS, entries[i].address, 1, e, n) < 0:
+            return -1
+    return 0
+
+
 # The IOMMU's pages. `iommu:unmap` is logged inside the call, before the unmap event of a
 # page and after that of a list or an allocation: a page's balance returns to zero when
 # both have been seen. Source: Linux kernel/dma/mapping.c, the trace_dma_* call sites.
