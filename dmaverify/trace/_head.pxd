@@ -37,7 +37,7 @@ cdef struct dv_head:
     uint32_t pid
     uint16_t cpu
     uint8_t clock
-    const char* comm
+    const char* comm         # with the blanks around it
     const char* comm_end
     const char* prefix       # name of the instance; NULL without
     const char* prefix_end

@@ -137,7 +137,7 @@ cdef bint _dash(const char* p, const char* dash, const char* end, dv_head* ret) 
     if not _rest(q, end, ret):
         return False
     ret.pid = <uint32_t>pid
-    ret.comm = skip_spaces(p, dash)
+    ret.comm = p
     ret.comm_end = dash
     return True
 
@@ -174,10 +174,8 @@ cdef bint _perf(const char* line, const char* p, const char* end, dv_head* ret) 
     _name(q, end, ret)
     if ret.system == NULL:
         return False
-    ret.comm = skip_spaces(line, p)
+    ret.comm = line
     ret.comm_end = p
-    while ret.comm_end > ret.comm and (ret.comm_end - 1)[0] == c' ':
-        ret.comm_end -= 1
     return True
 
 
@@ -256,7 +254,7 @@ cdef int read_head(const char* p, const char* end, dv_layout* layout, dv_head* r
         at = p + layout.column
         if end - at > 4 and at[0] == c'-' and _dash(p, at, end, ret):
             if layout.column > TASK_COLUMN:
-                ret.comm = skip_spaces(at - TASK_COLUMN, at)
+                ret.comm = at - TASK_COLUMN
                 if (at - TASK_COLUMN - 2)[0] == c':':
                     ret.prefix = skip_spaces(p, at)
                     ret.prefix_end = at - TASK_COLUMN - 2
