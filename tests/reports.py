@@ -114,7 +114,8 @@ _LIST = (
 )  # fmt: skip
 
 NOTICES = (
-    Notice("trace-starts-in-flight", "unmaps whose mapping was made before the recording began", 17),
+    Notice("trace-starts-in-flight",
+           "unmaps whose mapping was made before the recording began", 17),
     Notice("can-not-tell", f"missing-sync-for-cpu can not tell for {EDU}: the recording has no "
            "sync of this device", 4, "missing-sync-for-cpu", EDU),
     Notice("can-not-tell", f"missing-sync-for-device can not tell for {EDU}: the recording has no "

@@ -34,7 +34,8 @@ def collect(
     """
     ordered = sorted(hits, key=lambda h: (h.first.record, program.rules[h.rule].id, h.rule))
     told = [h for h in ordered if h.unmet is None]
-    findings = [_finding(group, number, program, context) for group, number in _groups(told, program, context)]
+    groups = _groups(told, program, context)
+    findings = [_finding(group, number, program, context) for group, number in groups]
     findings.sort(key=lambda f: (f.event, f.rule, f.device))
     return findings, _can_not_tell([h for h in ordered if h.unmet is not None], program, context)
 

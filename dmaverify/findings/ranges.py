@@ -46,9 +46,10 @@ def event_range(witness: Witness, space: str = "") -> Range | None:
         return None
     known = not event.flags & Flag.LENGTH_UNKNOWN
     length = event.length if known else 0
+    size = f"{length} B" if known else "? B"
     verb = _NAMES.get(event.kind, VERBS[event.kind])
     way = "" if event.flags & Flag.DIRECTION_UNKNOWN else f"  {direction(event.direction)}"
-    return Range(VERBS[event.kind], f"{verb} {f'{length} B' if known else '? B'}{way}", start, length, found)
+    return Range(VERBS[event.kind], f"{verb} {size}{way}", start, length, found)
 
 
 def mapping_ranges(mapping: MappingView, space: str, owner: str = "") -> list[Range]:

@@ -103,7 +103,8 @@ def render(
         template: text and places for values.
         values: by slot; a slot beyond them is unknown.
         ticks: True where times are not nanoseconds.
-        device_name, task_name: names by number.
+        device_name: names of devices by number.
+        task_name: names of tasks by number.
     """
     return "".join(
         part

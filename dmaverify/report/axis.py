@@ -26,11 +26,12 @@ class Axis:
     def __init__(self, ranges: Sequence[Range], width: int) -> None:
         self.borders = sorted({a for r in ranges for a in (r.start, r.start + r.length)})
         self.width = width
-        gaps = [not _covered(ranges, a, b) for a, b in pairwise(self.borders)]
-        used = sum(b - a for (a, b), gap in zip(pairwise(self.borders), gaps, strict=True) if not gap)
+        steps = list(pairwise(self.borders))
+        gaps = [not _covered(ranges, a, b) for a, b in steps]
+        used = sum(b - a for (a, b), gap in zip(steps, gaps, strict=True) if not gap)
         weights = []
         self.folded: list[tuple[int, int]] = []
-        for (a, b), gap in zip(pairwise(self.borders), gaps, strict=True):
+        for (a, b), gap in zip(steps, gaps, strict=True):
             fold = gap and 4 * (b - a) > used
             weights.append(0 if fold else b - a)
             if fold:
@@ -64,7 +65,8 @@ def _share(weights: list[int], room: int) -> list[int]:
     if not weights:
         return []
     least = max(1, min(_LEAST, room // len(weights)))
-    fixed = {i: max(least, min(_FOLD, room // len(weights))) for i, w in enumerate(weights) if w == 0}
+    fold = max(least, min(_FOLD, room // len(weights)))
+    fixed = {i: fold for i, w in enumerate(weights) if w == 0}
     while True:
         free = [i for i in range(len(weights)) if i not in fixed]
         left = room - sum(fixed.values())

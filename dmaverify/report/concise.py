@@ -21,7 +21,7 @@ class ConciseReporter:
 
     def render(self, report: Report, view: View) -> Iterator[str]:
         """Give one line a finding; lines are never wrapped."""
-        paint = painter(colour=view.colour, ascii=view.ascii)
+        paint = painter(colour=view.colour, only_ascii=view.ascii)
         seen: Counter[str] = Counter()
         for finding in displayed(report.findings, view):
             seen[finding.rule] += 1
@@ -38,6 +38,7 @@ class ConciseReporter:
             if finding.confidence == "low":
                 line.append(("quiet", " (low confidence)"))
             yield paint(line)
+        glyphs = ASCII if view.ascii else UNICODE
         for rule, number in seen.items():
             if view.max_findings and number > view.max_findings:
-                yield paint(more(number - view.max_findings, rule, ASCII if view.ascii else UNICODE))
+                yield paint(more(number - view.max_findings, rule, glyphs))

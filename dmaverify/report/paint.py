@@ -14,16 +14,16 @@ def line_cells(line: Line) -> int:
     return sum(cells(text) for _, text in line)
 
 
-def painter(*, colour: bool, ascii: bool) -> Callable[[Iterable[Piece]], str]:
+def painter(*, colour: bool, only_ascii: bool) -> Callable[[Iterable[Piece]], str]:
     """Return a function that makes one line of output, line end included.
 
     Trailing spaces are dropped where there is no colour, so that output can be compared.
 
     Args:
         colour: True for escape sequences.
-        ascii: True to write what is not ASCII as visible escapes.
+        only_ascii: True to write what is not ASCII as visible escapes.
     """
-    safe = ascii_only if ascii else _same
+    safe = ascii_only if only_ascii else _same
     if not colour:
         return lambda line: safe("".join(text for _, text in line)).rstrip() + "\n"
     # Plain output, the usual one in CI, never pays for rich.

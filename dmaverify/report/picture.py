@@ -1,6 +1,7 @@
 """The address picture: ranges drawn to scale, one below the other, with what is wrong shaded."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from dmaverify.model.finding import Range
 from dmaverify.report.axis import Axis
@@ -101,7 +102,7 @@ def _cut(event: Range, others: Sequence[Range], *, inside: bool) -> list[tuple[i
     ordered = sorted(borders)
     return [
         (a, b)
-        for a, b in zip(ordered, ordered[1:], strict=False)
+        for a, b in pairwise(ordered)
         if any(r.start <= a and b <= r.start + r.length for r in others) == inside
     ]
 
@@ -120,14 +121,15 @@ def _ticks(axis: Axis, ranges: Sequence[Range], space: str, width: int, glyphs: 
     first, event = ranges[0], ranges[-1]
     told = [(first.start, False), (event.start + event.length, True)]
     told += [(first.start + first.length, True), (event.start, False)]
-    told += [(a, at_end) for r in ranges for a, at_end in ((r.start, False), (r.start + r.length, True))]
+    told += [(r.start, False) for r in ranges] + [(r.start + r.length, True) for r in ranges]
     done: set[int] = set()
     for address, at_end in told:
         text, x = hex(address), axis.column(address)
         left, right = x, x - len(text) + 1
         for at in (right, left) if at_end else (left, right):
-            around = line[max(0, at - 2) : at + len(text) + 2]
-            if address not in done and 0 <= at <= room - len(text) and not any(map(str.isalnum, around)):
+            fits = 0 <= at <= room - len(text)
+            taken = any(map(str.isalnum, line[max(0, at - 2) : at + len(text) + 2]))
+            if address not in done and fits and not taken:
                 line[max(0, at - 1) : min(room, at + len(text) + 1)] = (
                     ([" "] if at else []) + list(text) + ([" "] if at + len(text) < room else [])
                 )

@@ -19,7 +19,7 @@ class TextReporter:
 
     def render(self, report: Report, view: View) -> Iterator[str]:
         """Give the report line by line."""
-        paint = painter(colour=view.colour, ascii=view.ascii)
+        paint = painter(colour=view.colour, only_ascii=view.ascii)
         glyphs = ASCII if view.ascii else UNICODE
         for line in _lines(report, view, glyphs):
             yield paint(line)
