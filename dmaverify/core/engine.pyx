@@ -9,10 +9,12 @@ from dmaverify.core.groups cimport (
     GROUP_FIELDS, RULE_FOLDS, RULE_TELLS, dv_consequence, dv_group, dv_groups, dv_rule, dv_view,
     groups_deinit, groups_forget, groups_hit, groups_init, groups_told,
 )
-from dmaverify.core.resolve cimport OBJ_MAPPING, context_init, context_resolve, dv_context
+from dmaverify.core.resolve cimport (
+    OBJ_EVENT, OBJ_MAPPING, OBJ_MAPPINGS, context_init, context_resolve, dv_context,
+)
 from dmaverify.core.vm cimport (
-    OP_FEQ, OP_HOLDS, OP_JUMP, OP_LOAD, OP_NOT_APPLICABLE, OP_SHOWF, OP_VIOLATED, OP_XMISS,
-    OUT_FAULT, dv_instruction, dv_shown, program_check, rule_run,
+    OP_FEQ, OP_FNE, OP_FNIN, OP_HOLDS, OP_JUMP, OP_LOAD, OP_NOT_APPLICABLE, OP_SHOWF, OP_VIOLATED, OP_XIST,
+    OP_XMISS, OUT_FAULT, dv_instruction, dv_shown, program_check, rule_run,
 )
 from dmaverify.core.world cimport (
     CPUS, MARK_DIRECTION, MARK_LENGTH, MARK_PHYS, MARK_VIRT, STATE_FREE, STATE_GHOST, STATE_LIVE, dv_device,
@@ -25,7 +27,7 @@ from dmaverify.model.events cimport (
     KIND_DMA_MAP, KIND_DMA_SYNC_FOR_CPU, KIND_DMA_SYNC_FOR_DEVICE, KIND_DMA_UNMAP,
     KIND_DRIVER_BOUND, KIND_DRIVER_PROBE, KIND_DRIVER_UNBOUND, KIND_IOMMU_MAP, KIND_IOMMU_UNMAP,
     KIND_LEFT_MAPPED, KIND_LOST, TYPE_COHERENT, TYPE_PAGES, TYPE_SGT, TYPE_SHIFT, EventBatch,
-    dv_batch, dv_event, dv_number, event_failed,
+    dv_batch, dv_event, dv_number, event_failed, event_type,
 )
 
 import os
@@ -35,6 +37,9 @@ from dmaverify.model.events import Event
 from dmaverify.model.fields import Obj
 from dmaverify.model.hit import Hit, MappingView, Witness
 from dmaverify.model.kinds import EventKind, Flag, MapType, Severity
+
+cdef enum:
+    FIELD_TYPE = 5           # model/fields.py: the event's `type`
 
 cdef struct dv_engine:
     dv_world world
@@ -55,12 +60,19 @@ cdef int run_rules(dv_engine* g, dv_context* c) noexcept nogil:
     cdef uint32_t told = groups_told(&g.groups, c)
     cdef int32_t now
     cdef int outcome
+    cdef uint32_t type_bit = <uint32_t>1 << event_type(c.event)
     cdef dv_rule* rule
     cdef dv_shown shown
+    for i in range(OBJ_MAPPING, OBJ_MAPPINGS):
+        if c.meant[i] != 0:
+            c.present |= <uint32_t>1 << i
     for i in range(g.by_kind[kind], g.by_kind[kind + 1]):
         number = g.by_kind_rules[i]
         rule = &g.rules[number]
         rule.runs += 1
+        if c.present & rule.present != rule.present or c.present & rule.absent or \
+                not rule.types & type_bit:
+            continue
         shown.known = 0
         shown.count = 0
         outcome = rule_run(g.code, rule.entry, c, &shown)
@@ -237,6 +249,12 @@ cdef int engine_feed(dv_engine* g, dv_batch* b) noexcept nogil:
         if e.kind == 0 or e.kind >= KIND_COUNT:
             continue
         g.events += 1
+        if w.cpu_rows[e.cpu % CPUS] < 255:
+            w.cpu_rows[e.cpu % CPUS] += 1
+        if e.kind == KIND_IOMMU_MAP and g.by_kind[e.kind] == g.by_kind[e.kind + 1]:
+            if iommu_map(w, e.bus_addr) < 0:
+                return -1
+            continue
         w.now = e.time
         if world_device(w, e.device) == NULL:
             return -1
@@ -252,8 +270,6 @@ cdef int engine_feed(dv_engine* g, dv_batch* b) noexcept nogil:
                 return -1
         if apply_event(g, b, &c) < 0:
             return -1
-        if w.cpu_rows[e.cpu % CPUS] < 255:
-            w.cpu_rows[e.cpu % CPUS] += 1
     return 0
 
 
@@ -269,6 +285,26 @@ cdef uint32_t objects_used(const dv_instruction* code, int32_t entry) noexcept n
         if code[at].op <= OP_VIOLATED and at >= last:
             return uses
         at += 1
+
+
+cdef void find_guards(const dv_instruction* code, dv_rule* rule) noexcept nogil:
+    """Learn from a rule's first instructions when it can not apply, to spare running it.
+
+    They are a row of conditions, each of which ends in "not applicable" where it fails.
+    """
+    cdef const dv_instruction* i = code + rule.entry
+    rule.types = ~<uint32_t>0
+    while OP_FEQ <= i.op <= OP_XMISS and code[i.target].op == OP_NOT_APPLICABLE:
+        if i.op == OP_XMISS and i.c == 0 and OBJ_MAPPING <= i.b < OBJ_MAPPINGS:
+            rule.present |= <uint32_t>1 << i.b
+        elif i.op == OP_XIST and i.c == 0 and OBJ_MAPPING <= i.b < OBJ_MAPPINGS:
+            rule.absent |= <uint32_t>1 << i.b
+        elif i.b == OBJ_EVENT and i.c == FIELD_TYPE:
+            if i.op == OP_FNE and i.imm < 16:
+                rule.types &= <uint32_t>1 << i.imm
+            elif i.op == OP_FNIN:
+                rule.types &= <uint32_t>i.imm
+        i += 1
 
 
 cdef object place_event(const dv_place* p, values):
@@ -381,6 +417,7 @@ cdef class Engine:
             rule = &self.g.rules[i]
             rule.entry = source.entry
             rule.uses = objects_used(self.g.code, rule.entry)
+            find_guards(self.g.code, rule)
             if source.builtin and source.severity == Severity.ERROR:
                 rule.flags = RULE_FOLDS if source.needs else RULE_FOLDS | RULE_TELLS
             rule.group_count = min(len(source.group), GROUP_FIELDS)
