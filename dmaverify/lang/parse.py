@@ -27,7 +27,7 @@ _SAID = {
     "NAME": "a name", "RULE_ID": "an id like `my-rule`", "STRING": "a text in quotes",
     "DOC": 'a text in """', "INT": "a number", "SIZE": "a size like `4 KiB`",
     "DURATION": "a duration like `10 us`", "CMP": "a comparison", "ADD": "an operator",
-    "MUL": "an operator", "PLUS": "an operator", "AT": "a time like `@10 us`",
+    "MUL": "an operator", "SHIFT": "an operator", "PLUS": "an operator", "AT": "a time like `@10 us`",
     "HERE": "`<- here`", "LBRACE": "`{`", "RBRACE": "`}`", "LPAR": "`(`", "RPAR": "`)`",
     "LSQB": "`[`", "RSQB": "`]`", "COLON": "`:`", "COMMA": "`,`", "DOT": "`.`", "EQUAL": "`=`",
     "$END": "the end", "_REPORT": "`report once per`",
@@ -145,7 +145,7 @@ def expected(names: set[str]) -> str:
             said.append(word)
             left -= group
             left -= {"NOT"} if group is _VALUE else set()
-            left -= {"ADD", "MUL", "PLUS"} if group is _AFTER_VALUE else set()
+            left -= {"ADD", "MUL", "PLUS", "SHIFT"} if group is _AFTER_VALUE else set()
     known = {_SAID.get(n) or f"`{n.strip('_').lower()}`" for n in left}
     said += sorted(known)
     if len(said) > 6:
