@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from dmaverify.model.finding import Evidence, Finding, Report
 from dmaverify.report.base import View
-from dmaverify.report.paint import Line
+from dmaverify.report.paint import Line, line_cells
 from dmaverify.report.picture import picture
 from dmaverify.report.quote import differing, quote
 from dmaverify.report.safe import cells, visible, wrap
@@ -21,7 +21,7 @@ _LABEL = 7  # columns of the longest label of a remark, with its space
 def block(finding: Finding, report: Report, view: View, g: Glyphs) -> Iterator[Line]:
     """Give the lines of one finding."""
     yield from _header(finding, view)
-    yield _place(finding, report, g)
+    yield from _place(finding, report, view, g)
     drawing = picture(finding.ranges, view.width - 5, g)
     if drawing:
         yield [("gutter", f"  {g.gutter}")]
@@ -49,13 +49,20 @@ def _header(finding: Finding, view: View) -> Iterator[Line]:
         yield [("message", f"    {line}")]
 
 
-def _place(finding: Finding, report: Report, g: Glyphs) -> Line:
+def _place(finding: Finding, report: Report, view: View, g: Glyphs) -> Iterator[Line]:
+    # The place stays whole on one line, however narrow it is, so that it can be copied.
     line: Line = [("gutter", f"  {g.corner}{g.line} "), ("place", place(finding, report))]
+    about: Line = []
     if finding.time_ns is not None:
-        line.append(("time", f"   t={clock(finding.time_ns)}"))
+        about.append(("time", f"t={clock(finding.time_ns)}"))
     if finding.device:
-        line.append(("device", f"   {visible(finding.device)}"))
-    return line
+        about.append(("device", visible(finding.device)))
+    for style, text in about:
+        if line_cells(line) + 3 + cells(text) > view.width:
+            yield line
+            line = [("gutter", f"  {g.gutter}")]
+        line += [("", "   "), (style, text)]
+    yield line
 
 
 def _proof(finding: Finding, view: View, g: Glyphs) -> Iterator[Line]:
