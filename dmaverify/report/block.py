@@ -71,7 +71,7 @@ def _proof(finding: Finding, view: View, g: Glyphs) -> Iterator[Line]:
         return
     roles = max(cells(visible(e.role)) for e in shown)
     places = max(len(_where(e)) for e in shown)
-    room = max(24, view.width - roles - places - 9)
+    room = max(12, view.width - roles - places - 9)
     story = [e.text for e in finding.evidence if e.role != "consequence"]
     marked = differing(story)
     for e in shown:
