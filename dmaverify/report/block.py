@@ -12,7 +12,7 @@ from dmaverify.report.theme import SEVERITY_STYLES, Glyphs
 from dmaverify.report.units import SEVERITY_NAMES, clock, count
 
 #: How a report names what `equivalents` names.
-OTHERS = {"windows": "Driver Verifier", "linux": "kernel DMA-API:"}
+OTHERS = {"windows": "Driver Verifier", "linux": "kernel DMA-API"}
 _MOST_PROOF = 8  # pieces of evidence that are displayed, unless all are wanted
 _QUOTE_LINES = 3
 _LABEL = 7  # columns of the longest label of a remark, with its space
@@ -125,7 +125,7 @@ def _remarks(finding: Finding, g: Glyphs) -> Iterator[tuple[str, str, str]]:
     if finding.hint:
         yield "help", "help", finding.hint
     if any(finding.equivalents.values()):
-        yield "also", "label", f" {g.dot} ".join(_others(finding))
+        yield "also", "label", f" {g.dot} ".join(others(finding.equivalents))
     if finding.occurrences > 1:
         times = f"{finding.occurrences:,} times"
         yield "seen", "label", f"{times}; last at {_where(finding.last)}" if finding.last else times
@@ -133,10 +133,13 @@ def _remarks(finding: Finding, g: Glyphs) -> Iterator[tuple[str, str, str]]:
         yield "note", "label", "low confidence: what the recording lost could explain it"
 
 
-def _others(finding: Finding) -> Iterator[str]:
-    for key in dict.fromkeys([*OTHERS, *finding.equivalents]):
-        names = ", ".join(finding.equivalents.get(key, ())) or "none"
-        yield f"{OTHERS.get(key, f'{key}:')} {names}"
+def others(equivalents: dict[str, tuple[str, ...]]) -> Iterator[str]:
+    """Give what each other system calls the mistake, "none" where it does not see it."""
+    for key in dict.fromkeys([*OTHERS, *equivalents]):
+        names = ", ".join(equivalents.get(key, ()))
+        # Bug check codes stand behind the name like a number, messages behind a colon.
+        sign = "" if key == "windows" and names else ":"
+        yield f"{OTHERS.get(key, key)}{sign} {names or 'none'}"
 
 
 def _remark(label: str, style: str, text: str, width: int) -> Iterator[Line]:
