@@ -52,7 +52,7 @@ def _shorten_lists(line: str, room: int, ellipsis: str) -> str:
             break
         longest = max(found, key=lambda m: len(m[0]))
         short = _shorten(longest[0], ellipsis)
-        seen.update((longest[0], short))
+        seen.add(short)
         line = line[: longest.start()] + short + line[longest.end() :]
     return line
 

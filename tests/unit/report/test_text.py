@@ -101,6 +101,13 @@ def test_a_long_list_is_cut_in_the_middle() -> None:
     assert ["dma_map_sg: dev a={0,…,998} end=1"] == quote(text, 60, 1, "…")
 
 
+def test_equal_lists_are_all_cut() -> None:
+    """Bus and physical lists are often the same text; each is shortened."""
+    items = ",".join(map(str, range(99)))
+
+    assert quote(f"a={{{items}}} b={{{items}}}", 40, 1, "…") == ["a={0,…,98} b={0,…,98}"]
+
+
 def test_a_long_line_is_cut_with_a_mark() -> None:
     """A line without lists is cut at its end."""
     assert ["dma_map: ab…"] == quote(" x-1 [000] 1.0: dma_map: " + "abc" * 99, 12, 1, "…")
