@@ -63,7 +63,7 @@ cdef const char* _time(const char* p, const char* end, dv_head* ret) noexcept no
                 digits += 1
             ret.clock = CLOCK_NS
             ret.time = whole * 1000000000 + part
-            if whole > <uint64_t>18446744072:
+            if whole > <uint64_t>18446744073 or ret.time < part:
                 ret.clock = CLOCK_NONE
                 ret.time = 0
         elif end - p > 2 and p[0] == c'u' and p[1] == c's':
