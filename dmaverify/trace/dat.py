@@ -20,6 +20,7 @@ from dmaverify.trace.dat_formats import (
 from dmaverify.trace.dat_pages import PageDecoder
 from dmaverify.trace.dat_sections import RECORD_AGAIN
 from dmaverify.trace.dat_source import AnyPart
+from dmaverify.trace.events import MAX_DEVICES
 from dmaverify.trace.source import Source
 
 ROWS = 8192  # rows of a batch: half a megabyte
@@ -81,7 +82,7 @@ class DatReader:
     @property
     def skipped(self) -> int:
         """Return the records of kinds that the event model does not have."""
-        return self._counts.get("skipped", 0) + self._counts.get("crowded", 0)
+        return self._counts.get("skipped", 0)
 
     @property
     def lost(self) -> int:
@@ -109,7 +110,7 @@ class DatReader:
                 self._decoder.feed(stream, *self._chunks[stream].take())
                 continue
             self._counts = self._decoder.counts
-            self.devices += self._decoder.new_devices()
+            self._decoder.add_devices(self.devices)
             if result == DONE:
                 self._finish()
             if len(batch):
@@ -161,6 +162,7 @@ class DatReader:
             (multiplier, shift, head.ts_offset % (1 << 64)),
         )
         _add_plans(decoder, formats, layout.commit_size)
+        decoder.set_texts(_parse_printk(head.printk))
         self._add_streams(decoder)
         return decoder
 
@@ -193,11 +195,11 @@ class DatReader:
                 "instance were used"
             )
             self.notices.append(Notice("duplicate-instances", text, counts["duplicates"]))
-        if counts["crowded"]:
+        if counts["other_devices"]:
             text = (
-                "events of devices beyond the first 65,535, or with names too long, were left out"
+                f"More than {MAX_DEVICES} devices are named; events of further ones share one name."
             )
-            self.notices.append(Notice("too-many-devices", text, counts["crowded"]))
+            self.notices.append(Notice("too-many-devices", text, counts["other_devices"]))
         self._count_statistics()
 
     def _add_dropped(self, batch: EventBatch) -> None:
@@ -247,6 +249,12 @@ def _cut_notice(cuts: list[int], damaged: int) -> Notice:
     if damaged:
         parts.append(f"{damaged} pages or records could not be read")
     return Notice("trace-cut-short", f"{'; '.join(parts)}; {RECORD_AGAIN}", len(cuts) + damaged)
+
+
+def _parse_printk(data: bytes) -> dict[int, bytes]:
+    """Return the texts of binary marks by address: printk_formats of tracefs."""
+    lines = re.findall(rb'^\s*0x([0-9a-fA-F]{1,16}) : "(.*)"', data, re.M)
+    return {int(address, 16): text.replace(rb"\n", b"\n") for address, text in lines}
 
 
 def _parse_cmdlines(data: bytes) -> dict[int, str]:

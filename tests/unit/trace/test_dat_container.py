@@ -73,7 +73,9 @@ def test_damage_never_crashes(version: int, compression: str) -> None:
         data = bytearray(whole)
         for _ in range(dice.choice((1, 3, 30))):
             at = dice.randrange(len(data))
-            data[at : at + dice.choice((1, 4))] = dice.choice((b"\xff" * 4, b"\0" * 4, dice.randbytes(1)))
+            data[at : at + dice.choice((1, 4))] = dice.choice(
+                (b"\xff" * 4, b"\0" * 4, dice.randbytes(1))
+            )
         outcome(bytes(data))
 
 
