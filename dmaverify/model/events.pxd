@@ -115,6 +115,12 @@ cdef struct dv_batch:
 cdef inline int event_type(const dv_event* e) noexcept nogil:
     return e.flags >> TYPE_SHIFT
 
+# True where the call failed, or names the address that a failed mapping returns
+# (DMA_MAPPING_ERROR: all ones).
+cdef inline bint event_failed(const dv_event* e) noexcept nogil:
+    return e.flags & F_FAILED != 0 or \
+        (not e.flags & F_BUS_UNKNOWN and e.bus_addr == <uint64_t>-1)
+
 # Return the first side record of an event with this tag, or NULL.
 cdef inline const dv_side* event_side(const dv_batch* b, const dv_event* e, int tag) noexcept nogil:
     cdef size_t at = e.side

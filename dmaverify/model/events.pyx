@@ -196,6 +196,33 @@ cdef class EventBatch:
         """Return a copy of the rows as bytes, 64 a row."""
         return (<const char*>self.c.rows)[:self.c.count * sizeof(dv_event)]
 
+    def tally(self):
+        """Return (rows of each kind, first and last time or None, highest CPU number).
+
+        The rows of kind k are the k-th of a list; times are the least and the greatest that
+        are known.
+        """
+        cdef size_t i
+        cdef uint64_t counts[32]
+        cdef uint64_t first = <uint64_t>-1, last = 0
+        cdef uint32_t cpu = 0
+        cdef dv_event* e
+        memset(counts, 0, sizeof(counts))
+        with nogil:
+            for i in range(self.c.count):
+                e = &self.c.rows[i]
+                counts[e.kind & 31] += 1
+                if e.cpu > cpu:
+                    cpu = e.cpu
+                if not e.flags & F_TIME_UNKNOWN:
+                    if e.time < first:
+                        first = e.time
+                    if e.time > last:
+                        last = e.time
+        known = first <= last
+        return ([counts[i] for i in range(32)], first if known else None,
+                last if known else None, cpu)
+
     def clear(self):
         """Forget all rows and keep the memory."""
         batch_clear(&self.c)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from dmaverify.errors import TraceError
 from dmaverify.model.kinds import Severity
 
 
@@ -15,6 +16,7 @@ class Evidence:
         line: 1-based line, or None for binary sources.
         time_ns: trace clock in ns, or None where the clock is not time.
         text: the line of the trace, or the canonical `.dmat` line of a binary record.
+        rule: the rule that a consequence violates; "" for every other role.
     """
 
     role: str
@@ -22,11 +24,17 @@ class Evidence:
     line: int | None
     time_ns: int | None
     text: str
+    rule: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """A range of addresses to draw: `start` and `length` in bytes, `label` beside it."""
+    """A range of addresses to draw: `start` and `length` in bytes, `label` beside it.
+
+    Args:
+        role: the role of a mapping ("mapping", "ghost", "foreign", ...; see `MappingView`),
+            or the verb of the event ("map", "unmap", "sync", "free", "fault", ...).
+    """
 
     role: str
     label: str
@@ -37,7 +45,13 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One mistake, with its evidence. Names as in the JSON report."""
+    """One mistake, with its evidence. Names as in the JSON report.
+
+    Args:
+        ranges: what to draw; all of one address space.
+        address: what the event names, or None where it names no address.
+        last: where it was seen last, or None where it was seen once.
+    """
 
     rule: str
     cls: str
@@ -56,6 +70,8 @@ class Finding:
     ranges: tuple[Range, ...] = ()
     hint: str = ""
     why: str = ""
+    address: Range | None = None
+    last: Evidence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +82,14 @@ class Notice:
         id: kebab-case.
         text: a sentence, with the remedy where there is one.
         count: how often.
+        rule, device: which rule can not tell for which device, "" in other notices.
     """
 
     id: str
     text: str
     count: int = 1
+    rule: str = ""
+    device: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +102,7 @@ class TraceInfo:
         kinds: events by kind name.
         first_ns, last_ns: the span of the clock, None where there is no time.
         complete: False where the file was cut.
+        checked: events that an active rule met, or None where nothing was checked yet.
     """
 
     path: str
@@ -98,17 +118,24 @@ class TraceInfo:
     first_ns: int | None = None
     last_ns: int | None = None
     kinds: dict[str, int] = field(default_factory=dict)
+    checked: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything that one `check` found. `checked` counts events that an active rule met."""
+    """Everything that one `check` found.
+
+    Args:
+        checked: events that an active rule met.
+        errors: the traces that could not be read, or not to their end.
+    """
 
     traces: tuple[TraceInfo, ...]
     findings: tuple[Finding, ...]
     notices: tuple[Notice, ...]
     platform: str = "as-recorded"
     checked: int = 0
+    errors: tuple[TraceError, ...] = ()
 
     @property
     def verdict(self) -> str:

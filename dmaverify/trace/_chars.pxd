@@ -3,24 +3,34 @@
 #
 # A range of text is always [p, end). No function reads a byte at `end`.
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, strlen
+
+cdef extern from *:
+    """
+    /* 1 where a character may be part of a field's or an event's name. */
+    static const unsigned char dv_word_chars[256] = {
+        ['0' ... '9'] = 1, ['A' ... 'Z'] = 1, ['a' ... 'z'] = 1, ['_'] = 1,
+    };
+    /* The value of a hexadecimal digit plus 1; 0 for any other character. */
+    static const unsigned char dv_hex_digits[256] = {
+        ['0'] = 1, ['1'] = 2, ['2'] = 3, ['3'] = 4, ['4'] = 5, ['5'] = 6, ['6'] = 7, ['7'] = 8,
+        ['8'] = 9, ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15,
+        ['f'] = 16, ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+    };
+    """
+    const unsigned char dv_word_chars[256]
+    const unsigned char dv_hex_digits[256]
 
 cdef inline bint is_digit(char c) noexcept nogil:
     return c >= c'0' and c <= c'9'
 
 cdef inline bint is_word(char c) noexcept nogil:
-    return (c >= c'a' and c <= c'z') or c == c'_' or is_digit(c) or (c >= c'A' and c <= c'Z')
+    return dv_word_chars[<unsigned char>c]
 
 # Return the value of a hexadecimal digit, or -1.
 cdef inline int hex_value(char c) noexcept nogil:
-    if c >= c'0' and c <= c'9':
-        return c - c'0'
-    if c >= c'a' and c <= c'f':
-        return c - c'a' + 10
-    if c >= c'A' and c <= c'F':
-        return c - c'A' + 10
-    return -1
+    return <int>dv_hex_digits[<unsigned char>c] - 1
 
 cdef inline const char* skip_spaces(const char* p, const char* end) noexcept nogil:
     while p < end and p[0] == c' ':
@@ -67,7 +77,7 @@ cdef inline const char* read_hex(const char* p, const char* end, uint64_t* ret) 
             break
         if value >> 60:
             return NULL
-        value = value << 4 | d
+        value = value << 4 | <uint64_t>d
         p += 1
     if p == start:
         return NULL
@@ -83,23 +93,38 @@ cdef inline const char* read_number(const char* p, const char* end, bint hexadec
         return read_hex(p, end, ret)
     return read_decimal(p, end, ret)
 
-# Mix the bytes of a short name into 64 bits; equal names give equal values.
-cdef inline uint64_t hash_name(const char* p, size_t n) noexcept nogil:
-    cdef uint64_t head = 0
-    cdef uint64_t tail = 0
-    cdef uint64_t h
+# The first and last eight bytes of a name (shorter names: what there is), which together
+# are all of a name of up to sixteen.
+cdef inline void name_ends(const char* p, size_t n, uint64_t* head, uint64_t* tail) noexcept nogil:
+    cdef uint32_t a, b
     if n >= 8:
-        memcpy(&head, p, 8)
-        memcpy(&tail, p + n - 8, 8)
-        h = (head ^ (n << 56)) * <uint64_t>0x9E3779B97F4A7C15
-        h = (h ^ (h >> 29) ^ tail) * <uint64_t>0xBF58476D1CE4E5B9
-        if n > 16:
-            memcpy(&head, p + (n >> 1) - 4, 8)
-            h = (h ^ (h >> 31) ^ head) * <uint64_t>0x94D049BB133111EB
+        memcpy(head, p, 8)
+        memcpy(tail, p + n - 8, 8)
+    elif n >= 4:
+        memcpy(&a, p, 4)
+        memcpy(&b, p + n - 4, 4)
+        head[0] = a
+        tail[0] = b
     else:
-        while n:
-            n -= 1
-            head = head << 8 | <unsigned char>p[n]
-        h = (head + 0x51) * <uint64_t>0x9E3779B97F4A7C15
-        h = (h ^ (h >> 29)) * <uint64_t>0xBF58476D1CE4E5B9
+        head[0] = 0
+        tail[0] = 0
+        if n:
+            head[0] = <unsigned char>p[0] | <uint64_t><unsigned char>p[n >> 1] << 8
+            tail[0] = <unsigned char>p[n - 1]
+
+# Mix a name into 64 bits; equal names give equal values.
+cdef inline uint64_t hash_ends(uint64_t head, uint64_t tail, size_t n) noexcept nogil:
+    cdef uint64_t h = (head ^ (<uint64_t>n << 56)) * <uint64_t>0x9E3779B97F4A7C15
+    h = (h ^ (h >> 29) ^ tail) * <uint64_t>0xBF58476D1CE4E5B9
+    return h ^ (h >> 32)
+
+cdef inline uint64_t hash_name(const char* p, size_t n) noexcept nogil:
+    cdef uint64_t head, tail, h, word
+    name_ends(p, n, &head, &tail)
+    h = hash_ends(head, tail, n)
+    # The middle counts too, or names that differ only there would all collide.
+    while n > 16:
+        n -= 8
+        memcpy(&word, p + n - 8, 8)
+        h = (h ^ (h >> 31) ^ word) * <uint64_t>0x94D049BB133111EB
     return h ^ (h >> 32)

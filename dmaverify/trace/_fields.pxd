@@ -23,6 +23,8 @@ cdef enum dv_shape:
 
 # Names to numbers: a small closed hash table.
 cdef struct dv_word:
+    uint64_t head        # of the name, see name_ends
+    uint64_t tail
     const char* p
     uint32_t n
     uint32_t number      # 0 = free

@@ -6,7 +6,7 @@ from libc.stdlib cimport realloc
 from libc.string cimport memcmp, memcpy, memset, strlen
 
 from dmaverify.model.events cimport (
-    DIR_FROM_DEVICE, DIR_TO_DEVICE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_FAILED,
+    DIR_BIDIRECTIONAL, DIR_FROM_DEVICE, DIR_NONE, DIR_TO_DEVICE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_FAILED,
     F_FROM_MARK, F_HASHED, F_LENGTH_UNKNOWN, F_MMIO, F_NULL_CPU, F_PHYS_UNKNOWN,
     F_SKIP_SYNC, F_TRUNCATED, KIND_DEV_FAULT, KIND_DMA_ALLOC, KIND_DMA_FREE, KIND_DMA_MAP,
     KIND_DRIVER_BOUND, KIND_DRIVER_UNBOUND, KIND_MARK, SIDE_CPU, SIDE_SG_BUS, SIDE_SG_PHYS,
@@ -14,7 +14,8 @@ from dmaverify.model.events cimport (
     dv_event, dv_side,
 )
 from dmaverify.trace._chars cimport (
-    equals, find_space, hash_name, hex_value, is_digit, is_word, read_number, skip_spaces, starts,
+    equals, find_space, hash_ends, hex_value, is_digit, is_word, name_ends, read_number,
+    skip_spaces, starts,
 )
 from dmaverify.trace._head cimport dv_head
 from dmaverify.trace._names cimport dv_names, names_number
@@ -50,22 +51,37 @@ cdef enum:
     ATTR_SKIP_SYNC = 1 << 5
     ATTR_MMIO = 1 << 10
 
+# Slots that hold one number, the common case.
+cdef uint32_t NUMBERS = (
+    1 << S_BUS_ADDR | 1 << S_PHYS_ADDR | 1 << S_LENGTH | 1 << S_FULL_BUS | 1 << S_FULL_PHYS
+    | 1 << S_TRUNCATED | 1 << S_STATUS | 1 << S_UNMAPPED | 1 << S_DMA_MASK | 1 << S_FORCE
+    | 1 << S_FAULT_FLAGS | 1 << S_OBJECT
+)
 cdef uint64_t ALL_ONES = 0xFFFFFFFFFFFFFFFF
 
 
 cdef uint32_t find_word(const dv_word* table, const char* p, size_t n) noexcept nogil:
-    cdef size_t at = hash_name(p, n) & (SPEC_SLOTS - 1)
+    cdef uint64_t head, tail
+    cdef size_t at
+    name_ends(p, n, &head, &tail)
+    at = hash_ends(head, tail, n) & (SPEC_SLOTS - 1)
     while table[at].number:
-        if table[at].n == n and memcmp(table[at].p, p, n) == 0:
-            return table[at].number
+        if table[at].head == head and table[at].tail == tail and table[at].n == n:
+            if n <= 16 or memcmp(table[at].p + 8, p + 8, n - 16) == 0:
+                return table[at].number
         at = (at + 1) & (SPEC_SLOTS - 1)
     return 0
 
 
 cdef int add_word(dv_word* table, const char* p, size_t n, uint32_t number) noexcept nogil:
-    cdef size_t at = hash_name(p, n) & (SPEC_SLOTS - 1)
+    cdef uint64_t head, tail
+    cdef size_t at
+    name_ends(p, n, &head, &tail)
+    at = hash_ends(head, tail, n) & (SPEC_SLOTS - 1)
     while table[at].number:
         at = (at + 1) & (SPEC_SLOTS - 1)
+    table[at].head = head
+    table[at].tail = tail
     table[at].p = p
     table[at].n = <uint32_t>n
     table[at].number = number
@@ -217,13 +233,13 @@ cdef void _direction(const char* p, const char* end, dv_values* v) noexcept nogi
     cdef const char* q
     v.direction_known = 1
     if equals(p, end, b"TO_DEVICE") or equals(p, end, b"to_device"):
-        v.direction = 1
+        v.direction = DIR_TO_DEVICE
     elif equals(p, end, b"FROM_DEVICE") or equals(p, end, b"from_device"):
-        v.direction = 2
+        v.direction = DIR_FROM_DEVICE
     elif equals(p, end, b"BIDIRECTIONAL") or equals(p, end, b"bidirectional"):
-        v.direction = 0
+        v.direction = DIR_BIDIRECTIONAL
     elif equals(p, end, b"NONE") or equals(p, end, b"none"):
-        v.direction = 3
+        v.direction = DIR_NONE
     else:
         q = read_number(p, end, False, &value)
         v.direction = value
@@ -326,13 +342,42 @@ cdef void _pair(const char* p, const char* end, uint64_t* ret) noexcept nogil:
         ret[0] = value
 
 
-# The value of one field, [p, ...); return where it ends, or NULL when memory is gone.
-cdef const char* _value(dv_tables* t, const dv_spec* spec, uint32_t key, const char* p,
-                        const char* end, dv_values* v) noexcept nogil:
-    cdef uint32_t slot = spec.slot[key]
-    cdef uint64_t number = 0
+# Put a number where its slot says.
+cdef inline void _number(uint32_t slot, uint64_t number, dv_values* v) noexcept nogil:
+    v.seen |= 1 << slot
+    if slot == S_BUS_ADDR or slot == S_DMA_MASK:
+        v.bus_addr = number
+        v.seen |= 1 << S_BUS_ADDR
+    elif slot == S_PHYS_ADDR or slot == S_UNMAPPED:
+        v.phys_addr = number
+        v.seen |= 1 << S_PHYS_ADDR
+    elif slot == S_LENGTH:
+        v.length = number
+    elif slot == S_STATUS:
+        v.status = <int>number
+    elif slot == S_FAULT_FLAGS:
+        v.direction = DIR_FROM_DEVICE if number & 1 else DIR_TO_DEVICE
+        v.direction_known = 1
+        v.seen |= 1 << S_DIRECTION
+    elif slot == S_FORCE:
+        v.forced = number != 0
+    elif slot == S_TRUNCATED:
+        if number:
+            v.flags |= F_TRUNCATED
+    elif slot == S_FULL_BUS:
+        v.full_bus = number
+    elif slot == S_FULL_PHYS:
+        v.full_phys = number
+    elif slot == S_OBJECT:
+        v.object = number
+
+
+# A field that is no plain number: a list, a name, an unknown value. Return where it ends.
+cdef const char* _other_value(dv_tables* t, const dv_spec* spec, uint32_t slot, const char* p,
+                              const char* end, dv_values* v) noexcept nogil:
     cdef const char* stop
     cdef const char* q
+    cdef uint64_t number = 0
     if slot == S_BUS_LIST:
         v.seen |= 1 << S_BUS_LIST
         return _list(p, end, &t.bus, 8, v)
@@ -360,87 +405,68 @@ cdef const char* _value(dv_tables* t, const dv_spec* spec, uint32_t key, const c
     if slot == 0:
         if spec.native:
             t.unknown_keys += 1
-        return stop
-    if stop - p == 1 and p[0] == c'?':
+    elif stop - p == 1 and p[0] == c'?':
         v.asked |= 1 << slot
-        return stop
-    if slot == S_DEVICE:
+    elif slot == S_DEVICE:
         v.device = p
         v.device_end = stop
         v.seen |= 1 << S_DEVICE
-        return stop
-    if slot == S_DIRECTION:
-        v.seen |= 1 << S_DIRECTION
-        _direction(p, stop, v)
-        return stop
-    if slot == S_ATTRS:
+    elif slot == S_ATTRS:
         v.attrs = _attrs(p, stop)
-        return stop
-    if slot == S_VIRT_ADDR:
+    elif slot == S_VIRT_ADDR:
         _pointer(p, stop, v)
-        return stop
-    if slot == S_TYPE:
+    elif slot == S_TYPE:
         v.type = <unsigned char>_map_type(p, stop)
         v.seen |= 1 << S_TYPE
-        return stop
-    if slot == S_PHYS_PAIR:
+    elif slot == S_PHYS_PAIR:
         _pair(p, stop, &v.full_phys)
-        return stop
-    if slot == S_BUS_PAIR:
+    elif slot == S_BUS_PAIR:
         _pair(p, stop, &v.full_bus)
-        return stop
-    if slot == S_TEXT:
+    elif slot == S_TEXT:
         v.text = p
         v.text_end = end
         v.seen |= 1 << S_TEXT
         return end
-    q = p
-    if slot == S_STATUS and q < stop and q[0] == c'-':
-        q += 1
-    elif q < stop and q[0] == c'(':
-        q += 1
-    elif slot == S_FORCE and not is_digit(q[0] if q < stop else c' '):
-        v.forced = starts(q, stop, b"FORCE")
-        return stop
-    q = read_number(q, stop, spec.hexadecimal[key], &number)
-    if q == NULL or (q < stop and (is_word(q[0]) or q[0] == c'.')):
-        return stop
-    v.seen |= 1 << slot
-    if slot == S_BUS_ADDR or slot == S_DMA_MASK:
-        v.bus_addr = number
-        v.seen |= 1 << S_BUS_ADDR
-    elif slot == S_PHYS_ADDR or slot == S_UNMAPPED:
-        v.phys_addr = number
-        v.seen |= 1 << S_PHYS_ADDR
-    elif slot == S_LENGTH:
-        v.length = number
-    elif slot == S_STATUS:
-        v.status = -<int64_t>number if p[0] == c'-' else <int>number
-    elif slot == S_FAULT_FLAGS:
-        v.direction = DIR_FROM_DEVICE if number & 1 else DIR_TO_DEVICE
-        v.direction_known = 1
-        v.seen |= 1 << S_DIRECTION
-    elif slot == S_FORCE:
-        v.forced = number != 0
-    elif slot == S_TRUNCATED:
-        if number:
-            v.flags |= F_TRUNCATED
-    elif slot == S_FULL_BUS:
-        v.full_bus = number
-    elif slot == S_FULL_PHYS:
-        v.full_phys = number
-    elif slot == S_OBJECT:
-        v.object = number
+    elif slot == S_STATUS and p < stop and p[0] == c'-':
+        if read_number(p + 1, stop, False, &number) == stop and number < 32769:
+            v.status = -<int64_t>number
+            v.seen |= 1 << S_STATUS
+    elif slot == S_FORCE and p < stop and not is_digit(p[0]) and p[0] != c'(':
+        v.forced = starts(p, stop, b"FORCE")
+    elif p < stop and p[0] == c'(':
+        # With the option `fields`, one-byte fields are printed in brackets alone.
+        q = read_number(p + 1, stop, False, &number)
+        if q != NULL and q < stop and q[0] == c')':
+            _number(slot, number, v)
     return stop
+
+
+# The value of one field, [p, ...); return where it ends, or NULL when memory is gone.
+cdef inline const char* _value(dv_tables* t, const dv_spec* spec, uint32_t key, const char* p,
+                               const char* end, dv_values* v) noexcept nogil:
+    cdef uint32_t slot = spec.slot[key]
+    cdef uint64_t number = 0
+    cdef const char* q
+    if slot == S_DIRECTION:
+        q = find_space(p, end)
+        v.seen |= 1 << S_DIRECTION
+        _direction(p, q, v)
+        return q
+    if 1 << slot & NUMBERS:
+        q = read_number(p, end, spec.hexadecimal[key], &number)
+        if q != NULL and (q == end or q[0] == c' '):
+            _number(slot, number, v)
+            return q
+    return _other_value(t, spec, slot, p, end, v)
 
 
 # Everything before the first field: the device, in the ways that events name it.
 cdef const char* _opening(dv_tables* t, const dv_spec* spec, const char* p, const char* end,
                           dv_values* v) noexcept nogil:
     cdef const char* stop
-    if starts(p, end, b"[FAILED TO PARSE]"):
+    if p < end and p[0] == c'[' and starts(p, end, b"[FAILED TO PARSE]"):
         return p + strlen(b"[FAILED TO PARSE]")
-    if starts(p, end, b"IOMMU:"):
+    if p < end and p[0] == c'I' and starts(p, end, b"IOMMU:"):
         p += 6
         if spec.kind != KIND_DEV_FAULT:
             return p
@@ -478,7 +504,7 @@ cdef int _read(dv_tables* t, const dv_spec* spec, const char* p, const char* end
         q = p
         while q < end and is_word(q[0]):
             q += 1
-        if q > p and q < end and q[0] == c'=':
+        if q < end and q[0] == c'=' and q > p:
             key = find_word(t.keys, p, q - p)
             if key or spec.native:
                 open_name = False

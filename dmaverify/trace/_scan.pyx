@@ -16,7 +16,7 @@ from dmaverify.trace._fields cimport (
 )
 from dmaverify.trace._head cimport (
     CLOCK_NONE, CLOCK_TICKS, LAYOUT_BARE, LAYOUT_DASH, LAYOUT_OPEN, LAYOUT_PERF, dv_head,
-    dv_layout, read_head,
+    dv_layout, learn_layout, read_head,
 )
 from dmaverify.trace._names cimport dv_names, names_deinit, names_init, names_number
 
@@ -126,6 +126,38 @@ cdef int _comment(dv_scan* s, dv_batch* batch, const char* p, const char* end,
     return 0
 
 
+# `124 0 3692743383 type: 535`
+cdef bint _is_raw(const char* p, const char* end) noexcept nogil:
+    cdef uint64_t n = 0
+    cdef int i
+    for i in range(3):
+        p = read_decimal(p, end, &n)
+        if p == NULL or p >= end or p[0] != c' ':
+            return False
+        p += 1
+    return starts(p, end, b"type: ")
+
+
+# A line that is no event: a loss, a stack, trace-cmd's first line, or nothing known.
+cdef int _no_event(dv_scan* s, dv_batch* batch, const char* p, const char* end,
+                   uint64_t offset) noexcept nogil:
+    cdef int status
+    p = skip_spaces(p, end)
+    if p == end or starts(p, end, b"=> "):
+        return 0
+    if starts(p, end, b"CPU:"):
+        status = _loss_line(s, batch, p, end, offset)
+        if status:
+            return -1 if status < 0 else 0
+    if starts(p, end, b"cpus="):
+        s.padded = 1
+        return 0
+    s.tally[TALLY_OTHER] += 1
+    if is_digit(p[0]) and end - p < 64 and _is_raw(p, end):
+        s.tally[TALLY_RAW] += 1
+    return 0
+
+
 # Return True where another instance recorded such events of this device first.
 cdef bint _twice(dv_scan* s, const dv_head* head, uint32_t device, int family) noexcept nogil:
     cdef uint32_t instance = 1
@@ -146,10 +178,7 @@ cdef int _event_line(dv_scan* s, dv_batch* batch, const char* p, const char* end
     cdef int made
     cdef int mode = read_head(p, end, &s.layout, &head)
     if mode == 0 or (mode == LAYOUT_BARE and not s.bare):
-        s.tally[TALLY_OTHER] += 1
-        if is_digit(p[0]) and end - p < 64 and _is_raw(p, end):
-            s.tally[TALLY_RAW] += 1
-        return 0
+        return _no_event(s, batch, p, end, offset)
     if head.name != NULL:
         spec = find_spec(&s.tables, &head)
     if mode == LAYOUT_BARE and s.layout.mode == LAYOUT_OPEN:
@@ -188,23 +217,9 @@ cdef int _event_line(dv_scan* s, dv_batch* batch, const char* p, const char* end
     return 0
 
 
-# `124 0 3692743383 type: 535`
-cdef bint _is_raw(const char* p, const char* end) noexcept nogil:
-    cdef uint64_t n = 0
-    cdef int i
-    for i in range(3):
-        p = read_decimal(p, end, &n)
-        if p == NULL or p >= end or p[0] != c' ':
-            return False
-        p += 1
-    return starts(p, end, b"type: ")
-
-
 cdef int _line(dv_scan* s, dv_batch* batch, const char* p, const char* end,
                uint64_t offset) noexcept nogil:
     cdef char c
-    cdef const char* q
-    cdef int status
     if end > p and (end - 1)[0] == c'\r':
         end -= 1
     if end == p:
@@ -216,16 +231,6 @@ cdef int _line(dv_scan* s, dv_batch* batch, const char* p, const char* end,
         return 0
     if end - p > LINE_MAX:
         s.tally[TALLY_LONG] += 1
-        return 0
-    q = p if c != c' ' else skip_spaces(p, end)
-    if q == end or starts(q, end, b"=> "):
-        return 0
-    if q[0] == c'C' and starts(q, end, b"CPU:"):
-        status = _loss_line(s, batch, q, end, offset)
-        if status:
-            return -1 if status < 0 else 0
-    if q[0] == c'c' and (starts(q, end, b"cpus=")):
-        s.padded = 1
         return 0
     return _event_line(s, batch, p, end, offset)
 
@@ -330,6 +335,11 @@ cdef class Scanner:
         self.s.tables.spec_count += 1
         self._add_word(self.s.tables.names, spec.name, self.s.tables.spec_count)
 
+    def learn(self, bytes head):
+        """Find the layout of a trace from its first text, before anything is scanned."""
+        cdef const char* p = head
+        learn_layout(p, p + len(head), &self.s.layout)
+
     def scan(self, const unsigned char[::1] data, size_t n, uint64_t offset, EventBatch batch):
         """Append the rows of the whole lines in the first n bytes; the GIL is free meanwhile.
 
@@ -368,7 +378,7 @@ cdef class Scanner:
             return b""
         if head.comm == NULL:
             return b""
-        return head.comm[:head.comm_end - head.comm]
+        return head.comm[:head.comm_end - head.comm].strip()
 
     def devices(self, list known):
         """Append to `known` the device names that it lacks, in the order of their numbers."""

@@ -1,0 +1,548 @@
+# cython: language_level=3
+"""The engine: batches of events in, groups of hits out."""
+
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcpy, memset
+
+from dmaverify.core.groups cimport (
+    GROUP_FIELDS, RULE_FOLDS, RULE_TELLS, dv_consequence, dv_group, dv_groups, dv_rule, dv_view,
+    groups_deinit, groups_forget, groups_hit, groups_init, groups_told,
+)
+from dmaverify.core.resolve cimport (
+    OBJ_EVENT, OBJ_MAPPING, OBJ_MAPPINGS, context_init, context_resolve, dv_context,
+)
+from dmaverify.core.vm cimport (
+    OP_FEQ, OP_FNE, OP_FNIN, OP_HOLDS, OP_JUMP, OP_LOAD, OP_NOT_APPLICABLE, OP_SHOWF, OP_VIOLATED, OP_XIST,
+    OP_XMISS, OUT_FAULT, dv_instruction, dv_shown, program_check, rule_run,
+)
+from dmaverify.core.world cimport (
+    CPUS, MARK_DIRECTION, MARK_LENGTH, MARK_PHYS, MARK_VIRT, STATE_FREE, STATE_GHOST, STATE_LIVE, dv_device,
+    dv_mapping, dv_place, dv_world, iommu_ended, iommu_map, iommu_unmap, mapping_add, mapping_end,
+    place_of, retire_stale, world_deinit, world_device, world_init,
+)
+from dmaverify.model.events cimport (
+    F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN, F_NULL_CPU, F_PHYS_UNKNOWN,
+    F_TIME_UNKNOWN, KIND_BOUNCE, KIND_COUNT, KIND_DEVICE_LIMITS, KIND_DMA_ALLOC, KIND_DMA_FREE,
+    KIND_DMA_MAP, KIND_DMA_SYNC_FOR_CPU, KIND_DMA_SYNC_FOR_DEVICE, KIND_DMA_UNMAP,
+    KIND_DRIVER_BOUND, KIND_DRIVER_PROBE, KIND_DRIVER_UNBOUND, KIND_IOMMU_MAP, KIND_IOMMU_UNMAP,
+    KIND_LEFT_MAPPED, KIND_LOST, TYPE_COHERENT, TYPE_PAGES, TYPE_SGT, TYPE_SHIFT, EventBatch,
+    dv_batch, dv_event, dv_number, event_failed, event_type,
+)
+
+import os
+
+from dmaverify.errors import InternalError
+from dmaverify.model.events import Event
+from dmaverify.model.fields import Obj
+from dmaverify.model.hit import Hit, MappingView, Witness
+from dmaverify.model.kinds import EventKind, Flag, MapType, Severity
+
+cdef enum:
+    FIELD_TYPE = 5           # model/fields.py: the event's `type`
+
+cdef struct dv_engine:
+    dv_world world
+    dv_groups groups
+    dv_instruction* code
+    dv_rule* rules
+    uint32_t rule_count
+    uint32_t* by_kind        # rules of kind k: by_kind_rules[by_kind[k]:by_kind[k + 1]]
+    uint32_t* by_kind_rules
+    uint64_t checked
+    uint64_t events
+    uint32_t pending         # group to tell about the mapping that this event makes, plus 1
+
+
+cdef int run_rules(dv_engine* g, dv_context* c) noexcept nogil:
+    cdef uint32_t kind = c.event.kind
+    cdef uint32_t i, number
+    cdef uint32_t told = groups_told(&g.groups, c)
+    cdef int32_t now
+    cdef int outcome
+    cdef uint32_t type_bit = <uint32_t>1 << event_type(c.event)
+    cdef dv_rule* rule
+    cdef dv_shown shown
+    for i in range(OBJ_MAPPING, OBJ_MAPPINGS):
+        if c.meant[i] != 0:
+            c.present |= <uint32_t>1 << i
+    for i in range(g.by_kind[kind], g.by_kind[kind + 1]):
+        number = g.by_kind_rules[i]
+        rule = &g.rules[number]
+        rule.runs += 1
+        if c.present & rule.present != rule.present or c.present & rule.absent or \
+                not rule.types & type_bit:
+            continue
+        shown.known = 0
+        shown.count = 0
+        outcome = rule_run(g.code, rule.entry, c, &shown)
+        if outcome == OP_NOT_APPLICABLE:
+            continue
+        if outcome == OP_HOLDS:
+            rule.holds += 1
+        elif outcome == OUT_FAULT:
+            rule.faults += 1
+        else:
+            rule.violations += 1
+            now = groups_hit(&g.groups, g.rules, number, c, &shown, told)
+            if now < 0:
+                return -1
+            told = <uint32_t>now
+    g.pending = told
+    return 0
+
+
+cdef int left_mapped(dv_engine* g, dv_batch* b, const dv_event* e, const dv_number* n) noexcept nogil:
+    """Run the rules on each mapping that its driver left behind, oldest first, and end it."""
+    cdef dv_world* w = &g.world
+    cdef dv_device* d = &w.devices[e.device]
+    cdef uint32_t index = d.first
+    cdef uint32_t before
+    cdef dv_mapping* m
+    cdef dv_event left
+    cdef dv_context c
+    while index != 0 and w.mappings[index].next != 0:
+        index = w.mappings[index].next
+    while index != 0:
+        m = &w.mappings[index]
+        before = m.prev
+        left = e[0]
+        left.kind = KIND_LEFT_MAPPED
+        left.side = 0
+        left.bus_addr = m.bus_addr
+        left.phys_addr = m.phys_addr
+        left.length = m.length
+        left.direction = m.direction
+        left.flags = <unsigned short>(m.type << TYPE_SHIFT | (e.flags & F_TIME_UNKNOWN))
+        if not m.marks & MARK_PHYS:
+            left.flags |= F_PHYS_UNKNOWN
+        if not m.marks & MARK_LENGTH:
+            left.flags |= F_LENGTH_UNKNOWN
+        if not m.marks & MARK_DIRECTION:
+            left.flags |= F_DIRECTION_UNKNOWN
+        context_init(&c, w, b, &left, n)
+        c.meant[OBJ_MAPPING] = index
+        c.count = m.count
+        if run_rules(g, &c) < 0 or mapping_end(w, index, e, n) < 0:
+            return -1
+        index = before
+    d = &w.devices[e.device]
+    d.unbinds += 1
+    d.probe_seen = 1
+    d.probe_epoch = w.gaps
+    return 0
+
+
+cdef int failed_map(dv_world* w, const dv_batch* b, const dv_event* e,
+                    const dv_number* n) noexcept nogil:
+    """Remember a mapping that failed as a ghost at the address it returned."""
+    cdef int32_t index
+    w.devices[e.device].failures += 1
+    w.devices[e.device].bounced_next = 0
+    if e.flags & F_BUS_UNKNOWN or e.bus_addr != <uint64_t>-1:
+        return 0
+    index = mapping_add(w, b, e, n)
+    return mapping_end(w, <uint32_t>index, e, n) if index > 0 else index
+
+
+cdef int apply_map(dv_engine* g, const dv_batch* b, const dv_event* e,
+                   const dv_number* n) noexcept nogil:
+    cdef dv_world* w = &g.world
+    cdef dv_device* d = &w.devices[e.device]
+    cdef int32_t index
+    if event_failed(e):
+        return failed_map(w, b, e, n)
+    if e.kind == KIND_DMA_ALLOC:
+        d.allocs += 1
+    else:
+        d.maps += 1
+    groups_forget(&g.groups, e.device, e.bus_addr)
+    index = mapping_add(w, b, e, n)
+    if index < 0:
+        return -1
+    if index > 0:
+        w.mappings[index].told = g.pending
+    return 0
+
+
+cdef int apply_end(dv_engine* g, dv_context* c, const dv_event* e, const dv_number* n) noexcept nogil:
+    cdef dv_world* w = &g.world
+    cdef dv_device* d = &w.devices[e.device]
+    cdef uint32_t index = c.meant[OBJ_MAPPING]
+    if e.flags & F_NULL_CPU or event_failed(e):
+        return 0
+    if e.kind == KIND_DMA_FREE:
+        d.frees += 1
+    else:
+        d.unmaps += 1
+    if not e.flags & F_BUS_UNKNOWN:
+        if iommu_ended(w, e.bus_addr) < 0:
+            return -1
+    elif index != 0 and iommu_ended(w, w.mappings[index].bus_addr) < 0:
+        return -1
+    if index != 0:
+        return mapping_end(w, index, e, n)
+    if c.across_gap:
+        w.across_gap += 1
+    elif c.may_predate:
+        w.in_flight += 1
+    return 0
+
+
+cdef int apply_event(dv_engine* g, dv_batch* b, dv_context* c) noexcept nogil:
+    cdef dv_world* w = &g.world
+    cdef const dv_event* e = c.event
+    cdef const dv_number* n = c.number
+    cdef int kind = e.kind
+    cdef dv_device* d
+    if kind == KIND_IOMMU_MAP:
+        return iommu_map(w, e.bus_addr)
+    if kind == KIND_IOMMU_UNMAP:
+        return iommu_unmap(w, e.bus_addr, e.length)
+    if kind == KIND_DMA_MAP or kind == KIND_DMA_ALLOC:
+        return apply_map(g, b, e, n)
+    if kind == KIND_DMA_UNMAP or kind == KIND_DMA_FREE:
+        return apply_end(g, c, e, n)
+    d = &w.devices[e.device]
+    if kind == KIND_DMA_SYNC_FOR_CPU or kind == KIND_DMA_SYNC_FOR_DEVICE:
+        d.syncs += 1
+        if c.meant[OBJ_MAPPING] != 0:
+            w.mappings[c.meant[OBJ_MAPPING]].syncs += 1
+        elif c.across_gap:
+            w.across_gap += 1
+        elif c.may_predate:
+            w.in_flight += 1
+    elif kind == KIND_BOUNCE:
+        d.bounces += 1
+        d.bounced_next = 1
+        d.bounced_phys = e.phys_addr
+    elif kind == KIND_DRIVER_PROBE or kind == KIND_DRIVER_BOUND:
+        d.probe_seen = 1
+        d.probe_epoch = w.gaps
+    elif kind == KIND_DRIVER_UNBOUND:
+        return left_mapped(g, b, e, n)
+    elif kind == KIND_DEVICE_LIMITS:
+        if not e.flags & F_LENGTH_UNKNOWN:
+            d.max_segment = e.length
+            d.limits |= 1
+        if not e.flags & F_BUS_UNKNOWN:
+            d.boundary = e.bus_addr
+            d.limits |= 2
+        if not e.flags & F_PHYS_UNKNOWN:
+            d.dma_mask = e.phys_addr
+            d.limits |= 4
+    elif kind == KIND_LOST:
+        if not e.flags & F_LENGTH_UNKNOWN:
+            w.lost += e.length
+        if e.status != 1:  # what was lost before the first event leaves no gap between two
+            w.gaps += 1
+    return 0
+
+
+cdef int engine_feed(dv_engine* g, dv_batch* b) noexcept nogil:
+    cdef size_t i
+    cdef dv_event* e
+    cdef dv_context c
+    cdef dv_world* w = &g.world
+    for i in range(b.count):
+        e = &b.rows[i]
+        if e.kind == 0 or e.kind >= KIND_COUNT:
+            continue
+        g.events += 1
+        if w.cpu_rows[e.cpu % CPUS] < 255:
+            w.cpu_rows[e.cpu % CPUS] += 1
+        if e.kind == KIND_IOMMU_MAP and g.by_kind[e.kind] == g.by_kind[e.kind + 1]:
+            if iommu_map(w, e.bus_addr) < 0:
+                return -1
+            continue
+        w.now = e.time
+        if world_device(w, e.device) == NULL:
+            return -1
+        if w.gaps != 0 and (e.kind == KIND_DMA_MAP or e.kind == KIND_DMA_ALLOC) and \
+                not event_failed(e) and retire_stale(w, b, e, &b.numbers[i]) < 0:
+            return -1
+        context_init(&c, w, b, e, &b.numbers[i])
+        context_resolve(&c)
+        g.pending = 0
+        if g.by_kind[e.kind] != g.by_kind[e.kind + 1]:
+            g.checked += 1
+            if run_rules(g, &c) < 0:
+                return -1
+        if apply_event(g, b, &c) < 0:
+            return -1
+    return 0
+
+
+cdef uint32_t objects_used(const dv_instruction* code, int32_t entry) noexcept nogil:
+    """Return a bit for each object that the rule at `entry` asks for."""
+    cdef uint32_t uses = 0
+    cdef int32_t at = entry, last = entry
+    while True:
+        if code[at].op == OP_LOAD or OP_FEQ <= code[at].op <= OP_XMISS or code[at].op == OP_SHOWF:
+            uses |= <uint32_t>1 << (code[at].b & 31)
+        if OP_JUMP <= code[at].op <= OP_XMISS and code[at].target > last:
+            last = code[at].target
+        if code[at].op <= OP_VIOLATED and at >= last:
+            return uses
+        at += 1
+
+
+cdef void find_guards(const dv_instruction* code, dv_rule* rule) noexcept nogil:
+    """Learn from a rule's first instructions when it can not apply, to spare running it.
+
+    They are a row of conditions, each of which ends in "not applicable" where it fails.
+    """
+    cdef const dv_instruction* i = code + rule.entry
+    rule.types = ~<uint32_t>0
+    while OP_FEQ <= i.op <= OP_XMISS and code[i.target].op == OP_NOT_APPLICABLE:
+        if i.op == OP_XMISS and i.c == 0 and OBJ_MAPPING <= i.b < OBJ_MAPPINGS:
+            rule.present |= <uint32_t>1 << i.b
+        elif i.op == OP_XIST and i.c == 0 and OBJ_MAPPING <= i.b < OBJ_MAPPINGS:
+            rule.absent |= <uint32_t>1 << i.b
+        elif i.b == OBJ_EVENT and i.c == FIELD_TYPE:
+            if i.op == OP_FNE and i.imm < 16:
+                rule.types &= <uint32_t>1 << i.imm
+            elif i.op == OP_FNIN:
+                rule.types &= <uint32_t>i.imm
+        i += 1
+
+
+cdef object place_event(const dv_place* p, values):
+    return Witness(p.record, p.line, p.offset, p.time, Event(
+        time=p.time, offset=p.offset, record=p.record, line=p.line, site=p.site, cpu=p.cpu,
+        kind=EventKind(p.kind), status=0, object=0, text=None, **values))
+
+
+cdef object view_to_python(const dv_view* v):
+    cdef const dv_mapping* m = &v.mapping
+    cdef uint32_t i
+    segments = tuple([(v.entries[i].address, v.entries[i].length) for i in range(v.listed)])
+    flags = Flag(m.flags & ((1 << TYPE_SHIFT) - 1))
+    phys = tuple([v.phys[i] for i in range(v.phys_listed)])
+    values = {
+        "bus_addr": m.bus_addr, "phys_addr": m.phys_addr, "length": m.length, "device": m.device,
+        "flags": flags, "direction": m.direction, "type": MapType(m.type),
+        "virt_addr": m.virt_addr if m.marks & MARK_VIRT else None,
+        "sg_bus": segments if m.type == 3 else (), "bus_full": m.segments if m.type == 3 else 0,
+        "sg_phys": phys, "phys_full": m.count if phys else 0,
+    }
+    made = place_event(&m.made, values)
+    ended = None
+    if m.state == STATE_GHOST:
+        ended = place_event(&m.ended, {**values, "flags": flags & ~Flag.FAILED})
+    return MappingView(
+        Obj(v.obj).name.lower(), m.serial, m.device, made, ended, m.bus_addr,
+        m.length if m.marks & MARK_LENGTH else None,
+        m.phys_addr if m.marks & MARK_PHYS else None, m.direction, m.type, segments)
+
+
+cdef object row_to_python(const dv_event* e, const dv_number* n, values):
+    return Witness(n.record, n.line, e.offset, e.time, Event(
+        time=e.time, bus_addr=e.bus_addr, phys_addr=e.phys_addr, length=e.length, offset=e.offset,
+        device=e.device, object=e.object, site=e.site, cpu=e.cpu, status=e.status,
+        flags=Flag(e.flags & ((1 << TYPE_SHIFT) - 1)), kind=EventKind(e.kind),
+        direction=e.direction, type=MapType(e.flags >> TYPE_SHIFT), record=n.record, line=n.line,
+        text=None, **values))
+
+
+NO_LISTS = {"sg_bus": (), "sg_phys": (), "bus_full": 0, "phys_full": 0, "virt_addr": None}
+
+
+cdef object group_to_python(const dv_group* g, unmet):
+    cdef uint32_t i
+    values = {
+        "sg_bus": tuple([(g.bus[i].address, g.bus[i].length) for i in range(g.bus_stored)]),
+        "sg_phys": tuple([g.phys[i].address for i in range(g.phys_stored)]),
+        "bus_full": g.bus_full, "phys_full": g.phys_full,
+        "virt_addr": g.virt if g.virt_known else None,
+    }
+    shown = tuple([g.shown.values[i] if g.shown.known >> i & 1 else None
+                   for i in range(g.shown.count)])
+    return Hit(
+        g.rule, row_to_python(&g.event, &g.number, values),
+        row_to_python(&g.last, &g.last_number, NO_LISTS),
+        tuple([view_to_python(&g.views[i]) for i in range(g.view_count)]), shown, g.occurrences,
+        tuple([(g.consequences[i].rule,
+                row_to_python(&g.consequences[i].event, &g.consequences[i].number, NO_LISTS))
+               for i in range(g.consequence_count)]),
+        bool(g.low), unmet)
+
+
+cdef class Engine:
+    """Replays events through the shadow memory and runs a program's rules on each.
+
+    Args:
+        program: the compiled rules.
+        time_known: False where the trace clock is not time; durations are then unknown.
+        ghost_limit: ended mappings that are remembered.
+        live_limit: live mappings that are followed; more are counted only.
+        group_limit: groups of hits that are kept apart; more are counted only.
+
+    Raises:
+        InternalError: the program is not well formed.
+    """
+
+    cdef dv_engine g
+    cdef uint32_t told_witnesses
+    cdef readonly object program
+
+    def __cinit__(self, program, *, bint time_known=True, uint32_t ghost_limit=65536,
+                  uint64_t live_limit=1 << 24, uint32_t group_limit=16384):
+        cdef uint64_t seed = int.from_bytes(os.urandom(8), "little")
+        memset(&self.g, 0, sizeof(dv_engine))
+        self.program = program
+        if world_init(&self.g.world, seed, ghost_limit, live_limit) < 0 or \
+                groups_init(&self.g.groups, seed, group_limit) < 0:
+            raise MemoryError()
+        self.g.world.time_known = time_known
+        self.load(program)
+
+    cdef load(self, program):
+        cdef const unsigned char[::1] code
+        cdef int32_t count = len(program.code) // sizeof(dv_instruction)
+        cdef dv_rule* rule
+        cdef uint32_t i
+        self.g.rule_count = len(program.rules)
+        self.g.code = <dv_instruction*>malloc((count + 1) * sizeof(dv_instruction))
+        self.g.rules = <dv_rule*>calloc(self.g.rule_count + 1, sizeof(dv_rule))
+        if self.g.code == NULL or self.g.rules == NULL:
+            raise MemoryError()
+        if count:
+            code = program.code
+            memcpy(self.g.code, &code[0], count * sizeof(dv_instruction))
+        entries = [r.entry for r in program.rules] + [n.entry for r in program.rules for n in r.needs]
+        if not program_check(self.g.code, count) or not all(0 <= e < count for e in entries):
+            raise InternalError("a compiled rule program is not well formed")
+        for i, source in enumerate(program.rules):
+            rule = &self.g.rules[i]
+            rule.entry = source.entry
+            rule.uses = objects_used(self.g.code, rule.entry)
+            find_guards(self.g.code, rule)
+            if source.builtin and source.severity == Severity.ERROR:
+                rule.flags = RULE_FOLDS if source.needs else RULE_FOLDS | RULE_TELLS
+            rule.group_count = min(len(source.group), GROUP_FIELDS)
+            for at, ref in enumerate(source.group[:GROUP_FIELDS]):
+                rule.group_obj[at] = ref >> 8
+                rule.group_number[at] = ref & 255
+        self.index(program)
+
+    cdef index(self, program):
+        cdef uint32_t at = 0, kind
+        total = sum(len(set(r.kinds)) for r in program.rules)
+        self.g.by_kind = <uint32_t*>calloc(KIND_COUNT + 1, sizeof(uint32_t))
+        self.g.by_kind_rules = <uint32_t*>calloc(total + 1, sizeof(uint32_t))
+        if self.g.by_kind == NULL or self.g.by_kind_rules == NULL:
+            raise MemoryError()
+        for kind in range(<uint32_t>KIND_COUNT):
+            self.g.by_kind[kind] = at
+            for number, source in enumerate(program.rules):
+                if kind in source.kinds:
+                    self.g.by_kind_rules[at] = number
+                    at += 1
+        self.g.by_kind[<uint32_t>KIND_COUNT] = at
+
+    def __dealloc__(self):
+        world_deinit(&self.g.world)
+        groups_deinit(&self.g.groups)
+        free(self.g.code)
+        free(self.g.rules)
+        free(self.g.by_kind)
+        free(self.g.by_kind_rules)
+
+    def feed(self, EventBatch batch not None):
+        """Replay a batch. Releases the GIL.
+
+        Args:
+            batch: n rows in the order of the trace; n may be 0.
+
+        Raises:
+            MemoryError: the shadow can not grow.
+        """
+        cdef int failed
+        with nogil:
+            failed = engine_feed(&self.g, &batch.c)
+        if failed < 0:
+            raise MemoryError("no memory left for the shadow")
+
+    def hits(self):
+        """Return all groups of hits so far, each with the first of its rule's needs that the
+        recording, as known now, does not meet.
+        """
+        cdef uint32_t i
+        out = []
+        for i in range(self.g.groups.count):
+            out.append(group_to_python(&self.g.groups.items[i], self.unmet(i)))
+        return out
+
+    cdef unmet(self, uint32_t group):
+        cdef dv_context c
+        cdef dv_shown shown
+        cdef dv_group* item = &self.g.groups.items[group]
+        cdef dv_batch none
+        memset(&none, 0, sizeof(dv_batch))
+        context_init(&c, &self.g.world, &none, &item.event, &item.number)
+        for number, need in enumerate(self.program.rules[item.rule].needs):
+            if rule_run(self.g.code, need.entry, &c, &shown) != OP_HOLDS:
+                return number
+        return None
+
+    def fresh_witnesses(self):
+        """Return the offsets of the source lines that groups made since the last call name."""
+        cdef uint32_t i, k
+        cdef dv_group* item
+        out = []
+        for i in range(self.told_witnesses, self.g.groups.count):
+            item = &self.g.groups.items[i]
+            out.append(item.event.offset)
+            for k in range(item.view_count):
+                out.append(item.views[k].mapping.made.offset)
+                if item.views[k].mapping.state == STATE_GHOST:
+                    out.append(item.views[k].mapping.ended.offset)
+        self.told_witnesses = self.g.groups.count
+        return out
+
+    def witnesses_between(self, uint64_t start, uint64_t end):
+        """Return the offsets in [start, end) of lines that a later hit may name: where live
+        and remembered mappings were made and ended.
+        """
+        cdef uint32_t i
+        cdef dv_mapping* m
+        out = []
+        for i in range(1, self.g.world.mapping_count):
+            m = &self.g.world.mappings[i]
+            if m.state == STATE_FREE:
+                continue
+            if start <= m.made.offset < end:
+                out.append(m.made.offset)
+            if m.state == STATE_GHOST and start <= m.ended.offset < end:
+                out.append(m.ended.offset)
+        return out
+
+    @property
+    def counters(self):
+        """Counts about the run as a whole, by name."""
+        cdef dv_world* w = &self.g.world
+        return {
+            "events": self.g.events, "checked": self.g.checked, "in_flight": w.in_flight,
+            "across_gap": w.across_gap, "lost": w.lost, "gaps": w.gaps, "refused": w.refused,
+            "forgotten": w.forgotten, "crowded": w.shadow.crowded, "live": w.live,
+            "overflow": self.g.groups.overflow, "iommu_events": w.iommu_events,
+        }
+
+    @property
+    def rule_counts(self):
+        """(runs, holds, violations, faults) of each rule, in the program's order."""
+        cdef uint32_t i
+        return [(self.g.rules[i].runs, self.g.rules[i].holds, self.g.rules[i].violations,
+                 self.g.rules[i].faults) for i in range(self.g.rule_count)]
+
+    def live_mappings(self):
+        """Return (device, bus address, length) of each live mapping, sorted."""
+        cdef uint32_t i
+        cdef dv_mapping* m
+        out = []
+        for i in range(1, self.g.world.mapping_count):
+            m = &self.g.world.mappings[i]
+            if m.state == STATE_LIVE:
+                out.append((m.device, m.bus_addr, m.length))
+        return sorted(out)

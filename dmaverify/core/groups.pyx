@@ -1,0 +1,232 @@
+# cython: language_level=3
+"""Groups of hits, and the folding of consequences into their cause."""
+
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc, realloc
+from libc.string cimport memset
+
+from dmaverify.core.resolve cimport (
+    OBJ_FOREIGN, OBJ_GHOST, OBJ_MAPPING, OBJ_MAPPINGS, OBJ_OVERLAP, context_evident, dv_context,
+)
+from dmaverify.core.shadow cimport dv_segment
+from dmaverify.core.table cimport (
+    dv_slot, table_deinit, table_find, table_get, table_init, table_mix, table_remove, table_set,
+)
+from dmaverify.core.vm cimport dv_shown, field_value
+from dmaverify.core.world cimport dv_mapping, dv_world
+from dmaverify.model.events cimport (
+    F_BUS_UNKNOWN, F_LENGTH_UNKNOWN, KIND_DMA_FREE, KIND_DMA_SYNC_FOR_CPU,
+    KIND_DMA_SYNC_FOR_DEVICE, KIND_DMA_UNMAP, SIDE_SG_BUS, SIDE_SG_PHYS, dv_batch, dv_entry,
+    dv_event, dv_side, event_side, event_type, side_entries,
+)
+
+
+cdef int groups_init(dv_groups* g, uint64_t seed, uint32_t limit) noexcept nogil:
+    memset(g, 0, sizeof(dv_groups))
+    g.limit = limit
+    g.capacity = 8
+    g.items = <dv_group*>malloc(g.capacity * sizeof(dv_group))
+    if g.items == NULL or table_init(&g.keys, 64, seed) < 0:
+        return -1
+    return table_init(&g.subjects, 64, seed)
+
+
+cdef void groups_deinit(dv_groups* g) noexcept nogil:
+    free(g.items)
+    table_deinit(&g.keys)
+    table_deinit(&g.subjects)
+    memset(g, 0, sizeof(dv_groups))
+
+
+cdef inline uint64_t subject_key(uint32_t device, uint64_t bus_addr) noexcept nogil:
+    return table_mix(bus_addr) ^ <uint64_t>device << 32
+
+
+cdef inline uint64_t size_class(uint64_t length) noexcept nogil:
+    cdef uint64_t n = 0
+    while length != 0:
+        n += 1
+        length >>= 1
+    return n
+
+
+cdef uint64_t group_key(const dv_rule* rule, uint32_t number, const dv_context* c) noexcept nogil:
+    """Two hits with one key are one finding. A Linux trace has no call site, so that is the
+    kind of call, the device, the task and the size class.
+    """
+    cdef uint64_t key = table_mix(number + 1)
+    cdef const dv_event* e = c.event
+    cdef const dv_mapping* m
+    cdef int i
+    cdef bint known
+    if rule.group_count != 0:
+        for i in range(rule.group_count):
+            key = table_mix(key ^ field_value(c, rule.group_obj[i], rule.group_number[i], &known))
+        return key
+    key = table_mix(key ^ (<uint64_t>e.device << 16 | <uint64_t>e.kind << 8 | <uint64_t>event_type(e)))
+    key = table_mix(key ^ e.site)
+    if not e.flags & F_LENGTH_UNKNOWN:
+        key = table_mix(key ^ size_class(e.length))
+    if c.meant[OBJ_MAPPING] != 0:
+        m = &c.world.mappings[c.meant[OBJ_MAPPING]]
+        key = table_mix(key ^ (<uint64_t>m.made.site << 8 | m.type))
+    return key
+
+
+cdef bint reaches_across_gap(const dv_rule* rule, const dv_context* c) noexcept nogil:
+    """Tell whether events were lost between what the rule looked at and now."""
+    cdef const dv_world* w = c.world
+    cdef int obj
+    if w.gaps == 0:
+        return False
+    for obj in range(OBJ_MAPPING, OBJ_MAPPINGS):
+        if rule.uses >> obj & 1 and c.meant[obj] != 0 and \
+                w.mappings[c.meant[obj]].epoch != w.gaps:
+            return True
+    return False
+
+
+cdef void keep_view(dv_group* g, const dv_context* c, int obj) noexcept nogil:
+    cdef dv_view* v = &g.views[g.view_count]
+    cdef dv_world* w = c.world
+    cdef uint32_t s, i
+    cdef dv_segment* seg
+    v.obj = <uint8_t>obj
+    v.mapping = w.mappings[c.meant[obj]]
+    v.listed = 0
+    v.phys_listed = <uint8_t>(v.mapping.listed if v.mapping.listed < LISTED else LISTED)
+    for i in range(v.phys_listed):
+        v.phys[i] = v.mapping.list[i]
+    v.mapping.list = NULL  # its owner is the world
+    s = v.mapping.first
+    while s != 0 and v.listed < LISTED:
+        seg = &w.shadow.segments[s]
+        v.entries[v.listed].address = seg.start
+        v.entries[v.listed].length = seg.length
+        v.listed += 1
+        s = seg.sibling
+    g.view_count += 1
+
+
+cdef void keep_list(const dv_context* c, int tag, dv_entry* entries, uint32_t* stored,
+                    uint32_t* full) noexcept nogil:
+    cdef const dv_side* s = event_side(c.batch, c.event, tag) if c.event.side != 0 else NULL
+    cdef uint32_t i
+    if s == NULL:
+        return
+    full[0] = s.full
+    stored[0] = s.stored if s.stored < LISTED else LISTED
+    for i in range(stored[0]):
+        entries[i] = side_entries(s)[i]
+
+
+cdef int32_t group_new(dv_groups* g, const dv_rule* rule, uint32_t number, const dv_context* c,
+                       const dv_shown* shown, uint64_t key) noexcept nogil:
+    cdef void* p
+    cdef dv_group* item
+    cdef int obj
+    if g.count == g.capacity:
+        p = realloc(g.items, <size_t>g.capacity * 2 * sizeof(dv_group))
+        if p == NULL:
+            return -1
+        g.items = <dv_group*>p
+        g.capacity *= 2
+    item = &g.items[g.count]
+    memset(item, 0, sizeof(dv_group))
+    item.rule = number
+    item.occurrences = 1
+    item.event = c.event[0]
+    item.number = c.number[0]
+    item.last = item.event
+    item.last_number = item.number
+    item.low = reaches_across_gap(rule, c)
+    item.shown = shown[0]
+    item.virt = c.virt
+    item.virt_known = c.virt_known
+    keep_list(c, SIDE_SG_BUS, item.bus, &item.bus_stored, &item.bus_full)
+    keep_list(c, SIDE_SG_PHYS, item.phys, &item.phys_stored, &item.phys_full)
+    for obj in range(OBJ_MAPPING, OBJ_MAPPINGS):
+        # What the event means is evidence whether or not the rule asked for it.
+        if (rule.uses >> obj & 1 or obj == OBJ_MAPPING or obj == OBJ_GHOST) and \
+                c.meant[obj] != 0 and item.view_count < VIEWS:
+            keep_view(item, c, obj)
+    g.count += 1
+    if table_set(&g.keys, key, g.count) < 0:
+        return -1
+    return <int32_t>g.count
+
+
+cdef int tell(dv_groups* g, dv_context* c, uint32_t group) noexcept nogil:
+    """Mark the subject of an error, and what a wrong call evidently meant, as told."""
+    cdef uint32_t index = c.meant[OBJ_MAPPING]
+    cdef dv_world* w = c.world
+    if index != 0:
+        w.mappings[index].told = group
+    elif not c.event.flags & F_BUS_UNKNOWN and g.subjects.count < g.limit:
+        if table_set(&g.subjects, subject_key(c.device, c.event.bus_addr), group) < 0:
+            return -1
+    if g.items[group - 1].occurrences <= 64:  # the search is not free, the first ones matter
+        index = context_evident(c)
+        if index != 0 and w.mappings[index].told == 0:
+            w.mappings[index].told = group
+    return 0
+
+
+cdef void add_consequence(dv_group* cause, uint32_t rule, const dv_context* c) noexcept nogil:
+    cdef dv_consequence* q
+    cause.consequences_all += 1
+    if cause.consequence_count < CONSEQUENCES:
+        q = &cause.consequences[cause.consequence_count]
+        q.rule = rule
+        q.event = c.event[0]
+        q.number = c.number[0]
+        cause.consequence_count += 1
+
+
+cdef int32_t groups_hit(dv_groups* g, const dv_rule* rules, uint32_t rule, dv_context* c,
+                        const dv_shown* shown, uint32_t told) noexcept nogil:
+    cdef const dv_rule* r = &rules[rule]
+    cdef uint64_t key
+    cdef int32_t group
+    if r.flags & RULE_FOLDS and told != 0 and g.items[told - 1].rule != rule:
+        add_consequence(&g.items[told - 1], rule, c)
+        return <int32_t>told
+    key = group_key(r, rule, c)
+    group = <int32_t>table_get(&g.keys, key)
+    if group != 0:
+        g.items[group - 1].occurrences += 1
+        g.items[group - 1].last = c.event[0]
+        g.items[group - 1].last_number = c.number[0]
+        # One hit that needs no doubt is enough for the group to need none.
+        if g.items[group - 1].low and not reaches_across_gap(r, c):
+            g.items[group - 1].low = 0
+    elif g.count >= g.limit:
+        g.overflow += 1
+        return <int32_t>told
+    else:
+        group = group_new(g, r, rule, c, shown, key)
+        if group < 0:
+            return -1
+    if r.flags & RULE_TELLS:
+        if tell(g, c, <uint32_t>group) < 0:
+            return -1
+        return group
+    return <int32_t>told
+
+
+cdef uint32_t groups_told(const dv_groups* g, const dv_context* c) noexcept nogil:
+    cdef uint32_t index = c.meant[OBJ_MAPPING]
+    if index != 0:
+        return c.world.mappings[index].told
+    if g.subjects.count == 0 or c.event.flags & F_BUS_UNKNOWN:
+        return 0
+    return table_get(&g.subjects, subject_key(c.device, c.event.bus_addr))
+
+
+cdef void groups_forget(dv_groups* g, uint32_t device, uint64_t bus_addr) noexcept nogil:
+    cdef dv_slot* slot
+    if g.subjects.count == 0:
+        return
+    slot = table_find(&g.subjects, subject_key(device, bus_addr))
+    if slot != NULL:
+        table_remove(&g.subjects, slot)

@@ -1,0 +1,50 @@
+# cython: language_level=3
+# From an event to what it means: the mapping it names, the ghost at its address, whose
+# memory it shares, and the counts that rules ask for. Looks at the world as it was before
+# the event and changes nothing.
+
+from libc.stdint cimport uint32_t, uint64_t
+
+from dmaverify.core.world cimport dv_world
+from dmaverify.model.events cimport dv_batch, dv_event, dv_number
+
+cdef enum:                   # as model/fields.py's Obj
+    OBJ_EVENT = 0
+    OBJ_MAPPING = 1
+    OBJ_GHOST = 2
+    OBJ_FOREIGN = 3
+    OBJ_ENCLOSING = 4
+    OBJ_OVERLAP = 5
+    OBJ_NEIGHBOUR = 6
+    OBJ_ALIAS = 7
+    OBJ_DEVICE = 8
+    OBJ_TRACE = 9
+    OBJ_MAPPINGS = 8         # numbers below this may be mappings
+
+cdef struct dv_context:
+    dv_world* world
+    const dv_batch* batch
+    const dv_event* event
+    const dv_number* number
+    uint32_t device
+    uint32_t meant[8]        # mapping index by object number; 0 = none
+    uint32_t present         # one bit for each object that there is
+    uint64_t count           # entries that the caller passed
+    uint64_t longest         # longest segment; 0 = unknown
+    uint64_t crossing
+    uint64_t overlaps
+    uint64_t matching
+    uint64_t past_end
+    uint64_t into
+    uint64_t candidates
+    uint64_t virt
+    bint virt_known
+    bint may_predate
+    bint across_gap
+
+cdef void context_init(dv_context* c, dv_world* w, const dv_batch* b, const dv_event* e,
+                       const dv_number* n) noexcept nogil
+# Find what the event means. Does nothing for kinds that mean no mapping.
+cdef void context_resolve(dv_context* c) noexcept nogil
+# The mapping that a wrong call evidently meant, though it did not name it; 0 = none.
+cdef uint32_t context_evident(dv_context* c) noexcept nogil

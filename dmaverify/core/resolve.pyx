@@ -1,0 +1,422 @@
+# cython: language_level=3
+"""What an event means, looked up in the world as it was before the event."""
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.string cimport memset
+
+from dmaverify.core.shadow cimport (
+    GRID_BUS, GRID_GHOST, GRID_PHYS, dv_segment, dv_walk, walk_init, walk_next,
+)
+from dmaverify.core.table cimport table_get
+from dmaverify.core.world cimport (
+    CPUS, MARK_AMBIGUOUS, MARK_DIRECTION, MARK_LENGTH, MARK_PHYS, MARK_VIRT, MARK_WHOLE_PAGES, SCAN_MAX,
+    STATE_GHOST, STATE_LIVE, dv_device, dv_mapping, dv_world, iommu_removed, list_key,
+)
+from dmaverify.model.events cimport (
+    DIR_BIDIRECTIONAL, DIR_TO_DEVICE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN, F_MMIO, F_PHYS_UNKNOWN, F_SKIP_SYNC, KIND_DMA_ALLOC, KIND_DMA_FREE,
+    KIND_DMA_MAP, KIND_DMA_SYNC_FOR_CPU, KIND_DMA_SYNC_FOR_DEVICE, KIND_DMA_UNMAP,
+    KIND_LEFT_MAPPED, SIDE_CPU, SIDE_SG_BUS, SIDE_SG_PHYS, TYPE_SG, dv_batch, dv_entry, dv_event,
+    dv_number, dv_side, event_failed, event_side, event_type, side_entries,
+)
+
+cdef uint64_t LINE = 64  # bytes of a cache line, where the recording does not say
+
+
+cdef void context_init(dv_context* c, dv_world* w, const dv_batch* b, const dv_event* e,
+                       const dv_number* n) noexcept nogil:
+    memset(c, 0, sizeof(dv_context))
+    c.world = w
+    c.batch = b
+    c.event = e
+    c.number = n
+    c.device = e.device
+    c.count = 1
+
+
+cdef inline bint same_direction(const dv_event* e, const dv_mapping* m) noexcept nogil:
+    return e.flags & F_DIRECTION_UNKNOWN or not m.marks & MARK_DIRECTION \
+        or e.direction == m.direction
+
+
+cdef inline bint same_length(const dv_event* e, const dv_mapping* m) noexcept nogil:
+    return e.flags & F_LENGTH_UNKNOWN or not m.marks & MARK_LENGTH or e.length == m.length
+
+
+cdef int fit(dv_context* c, const dv_mapping* m) noexcept nogil:
+    """Score how well an unmap or a free fits a mapping: length, type, direction, pointer."""
+    cdef int score = 0
+    if same_length(c.event, m):
+        score += 8
+    if event_type(c.event) == m.type:
+        score += 4
+    if same_direction(c.event, m):
+        score += 2
+    if c.virt_known and m.marks & MARK_VIRT and c.virt == m.virt_addr:
+        score += 8
+    score *= 4
+    if m.epoch == c.world.gaps:
+        score += 2  # the end of an older one may be among the events that were lost
+    if m.made.site == c.event.site:
+        score += 1
+    return score
+
+
+cdef void take(dv_context* c, int obj, uint32_t index, int score, int* best) noexcept nogil:
+    """Keep the better fit; of two that fit equally, the older (an unmap ends the older)."""
+    cdef uint32_t held = c.meant[obj]
+    if held == 0 or score > best[0] or \
+            (score == best[0] and c.world.mappings[index].serial < c.world.mappings[held].serial):
+        c.meant[obj] = index
+        best[0] = score
+
+
+cdef void resolve_end(dv_context* c) noexcept nogil:
+    """Find what an unmap or a free by bus address means."""
+    cdef dv_world* w = c.world
+    cdef dv_walk walk
+    cdef dv_segment* seg
+    cdef dv_mapping* m
+    cdef uint32_t s
+    cdef int best = 0, best_foreign = 0, score
+    walk_init(&walk, &w.shadow, GRID_BUS, c.event.bus_addr, 1)
+    s = walk_next(&walk)
+    while s != 0:
+        seg = &w.shadow.segments[s]
+        m = &w.mappings[seg.mapping]
+        score = fit(c, m)
+        if m.device == c.device:
+            if seg.start == c.event.bus_addr:
+                c.candidates += 1
+                # A segment inside a list is a worse fit than the start of a mapping.
+                take(c, OBJ_MAPPING, seg.mapping, score * 2 + (m.first == s), &best)
+            elif c.meant[OBJ_ENCLOSING] == 0:
+                c.meant[OBJ_ENCLOSING] = seg.mapping
+                c.into = c.event.bus_addr - m.bus_addr
+        elif seg.start == c.event.bus_addr and m.first == s:
+            take(c, OBJ_FOREIGN, seg.mapping, score, &best_foreign)
+        s = walk_next(&walk)
+    if c.meant[OBJ_MAPPING] != 0:
+        c.meant[OBJ_ENCLOSING] = 0
+        c.meant[OBJ_FOREIGN] = 0
+        if c.candidates > 1:
+            mark_ambiguous(c)
+
+
+cdef void mark_ambiguous(dv_context* c) noexcept nogil:
+    """Mark other memory's mappings at this very address: the unmap may have been theirs.
+
+    An unmap is logged after the address was released, so that another CPU's map of it may be
+    logged first. Source: Linux kernel/dma/mapping.c, dma_unmap_page_attrs().
+    """
+    cdef dv_world* w = c.world
+    cdef dv_walk walk
+    cdef dv_mapping* taken = &w.mappings[c.meant[OBJ_MAPPING]]
+    cdef dv_mapping* m
+    cdef uint32_t s
+    walk_init(&walk, &w.shadow, GRID_BUS, c.event.bus_addr, 1)
+    s = walk_next(&walk)
+    while s != 0:
+        m = &w.mappings[w.shadow.segments[s].mapping]
+        if m != taken and m.device == c.device and m.phys_addr != taken.phys_addr:
+            m.marks |= MARK_AMBIGUOUS
+        s = walk_next(&walk)
+
+
+cdef uint32_t common_entries(const dv_mapping* m, const dv_side* phys) noexcept nogil:
+    cdef const dv_entry* p = side_entries(phys)
+    cdef uint32_t i = 0
+    while i < m.listed and i < phys.stored and m.list[i] == p[i].address:
+        i += 1
+    return i
+
+
+cdef void resolve_list_end(dv_context* c, const dv_side* phys) noexcept nogil:
+    """Find what an unmap of a list means; it names physical addresses only.
+
+    Source: Linux include/trace/events/dma.h, dma_unmap_sg.
+    """
+    cdef dv_world* w = c.world
+    cdef dv_walk walk
+    cdef dv_segment* seg
+    cdef dv_mapping* m
+    cdef const dv_entry* p = side_entries(phys)
+    cdef uint32_t index, same, shorter, steps = 0
+    cdef int best = 0, score
+    index = table_get(&w.lists, list_key(c.device, p[0].address))
+    while index != 0 and steps < SCAN_MAX:
+        steps += 1
+        m = &w.mappings[index]
+        same = common_entries(m, phys)
+        shorter = m.listed if m.listed < phys.stored else phys.stored
+        if m.device == c.device and same == shorter:
+            if m.state == STATE_GHOST:
+                c.meant[OBJ_GHOST] = index
+            elif m.state == STATE_LIVE:
+                c.candidates += 1
+                score = 8 if m.count == phys.full else 0
+                score += 2 if same_direction(c.event, m) else 0
+                take(c, OBJ_MAPPING, index, score + 1, &best)
+                if c.meant[OBJ_MAPPING] == index:
+                    c.matching = same
+        index = m.list_next
+    if c.meant[OBJ_MAPPING] != 0:
+        return
+    walk_init(&walk, &w.shadow, GRID_PHYS, p[0].address, 1)
+    index = walk_next(&walk)
+    while index != 0:
+        seg = &w.shadow.segments[index]
+        m = &w.mappings[seg.mapping]
+        if m.device == c.device and m.type != TYPE_SG and seg.phys == p[0].address:
+            c.candidates += 1
+            c.matching = 1
+            take(c, OBJ_MAPPING, seg.mapping, 1 + (2 if same_direction(c.event, m) else 0), &best)
+        index = walk_next(&walk)
+
+
+cdef uint64_t run_end(dv_world* w, uint32_t s) noexcept nogil:
+    """Return where the run of adjacent segments of one mapping ends that starts at `s`."""
+    cdef dv_segment* seg = &w.shadow.segments[s]
+    cdef uint64_t end = seg.start + seg.length
+    while seg.sibling != 0 and w.shadow.segments[seg.sibling].start == end:
+        seg = &w.shadow.segments[seg.sibling]
+        end += seg.length
+    return end
+
+
+cdef void resolve_sync(dv_context* c) noexcept nogil:
+    """Find the mapping that holds the start of a synced range, best one that holds it all."""
+    cdef dv_world* w = c.world
+    cdef const dv_event* e = c.event
+    cdef dv_walk walk
+    cdef dv_segment* seg
+    cdef dv_mapping* m
+    cdef uint64_t end, past, length = e.length
+    cdef uint32_t s
+    cdef int best = 0, best_foreign = 0, score
+    cdef const dv_side* bus = event_side(c.batch, e, SIDE_SG_BUS) if e.side != 0 else NULL
+    if bus != NULL and bus.stored != 0:
+        length = side_entries(bus)[0].length
+        c.count = bus.full
+    walk_init(&walk, &w.shadow, GRID_BUS, e.bus_addr, 1)
+    s = walk_next(&walk)
+    while s != 0:
+        seg = &w.shadow.segments[s]
+        m = &w.mappings[seg.mapping]
+        end = run_end(w, s)
+        past = length - (end - e.bus_addr) if length > end - e.bus_addr else 0
+        score = (8 if past == 0 else 0) + (2 if same_direction(e, m) else 0)
+        if bus != NULL and m.type == TYPE_SG:
+            score += 1 + (4 if m.count == bus.full else 0)
+        if m.device == c.device:
+            c.candidates += 1
+            # Of two that fit equally the newer: the older may be ended, its unmap not logged yet.
+            if c.meant[OBJ_MAPPING] == 0 or score > best or (
+                    score == best and m.serial > w.mappings[c.meant[OBJ_MAPPING]].serial):
+                c.meant[OBJ_MAPPING] = seg.mapping
+                c.past_end = past
+                c.into = e.bus_addr - m.bus_addr
+                best = score
+        elif past == 0 and same_direction(e, m):
+            take(c, OBJ_FOREIGN, seg.mapping, score, &best_foreign)
+        s = walk_next(&walk)
+    if c.meant[OBJ_MAPPING] != 0:
+        c.meant[OBJ_FOREIGN] = 0
+
+
+cdef void resolve_ghost(dv_context* c) noexcept nogil:
+    """Find the mapping of this device that last covered the address and has ended."""
+    cdef dv_world* w = c.world
+    cdef dv_walk walk
+    cdef dv_mapping* m
+    cdef uint32_t s, index, held
+    walk_init(&walk, &w.shadow, GRID_GHOST, c.event.bus_addr, 1)
+    s = walk_next(&walk)
+    while s != 0:
+        index = w.shadow.segments[s].mapping
+        m = &w.mappings[index]
+        held = c.meant[OBJ_GHOST]
+        if m.device == c.device and (
+                held == 0 or m.ended.record > w.mappings[held].ended.record):
+            c.meant[OBJ_GHOST] = index
+        s = walk_next(&walk)
+
+
+cdef bint foreign_counts(dv_context* c) noexcept nogil:
+    """Tell whether another device's mapping at this address is more than a coincidence.
+
+    Behind an IOMMU each device has its own addresses, and equal numbers mean nothing by
+    themselves. What equals in length, direction and type, while the IOMMU removed nothing
+    here, is that device's mapping.
+    """
+    cdef dv_mapping* m = &c.world.mappings[c.meant[OBJ_FOREIGN]]
+    cdef bint exact = same_length(c.event, m) and same_direction(c.event, m)
+    cdef bint apart = c.world.devices[m.device].iommu_seen or \
+        c.world.devices[c.device].iommu_seen
+    if c.event.kind == KIND_DMA_UNMAP or c.event.kind == KIND_DMA_FREE:
+        exact = exact and event_type(c.event) == m.type
+        if apart:
+            return exact and c.meant[OBJ_GHOST] == 0 and \
+                iommu_removed(c.world, c.event.bus_addr) <= 0
+        return exact or not c.may_predate
+    return not apart and (exact or not c.may_predate)
+
+
+cdef void judge_beginning(dv_context* c) noexcept nogil:
+    """Tell whether what the event means may have been made before the recording began.
+
+    It was not, when the address was mapped and ended in the recording, or the recording
+    holds the beginning of the driver's life, or the IOMMU removed nothing for the call.
+    Lost events undo each of these.
+    """
+    cdef dv_world* w = c.world
+    cdef const dv_event* e = c.event
+    cdef dv_device* d = &w.devices[c.device]
+    cdef uint32_t ghost = c.meant[OBJ_GHOST]
+    c.may_predate = True
+    if ghost != 0 and w.mappings[ghost].epoch == w.gaps and not (
+            e.kind == KIND_DMA_UNMAP and iommu_removed(w, e.bus_addr) > 0):
+        c.may_predate = False
+    elif d.probe_seen and d.probe_epoch == w.gaps:
+        c.may_predate = False
+    elif e.kind == KIND_DMA_UNMAP and event_type(e) != TYPE_SG and w.gaps == 0 and \
+            d.iommu_seen and w.cpu_rows[e.cpu % CPUS] > 2 and \
+            iommu_removed(w, e.bus_addr) <= 0:
+        c.may_predate = False
+    c.across_gap = c.may_predate and w.gaps != 0
+
+
+cdef int preference(const dv_mapping* m, uint32_t device) noexcept nogil:
+    """Of several mappings that share memory, tell the one worth naming first."""
+    cdef int score = 1
+    if m.device == device:
+        score += 8
+    if m.direction != DIR_TO_DEVICE:
+        score += 4
+    if not m.flags & (F_SKIP_SYNC | F_MMIO):
+        score += 2
+    if not (m.type == TYPE_SG and m.direction == DIR_BIDIRECTIONAL and m.marks & MARK_WHOLE_PAGES):
+        score += 1
+    return score
+
+
+cdef void overlap_range(dv_context* c, uint64_t phys, uint64_t length, int* best,
+                        int* best_line) noexcept nogil:
+    cdef dv_world* w = c.world
+    cdef dv_walk walk
+    cdef dv_segment* seg
+    cdef dv_mapping* m
+    cdef uint32_t s, seen = 0
+    cdef int score
+    cdef uint64_t start = phys & ~(LINE - 1)
+    cdef uint64_t end = (phys + length + LINE - 1) & ~(LINE - 1)
+    if length == 0 or phys + length < phys or end < phys:
+        return
+    walk_init(&walk, &w.shadow, GRID_PHYS, start, end - start)
+    s = walk_next(&walk)
+    while s != 0:
+        seg = &w.shadow.segments[s]
+        m = &w.mappings[seg.mapping]
+        if m.marks & MARK_AMBIGUOUS:
+            s = walk_next(&walk)
+            continue
+        score = preference(m, c.device)
+        if seg.phys < phys + length and phys < seg.phys + seg.phys_length:
+            if seg.mapping != seen:
+                c.overlaps += 1
+            seen = seg.mapping
+            if score > best[0]:
+                c.meant[OBJ_OVERLAP] = seg.mapping
+                best[0] = score
+        elif score > best_line[0]:
+            c.meant[OBJ_NEIGHBOUR] = seg.mapping
+            best_line[0] = score
+        s = walk_next(&walk)
+
+
+cdef void resolve_map(dv_context* c) noexcept nogil:
+    """Measure the new mapping's segments and find whose memory it shares."""
+    cdef const dv_event* e = c.event
+    cdef const dv_side* bus = event_side(c.batch, e, SIDE_SG_BUS) if e.side != 0 else NULL
+    cdef const dv_side* phys = event_side(c.batch, e, SIDE_SG_PHYS) if e.side != 0 else NULL
+    cdef const dv_entry* b
+    cdef const dv_entry* p
+    cdef uint32_t i
+    cdef int best = 0, best_line = 0
+    if phys != NULL:
+        c.count = phys.full
+    if bus != NULL and bus.stored != 0:
+        b = side_entries(bus)
+        p = side_entries(phys) if phys != NULL and phys.full == bus.full else NULL
+        for i in range(bus.stored):
+            if b[i].length > c.longest:
+                c.longest = b[i].length
+            if b[i].length != 0:
+                c.crossing |= b[i].address ^ (b[i].address + (b[i].length - 1))
+            if p != NULL and i < phys.stored:
+                overlap_range(c, p[i].address, b[i].length, &best, &best_line)
+        return
+    if e.flags & (F_LENGTH_UNKNOWN | F_BUS_UNKNOWN):
+        return
+    c.longest = e.length
+    if e.length != 0:
+        c.crossing = e.bus_addr ^ (e.bus_addr + (e.length - 1))
+    if not e.flags & F_PHYS_UNKNOWN:
+        overlap_range(c, e.phys_addr, e.length, &best, &best_line)
+
+
+cdef void context_resolve(dv_context* c) noexcept nogil:
+    cdef const dv_event* e = c.event
+    cdef int kind = e.kind
+    cdef const dv_side* s = event_side(c.batch, e, SIDE_CPU) if e.side != 0 else NULL
+    if s != NULL:
+        c.virt = side_entries(s)[0].address
+        c.virt_known = True
+    if kind == KIND_DMA_MAP or kind == KIND_DMA_ALLOC:
+        if not event_failed(e):
+            resolve_map(c)
+        return
+    if kind == KIND_DMA_UNMAP or kind == KIND_DMA_FREE:
+        s = event_side(c.batch, e, SIDE_SG_PHYS) if e.side != 0 else NULL
+        if s != NULL:
+            c.count = s.full
+        if not e.flags & F_BUS_UNKNOWN:
+            resolve_end(c)
+        elif s != NULL and s.stored != 0:
+            resolve_list_end(c, s)
+    elif kind == KIND_DMA_SYNC_FOR_CPU or kind == KIND_DMA_SYNC_FOR_DEVICE:
+        if not e.flags & F_BUS_UNKNOWN:
+            resolve_sync(c)
+    else:
+        return
+    if c.meant[OBJ_MAPPING] != 0:
+        return
+    if not e.flags & F_BUS_UNKNOWN:
+        resolve_ghost(c)
+    judge_beginning(c)
+    if c.meant[OBJ_FOREIGN] != 0 and not foreign_counts(c):
+        c.meant[OBJ_FOREIGN] = 0
+
+
+cdef uint32_t context_evident(dv_context* c) noexcept nogil:
+    cdef dv_world* w = c.world
+    cdef dv_mapping* m
+    cdef uint32_t index, steps = 0, only = 0, found = 0
+    if c.meant[OBJ_FOREIGN] != 0:
+        return c.meant[OBJ_FOREIGN]
+    if c.meant[OBJ_ENCLOSING] != 0:
+        return c.meant[OBJ_ENCLOSING]
+    index = w.devices[c.device].first
+    while index != 0 and steps < SCAN_MAX:
+        m = &w.mappings[index]
+        steps += 1
+        if index != c.meant[OBJ_MAPPING]:
+            if c.virt_known and m.marks & MARK_VIRT and m.virt_addr == c.virt:
+                return index
+            if not c.event.flags & F_LENGTH_UNKNOWN and m.marks & MARK_LENGTH and \
+                    m.length == c.event.length:
+                found += 1
+                only = index
+        index = m.next
+    if c.meant[OBJ_MAPPING] == 0 and found == 1:
+        return only
+    return 0

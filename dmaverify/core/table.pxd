@@ -1,0 +1,121 @@
+# cython: language_level=3
+# A hash table from 64-bit keys to 32-bit values. Open addressing, linear probing, and
+# deletion by backward shift: there are no tombstones, so a lookup always ends.
+# The value 0 means "empty" and can not be stored. The hash is seeded, so that a trace
+# can not be written to collide.
+
+from libc.stdint cimport uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+
+cdef struct dv_slot:
+    uint64_t key
+    uint32_t value
+    uint32_t unused
+
+cdef struct dv_table:
+    dv_slot* slots
+    uint64_t mask
+    uint64_t count
+    uint64_t seed
+
+cdef inline uint64_t table_mix(uint64_t x) noexcept nogil:
+    x ^= x >> 32
+    x *= <uint64_t>0xd6e8feb86659fd93
+    x ^= x >> 32
+    x *= <uint64_t>0xd6e8feb86659fd93
+    return x ^ (x >> 32)
+
+cdef inline int table_init(dv_table* t, uint64_t capacity, uint64_t seed) noexcept nogil:
+    t.slots = <dv_slot*>calloc(capacity, sizeof(dv_slot))
+    t.mask = capacity - 1
+    t.count = 0
+    t.seed = seed
+    return 0 if t.slots != NULL else -1
+
+cdef inline void table_deinit(dv_table* t) noexcept nogil:
+    free(t.slots)
+    t.slots = NULL
+
+# Return the slot of a key, or NULL.
+cdef inline dv_slot* table_find(const dv_table* t, uint64_t key) noexcept nogil:
+    cdef uint64_t at = table_mix(key ^ t.seed) & t.mask
+    while t.slots[at].value != 0:
+        if t.slots[at].key == key:
+            return &t.slots[at]
+        at = (at + 1) & t.mask
+    return NULL
+
+cdef inline uint32_t table_get(const dv_table* t, uint64_t key) noexcept nogil:
+    cdef const dv_slot* slot = table_find(t, key)
+    return slot.value if slot != NULL else 0
+
+cdef inline int table_grow(dv_table* t) noexcept nogil:
+    cdef dv_table bigger
+    cdef uint64_t i, at
+    if table_init(&bigger, (t.mask + 1) * 2, t.seed) < 0:
+        return -1
+    for i in range(t.mask + 1):
+        if t.slots[i].value != 0:
+            at = table_mix(t.slots[i].key ^ t.seed) & bigger.mask
+            while bigger.slots[at].value != 0:
+                at = (at + 1) & bigger.mask
+            bigger.slots[at] = t.slots[i]
+    bigger.count = t.count
+    free(t.slots)
+    t[0] = bigger
+    return 0
+
+# Set the value of a key (not 0). Return 0, or -1 when memory is gone.
+cdef inline int table_set(dv_table* t, uint64_t key, uint32_t value) noexcept nogil:
+    cdef dv_slot* slot = table_find(t, key)
+    cdef uint64_t at
+    if slot != NULL:
+        slot.value = value
+        return 0
+    if (t.count + 1) * 8 > (t.mask + 1) * 5 and table_grow(t) < 0:
+        return -1
+    at = table_mix(key ^ t.seed) & t.mask
+    while t.slots[at].value != 0:
+        at = (at + 1) & t.mask
+    t.slots[at].key = key
+    t.slots[at].value = value
+    t.count += 1
+    return 0
+
+# Set the value of a key (not 0) and return the value it had, 0 for none; `failed` is set
+# when memory is gone.
+cdef inline uint32_t table_swap(dv_table* t, uint64_t key, uint32_t value,
+                                bint* failed) noexcept nogil:
+    cdef uint64_t at
+    cdef uint32_t held
+    if (t.count + 1) * 8 > (t.mask + 1) * 5 and table_grow(t) < 0:
+        failed[0] = True
+        return 0
+    at = table_mix(key ^ t.seed) & t.mask
+    while t.slots[at].value != 0:
+        if t.slots[at].key == key:
+            held = t.slots[at].value
+            t.slots[at].value = value
+            return held
+        at = (at + 1) & t.mask
+    t.slots[at].key = key
+    t.slots[at].value = value
+    t.count += 1
+    return 0
+
+# Take out a slot that table_find gave; what follows it in its run moves back.
+cdef inline void table_remove(dv_table* t, dv_slot* slot) noexcept nogil:
+    cdef uint64_t hole = slot - t.slots
+    cdef uint64_t at = hole
+    cdef uint64_t home
+    t.count -= 1
+    while True:
+        at = (at + 1) & t.mask
+        if t.slots[at].value == 0:
+            break
+        home = table_mix(t.slots[at].key ^ t.seed) & t.mask
+        if ((at - home) & t.mask) >= ((at - hole) & t.mask):
+            t.slots[hole] = t.slots[at]
+            hole = at
+    t.slots[hole].value = 0
+    t.slots[hole].key = 0

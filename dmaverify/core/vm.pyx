@@ -1,0 +1,354 @@
+# cython: language_level=3
+"""The rule machine: fields of an event and its world, and a loop over instructions."""
+
+from libc.stdint cimport int32_t, uint32_t, uint64_t
+
+from dmaverify.core.resolve cimport (
+    OBJ_DEVICE, OBJ_EVENT, OBJ_MAPPINGS, OBJ_TRACE, dv_context,
+)
+from dmaverify.core.world cimport (
+    MARK_BOUNCED, MARK_DIRECTION, MARK_LENGTH, MARK_PHYS, MARK_VIRT, MARK_WHOLE_PAGES,
+    STATE_GHOST, dv_device, dv_mapping, dv_world,
+)
+from dmaverify.model.events cimport (
+    F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN, F_MMIO, F_NULL_CPU,
+    F_PHYS_UNKNOWN, F_SKIP_SYNC, F_TIME_UNKNOWN, F_TRUNCATED, KIND_DEVICE_LIMITS, dv_event,
+    event_failed, event_type,
+)
+
+
+cdef uint64_t event_field(const dv_context* c, int number, bint* known) noexcept nogil:
+    cdef const dv_event* e = c.event
+    if number == 1:
+        known[0] = not e.flags & F_BUS_UNKNOWN
+        return e.bus_addr
+    if number == 2:
+        known[0] = not e.flags & F_PHYS_UNKNOWN
+        return e.phys_addr
+    if number == 3:
+        known[0] = not e.flags & F_LENGTH_UNKNOWN
+        return e.length
+    if number == 4:
+        known[0] = not e.flags & F_DIRECTION_UNKNOWN
+        return e.direction
+    if number == 5:
+        return event_type(e)
+    if number == 6:
+        known[0] = c.world.time_known and not e.flags & F_TIME_UNKNOWN
+        return e.time
+    if number == 7:
+        return e.cpu
+    if number == 8:
+        return c.count
+    if number == 9:
+        known[0] = c.longest != 0
+        return c.longest
+    if number == 10:
+        known[0] = c.virt_known
+        return c.virt
+    if number == 11:
+        return event_failed(e)
+    if number == 12:
+        return e.flags & F_NULL_CPU != 0
+    if number == 13:
+        return e.flags & F_TRUNCATED != 0
+    if number == 14:
+        return e.flags & F_SKIP_SYNC != 0
+    if number == 15:
+        return e.flags & F_MMIO != 0
+    if number == 16:
+        known[0] = not e.flags & F_BUS_UNKNOWN
+        return ~e.bus_addr + 1 if e.bus_addr != 0 else ~<uint64_t>0
+    if number == 17:
+        return e.phys_addr
+    if number == 18:
+        return e.phys_addr if e.kind == KIND_DEVICE_LIMITS else e.bus_addr
+    if number == 19:
+        return c.may_predate
+    if number == 20:
+        return c.crossing
+    if number == 21:
+        return c.overlaps
+    if number == 22:
+        return c.matching
+    if number == 23:
+        return e.kind
+    if number == 24:
+        return e.site
+    if number == 25:
+        return c.past_end
+    if number == 26:
+        return c.into
+    if number == 27:
+        known[0] = not e.flags & F_LENGTH_UNKNOWN
+        return e.length
+    if number == 28:
+        known[0] = not e.flags & F_BUS_UNKNOWN
+        return e.bus_addr
+    if number == 29:
+        return c.candidates
+    if number == 30:
+        return c.world.devices[c.device].failures
+    known[0] = False
+    return 0
+
+
+cdef uint64_t elapsed(const dv_context* c, uint64_t since, bint* known) noexcept nogil:
+    known[0] = c.world.time_known and not c.event.flags & F_TIME_UNKNOWN
+    # CPUs are merged by time, but a text trace may still step back a little.
+    return c.event.time - since if c.event.time >= since else 0
+
+
+cdef uint64_t mapping_field(const dv_context* c, uint32_t index, int number,
+                            bint* known) noexcept nogil:
+    cdef const dv_mapping* m = &c.world.mappings[index]
+    if number == 1:
+        return m.bus_addr
+    if number == 2:
+        known[0] = m.marks & MARK_PHYS != 0
+        return m.phys_addr
+    if number == 3:
+        known[0] = m.marks & MARK_LENGTH != 0
+        return m.length
+    if number == 4:
+        known[0] = m.marks & MARK_DIRECTION != 0
+        return m.direction
+    if number == 5:
+        return m.type
+    if number == 6:
+        return m.count
+    if number == 7:
+        return m.segments
+    if number == 8:
+        return m.flags & F_TRUNCATED != 0
+    if number == 9:
+        known[0] = m.marks & MARK_VIRT != 0
+        return m.virt_addr
+    if number == 10:
+        return elapsed(c, m.made.time, known)
+    if number == 11:
+        return m.device
+    if number == 12:
+        return m.marks & MARK_BOUNCED != 0
+    if number == 13:
+        return m.flags & F_SKIP_SYNC != 0
+    if number == 14:
+        return m.flags & F_MMIO != 0
+    if number == 15:
+        return m.marks & MARK_WHOLE_PAGES != 0
+    if number == 16:
+        return m.syncs
+    if number == 17:
+        return m.made.site
+    if number == 18:
+        return elapsed(c, m.ended.time, known) if m.state == STATE_GHOST else 0
+    if number == 19:
+        return m.epoch != c.world.gaps
+    if number == 20:
+        known[0] = c.world.time_known and m.made.flags & 1
+        return m.made.time
+    known[0] = False
+    return 0
+
+
+cdef uint64_t device_field(const dv_context* c, int number, bint* known) noexcept nogil:
+    cdef const dv_device* d = &c.world.devices[c.device]
+    if number == 0:
+        return c.device
+    if number == 1:
+        return d.live
+    if number == 2:
+        return d.maps
+    if number == 3:
+        return d.unmaps
+    if number == 4:
+        return d.syncs
+    if number == 5:
+        return d.bounces
+    if number == 6:
+        return d.probe_seen
+    if number == 7:
+        return d.iommu_seen
+    if number == 8:
+        known[0] = d.limits & 1 != 0
+        return d.max_segment
+    if number == 9:
+        known[0] = d.limits & 2 != 0
+        return d.boundary
+    if number == 10:
+        known[0] = d.limits & 4 != 0
+        return d.dma_mask
+    if number == 11:
+        return d.probe_epoch != c.world.gaps
+    if number == 12:
+        return d.unbinds
+    if number == 13:
+        return d.truncated_live
+    if number == 14:
+        return d.allocs
+    if number == 15:
+        return d.frees
+    known[0] = False
+    return 0
+
+
+cdef uint64_t trace_field(const dv_context* c, int number, bint* known) noexcept nogil:
+    cdef const dv_world* w = c.world
+    if number == 1:
+        return w.lost
+    if number == 2:
+        return w.gaps
+    if number == 3:
+        return w.iommu_events
+    if number == 4:
+        return w.time_known
+    known[0] = False
+    return 0
+
+
+cdef uint64_t field_value(const dv_context* c, int obj, int number, bint* known) noexcept nogil:
+    known[0] = True
+    if obj == OBJ_EVENT:
+        return event_field(c, number, known)
+    if obj < OBJ_MAPPINGS:
+        if c.meant[obj] == 0:
+            known[0] = False
+            return 0
+        return mapping_field(c, c.meant[obj], number, known)
+    if obj == OBJ_DEVICE:
+        return device_field(c, number, known)
+    if obj == OBJ_TRACE:
+        return trace_field(c, number, known)
+    known[0] = False
+    return 0
+
+
+cdef inline bint is_known(const dv_context* c, int obj, int number) noexcept nogil:
+    cdef bint known = True
+    if number == 0:
+        return c.meant[obj] != 0 if 0 < obj < OBJ_MAPPINGS else obj == OBJ_DEVICE or obj == 0
+    field_value(c, obj, number, &known)
+    return known
+
+
+cdef bint arithmetic(int op, uint64_t x, uint64_t y, uint64_t* ret) noexcept nogil:
+    """Compute x op y; False where the result does not exist or does not fit."""
+    if op == OP_ADD:
+        ret[0] = x + y
+        return ret[0] >= x
+    if op == OP_SUB:
+        ret[0] = x - y
+        return x >= y
+    if op == OP_MUL:
+        ret[0] = x * y
+        return x == 0 or ret[0] // x == y
+    if op == OP_DIV or op == OP_MOD:
+        if y == 0:
+            return False
+        ret[0] = x // y if op == OP_DIV else x % y
+        return True
+    if op == OP_AND:
+        ret[0] = x & y
+    elif op == OP_OR:
+        ret[0] = x | y
+    elif op == OP_XOR:
+        ret[0] = x ^ y
+    elif y > 63:
+        return False
+    elif op == OP_SHR:
+        ret[0] = x >> y
+    else:
+        ret[0] = x << y
+        return ret[0] >> y == x
+    return True
+
+
+cdef int rule_run(const dv_instruction* code, int32_t entry, const dv_context* c,
+                  dv_shown* shown) noexcept nogil:
+    cdef uint64_t r[16]
+    cdef uint64_t x
+    cdef bint known = True, jump
+    cdef const dv_instruction* i = code + entry
+    cdef int op
+    while True:
+        op = i.op
+        if OP_FEQ <= op <= OP_FNIN:
+            x = field_value(c, i.b, i.c, &known)
+            if op == OP_FEQ:
+                jump = x == i.imm
+            elif op == OP_FNE:
+                jump = x != i.imm
+            elif op == OP_FLT:
+                jump = x < i.imm
+            elif op == OP_FLE:
+                jump = x <= i.imm
+            elif op == OP_FGT:
+                jump = x > i.imm
+            elif op == OP_FGE:
+                jump = x >= i.imm
+            else:
+                jump = (x < 64 and (i.imm >> x) & 1 != 0) == (op == OP_FIN)
+        elif op == OP_XIST:
+            jump = is_known(c, i.b, i.c)
+        elif op == OP_XMISS:
+            jump = not is_known(c, i.b, i.c)
+        elif op <= OP_VIOLATED:
+            return op
+        elif op == OP_LOAD:
+            r[i.a] = field_value(c, i.b, i.c, &known)
+            if not known:
+                r[i.a] = 0
+            jump = False
+        elif op == OP_CONST:
+            r[i.a] = i.imm
+            jump = False
+        elif op <= OP_SHR:
+            if not arithmetic(op, r[i.b], r[i.c], &r[i.a]):
+                return OUT_FAULT
+            jump = False
+        elif op == OP_JUMP:
+            jump = True
+        elif op == OP_JEQ:
+            jump = r[i.b] == r[i.c]
+        elif op == OP_JNE:
+            jump = r[i.b] != r[i.c]
+        elif op == OP_JLT:
+            jump = r[i.b] < r[i.c]
+        elif op == OP_JLE:
+            jump = r[i.b] <= r[i.c]
+        else:
+            if op == OP_SHOW:
+                x = r[i.b]
+                known = True
+            else:
+                x = field_value(c, i.b, i.c, &known)
+            shown.values[i.a] = x
+            if known:
+                shown.known |= <unsigned char>(1 << i.a)
+            if i.a >= shown.count:
+                shown.count = i.a + 1
+            jump = False
+        i = code + i.target if jump else i + 1
+
+
+cdef bint program_check(const dv_instruction* code, int32_t count) noexcept nogil:
+    cdef int32_t at
+    cdef const dv_instruction* i
+    for at in range(count):
+        i = &code[at]
+        if i.op >= OP_COUNT:
+            return False
+        if OP_JUMP <= i.op <= OP_XMISS and not (at < i.target < count):
+            return False
+        if i.op > OP_VIOLATED and at + 1 == count:
+            return False
+        if OP_CONST <= i.op <= OP_SHR and i.a >= REGISTERS:
+            return False
+        if OP_ADD <= i.op <= OP_SHR or OP_JEQ <= i.op <= OP_JLE:
+            if i.b >= REGISTERS or i.c >= REGISTERS:
+                return False
+        if i.op == OP_SHOW and i.b >= REGISTERS:
+            return False
+        if i.op >= OP_SHOW and i.a >= SHOWN:
+            return False
+    return True

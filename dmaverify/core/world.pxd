@@ -1,0 +1,148 @@
+# cython: language_level=3
+# Everything that the engine knows at a moment: devices, live mappings, ghosts, and what
+# the IOMMU holds. State and facts only; rules judge.
+
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from dmaverify.core.shadow cimport dv_shadow
+from dmaverify.core.table cimport dv_table
+from dmaverify.model.events cimport dv_batch, dv_event, dv_number
+
+cdef enum:
+    STATE_FREE = 0
+    STATE_LIVE = 1
+    STATE_GHOST = 2
+    GHOST_SEGMENTS = 64      # segments of an ended list that are remembered
+    CPUS = 4096
+    SCAN_MAX = 4096          # mappings of a device that one search visits
+
+cdef enum:
+    MARK_PHYS = 1            # its physical address is known
+    MARK_LENGTH = 2          # its length is known
+    MARK_DIRECTION = 4       # its direction is known
+    MARK_VIRT = 8            # its CPU pointer is known
+    MARK_BOUNCED = 16        # it lies in a bounce buffer
+    MARK_WHOLE_PAGES = 32    # every segment starts and ends at a page boundary
+    MARK_IOMMU = 64          # the IOMMU had a translation for it
+    MARK_IN_LIST = 128       # it is in the index of scatter/gather lists
+    MARK_AMBIGUOUS = 256     # an unmap that fitted it as well was given to another
+
+# Where an event stood, kept after its batch is gone.
+cdef struct dv_place:
+    uint64_t offset
+    uint64_t time
+    uint32_t record
+    uint32_t line
+    uint32_t site
+    uint16_t cpu
+    uint8_t kind
+    uint8_t flags            # 1 = the time is known
+
+cdef struct dv_mapping:
+    uint64_t bus_addr
+    uint64_t length
+    uint64_t phys_addr
+    uint64_t virt_addr
+    dv_place made
+    dv_place ended
+    uint64_t* list           # physical addresses of the caller's list, `listed` of them
+    uint32_t listed
+    uint32_t list_next       # next mapping with the same device and first physical address
+    uint32_t list_prev
+    uint32_t serial
+    uint32_t device
+    uint32_t count           # entries that the caller passed, in full
+    uint32_t segments        # segments that the device sees, in full
+    uint32_t first           # first segment; chained by `sibling`
+    uint32_t next            # list of its device's live mappings, or of all ghosts
+    uint32_t prev
+    uint32_t syncs
+    uint32_t epoch           # gaps in the recording before it was made (ghosts: ended)
+    uint32_t told            # group of the first error about it, plus 1; 0 = none
+    uint16_t flags           # of the event that made it
+    uint16_t marks
+    uint8_t type
+    uint8_t direction
+    uint8_t state
+
+cdef struct dv_device:
+    uint64_t maps
+    uint64_t unmaps
+    uint64_t syncs
+    uint64_t bounces
+    uint64_t allocs
+    uint64_t frees
+    uint64_t failures
+    uint64_t live
+    uint64_t truncated_live
+    uint64_t unbinds
+    uint64_t max_segment
+    uint64_t boundary
+    uint64_t dma_mask
+    uint32_t first           # newest live mapping
+    uint32_t probe_epoch     # gaps before its driver was bound
+    uint8_t probe_seen
+    uint8_t iommu_seen
+    uint8_t limits           # 1 max_segment, 2 boundary, 4 dma_mask: known
+    uint8_t bounced_next     # its next mapping is the one just bounced
+    uint64_t bounced_phys
+
+cdef struct dv_world:
+    dv_shadow shadow
+    dv_table lists           # (device, first physical address) -> mapping of a list
+    dv_table iommu           # page -> 1 << 31 while translated | balance + 0x8000
+    dv_mapping* mappings     # index 0 is never used
+    uint32_t mapping_count
+    uint32_t mapping_capacity
+    uint32_t mapping_free
+    dv_device* devices
+    uint32_t device_count
+    uint32_t device_capacity
+    uint32_t ghost_first     # newest
+    uint32_t ghost_last      # oldest
+    uint32_t ghosts
+    uint32_t ghost_limit
+    uint32_t serial
+    uint32_t gaps
+    uint64_t live
+    uint64_t live_limit
+    uint64_t refused         # mappings not followed because there are too many
+    uint64_t forgotten       # ghosts dropped
+    uint64_t lost            # events known to be lost
+    uint64_t iommu_events
+    uint64_t in_flight       # ends and syncs of what was mapped before the recording
+    uint64_t across_gap      # ends and syncs that lost events could explain
+    uint64_t now
+    uint8_t time_known
+    uint8_t* cpu_rows        # rows seen of each CPU, saturating
+
+cdef int world_init(dv_world* w, uint64_t seed, uint32_t ghost_limit,
+                    uint64_t live_limit) noexcept nogil
+cdef void world_deinit(dv_world* w) noexcept nogil
+# Return the device's state, growing the table, or NULL when memory is gone.
+cdef dv_device* world_device(dv_world* w, uint32_t number) noexcept nogil
+cdef dv_place place_of(const dv_event* e, const dv_number* n) noexcept nogil
+
+# Add the mapping that an event made; returns its index, 0 when it is not followed,
+# -1 when memory is gone.
+cdef int32_t mapping_add(dv_world* w, const dv_batch* b, const dv_event* e,
+                         const dv_number* n) noexcept nogil
+# End a mapping: it becomes a ghost.
+cdef int mapping_end(dv_world* w, uint32_t index, const dv_event* e,
+                     const dv_number* n) noexcept nogil
+
+# Lost events may hide the end of a mapping: end each one of before the last gap whose
+# addresses or memory the event maps anew. Its ghost proves nothing.
+cdef int retire_stale(dv_world* w, const dv_batch* b, const dv_event* e,
+                      const dv_number* n) noexcept nogil
+
+cdef int iommu_map(dv_world* w, uint64_t iova) noexcept nogil
+cdef int iommu_unmap(dv_world* w, uint64_t iova, uint64_t length) noexcept nogil
+cdef bint iommu_is_live(const dv_world* w, uint64_t bus_addr) noexcept nogil
+# Balance a page: the driver's call that ends a mapping has been logged.
+cdef int iommu_ended(dv_world* w, uint64_t bus_addr) noexcept nogil
+# Return how often the page was taken from the IOMMU without a call logged for it yet.
+cdef int32_t iommu_removed(const dv_world* w, uint64_t bus_addr) noexcept nogil
+
+cdef inline uint64_t list_key(uint32_t device, uint64_t phys) noexcept nogil:
+    return phys ^ (<uint64_t>device << 48) ^ (<uint64_t>device >> 16)

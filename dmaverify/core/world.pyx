@@ -1,0 +1,503 @@
+# cython: language_level=3
+"""The state of the replay: devices, mappings, ghosts and the IOMMU's pages."""
+
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.string cimport memcpy, memset
+
+from dmaverify.core.shadow cimport (
+    GRID_BUS, GRID_GHOST, GRID_PHYS, PAGE_SHIFT, dv_segment, dv_walk, segment_free, segment_link,
+    segment_new, segment_unlink, shadow_deinit, shadow_init, walk_init, walk_next,
+)
+from dmaverify.core.table cimport (
+    dv_slot, table_deinit, table_find, table_get, table_init, table_remove, table_set,
+)
+from dmaverify.model.events cimport (
+    DIR_NONE, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN, F_PHYS_UNKNOWN, F_TIME_UNKNOWN, F_TRUNCATED,
+    KIND_DMA_ALLOC, SIDE_CPU, SIDE_SG_BUS, SIDE_SG_PHYS, TYPE_SG, dv_batch, dv_entry, dv_event,
+    dv_number, dv_side, event_side, event_type, side_entries,
+)
+
+cdef uint32_t IOMMU_LIVE = <uint32_t>1 << 31
+cdef int32_t BALANCE_ZERO = 0x8000
+cdef uint64_t IOMMU_CLEAR_MAX = 1024  # pages; a longer range leaves some marked as live
+
+
+cdef int world_init(dv_world* w, uint64_t seed, uint32_t ghost_limit,
+                    uint64_t live_limit) noexcept nogil:
+    memset(w, 0, sizeof(dv_world))
+    w.ghost_limit = ghost_limit
+    w.live_limit = live_limit
+    w.time_known = 1
+    w.mapping_capacity = 1024
+    w.mapping_count = 1
+    w.device_capacity = 16
+    w.device_count = 1
+    w.mappings = <dv_mapping*>malloc(w.mapping_capacity * sizeof(dv_mapping))
+    w.devices = <dv_device*>calloc(w.device_capacity, sizeof(dv_device))
+    w.cpu_rows = <uint8_t*>calloc(CPUS, 1)
+    if w.mappings == NULL or w.devices == NULL or w.cpu_rows == NULL:
+        return -1
+    if shadow_init(&w.shadow, seed) < 0 or table_init(&w.lists, 1024, seed) < 0:
+        return -1
+    return table_init(&w.iommu, 4096, seed)
+
+
+cdef void world_deinit(dv_world* w) noexcept nogil:
+    cdef uint32_t i
+    if w.mappings != NULL:
+        for i in range(1, w.mapping_count):
+            if w.mappings[i].state != STATE_FREE:
+                free(w.mappings[i].list)
+    free(w.mappings)
+    free(w.devices)
+    free(w.cpu_rows)
+    shadow_deinit(&w.shadow)
+    table_deinit(&w.lists)
+    table_deinit(&w.iommu)
+    memset(w, 0, sizeof(dv_world))
+
+
+cdef dv_device* world_device(dv_world* w, uint32_t number) noexcept nogil:
+    cdef uint32_t capacity = w.device_capacity
+    cdef void* p
+    if number >= capacity:
+        while capacity <= number:
+            capacity *= 2
+        p = realloc(w.devices, capacity * sizeof(dv_device))
+        if p == NULL:
+            return NULL
+        w.devices = <dv_device*>p
+        memset(w.devices + w.device_capacity, 0,
+               (capacity - w.device_capacity) * sizeof(dv_device))
+        w.device_capacity = capacity
+    if number >= w.device_count:
+        w.device_count = number + 1
+    return &w.devices[number]
+
+
+cdef dv_place place_of(const dv_event* e, const dv_number* n) noexcept nogil:
+    cdef dv_place p
+    p.offset = e.offset
+    p.time = e.time
+    p.record = n.record
+    p.line = n.line
+    p.site = e.site
+    p.cpu = e.cpu
+    p.kind = e.kind
+    p.flags = 0 if e.flags & F_TIME_UNKNOWN else 1
+    return p
+
+
+cdef uint32_t mapping_new(dv_world* w) noexcept nogil:
+    cdef uint32_t index = w.mapping_free
+    cdef void* p
+    if index != 0:
+        w.mapping_free = w.mappings[index].next
+    else:
+        if w.mapping_count == w.mapping_capacity:
+            p = realloc(w.mappings, <size_t>w.mapping_capacity * 2 * sizeof(dv_mapping))
+            if p == NULL:
+                return 0
+            w.mappings = <dv_mapping*>p
+            w.mapping_capacity *= 2
+        index = w.mapping_count
+        w.mapping_count += 1
+    memset(&w.mappings[index], 0, sizeof(dv_mapping))
+    return index
+
+
+cdef void mapping_release(dv_world* w, uint32_t index) noexcept nogil:
+    cdef dv_mapping* m = &w.mappings[index]
+    free(m.list)
+    m.list = NULL
+    m.state = STATE_FREE
+    m.next = w.mapping_free
+    w.mapping_free = index
+
+
+cdef inline bint whole_pages(uint64_t start, uint64_t length) noexcept nogil:
+    cdef uint64_t mask = (<uint64_t>1 << PAGE_SHIFT) - 1
+    return length != 0 and (start & mask) == 0 and (length & mask) == 0
+
+
+cdef int add_segment(dv_world* w, uint32_t index, uint32_t* tail, uint64_t start, uint64_t length,
+                     uint64_t phys, uint64_t phys_length) noexcept nogil:
+    cdef uint32_t s = segment_new(&w.shadow)
+    cdef dv_segment* seg
+    if s == 0:
+        return -1
+    seg = &w.shadow.segments[s]
+    seg.start = start
+    seg.length = length
+    seg.phys = phys
+    seg.phys_length = phys_length
+    seg.mapping = index
+    if tail[0] == 0:
+        w.mappings[index].first = s
+    else:
+        w.shadow.segments[tail[0]].sibling = s
+    tail[0] = s
+    if segment_link(&w.shadow, s, GRID_BUS) < 0:
+        return -1
+    if phys_length != 0 and segment_link(&w.shadow, s, GRID_PHYS) < 0:
+        return -1
+    if not whole_pages(start, length):
+        w.mappings[index].marks &= ~MARK_WHOLE_PAGES
+    return 0
+
+
+cdef int add_list(dv_world* w, uint32_t index, const dv_side* bus, const dv_side* phys) noexcept nogil:
+    """Add the segments of a scatter/gather list; physical lengths are known only one to one."""
+    cdef const dv_entry* b = side_entries(bus)
+    cdef const dv_entry* p = side_entries(phys) if phys != NULL else NULL
+    cdef bint paired = phys != NULL and bus.full == phys.full
+    cdef uint32_t i, tail = 0
+    cdef uint64_t address
+    for i in range(bus.stored):
+        address = p[i].address if paired and i < phys.stored else 0
+        if add_segment(w, index, &tail, b[i].address, b[i].length, address,
+                       b[i].length if paired and i < phys.stored else 0) < 0:
+            return -1
+    w.mappings[index].segments = bus.full
+    return 0
+
+
+cdef int keep_list(dv_world* w, uint32_t index, const dv_side* phys) noexcept nogil:
+    """Remember the caller's list: an unmap names its mapping by nothing else."""
+    cdef dv_mapping* m = &w.mappings[index]
+    cdef const dv_entry* p = side_entries(phys)
+    cdef uint32_t i, head
+    cdef uint64_t key
+    m.list = <uint64_t*>malloc(phys.stored * sizeof(uint64_t) + 1)
+    if m.list == NULL:
+        return -1
+    for i in range(phys.stored):
+        m.list[i] = p[i].address
+    m.listed = phys.stored
+    m.count = phys.full
+    if phys.stored == 0:
+        return 0
+    key = list_key(m.device, p[0].address)
+    head = table_get(&w.lists, key)
+    m.list_next = head
+    m.list_prev = 0
+    if head != 0:
+        w.mappings[head].list_prev = index
+    m.marks |= MARK_IN_LIST
+    return table_set(&w.lists, key, index)
+
+
+cdef void unlist(dv_world* w, uint32_t index) noexcept nogil:
+    cdef dv_mapping* m = &w.mappings[index]
+    cdef dv_slot* slot
+    if not m.marks & MARK_IN_LIST:
+        return
+    m.marks &= ~MARK_IN_LIST
+    if m.list_next != 0:
+        w.mappings[m.list_next].list_prev = m.list_prev
+    if m.list_prev != 0:
+        w.mappings[m.list_prev].list_next = m.list_next
+        return
+    slot = table_find(&w.lists, list_key(m.device, m.list[0]))
+    if slot == NULL:
+        return
+    if m.list_next != 0:
+        slot.value = m.list_next
+    else:
+        table_remove(&w.lists, slot)
+
+
+cdef void describe(dv_world* w, dv_mapping* m, const dv_batch* b, const dv_event* e,
+                   const dv_number* n) noexcept nogil:
+    cdef const dv_side* cpu = event_side(b, e, SIDE_CPU)
+    m.bus_addr = e.bus_addr
+    m.length = e.length
+    m.phys_addr = e.phys_addr
+    m.device = e.device
+    m.type = <uint8_t>event_type(e)
+    m.direction = e.direction
+    m.flags = e.flags
+    m.made = place_of(e, n)
+    m.epoch = w.gaps
+    m.count = 1
+    m.segments = 1
+    m.marks = MARK_WHOLE_PAGES
+    if not e.flags & F_PHYS_UNKNOWN:
+        m.marks |= MARK_PHYS
+    if not e.flags & F_LENGTH_UNKNOWN:
+        m.marks |= MARK_LENGTH
+    if not e.flags & F_DIRECTION_UNKNOWN and e.direction <= DIR_NONE:
+        m.marks |= MARK_DIRECTION
+    if cpu != NULL:
+        m.virt_addr = side_entries(cpu)[0].address
+        m.marks |= MARK_VIRT
+    if iommu_is_live(w, e.bus_addr):
+        m.marks |= MARK_IOMMU
+    w.serial += 1
+    m.serial = w.serial
+    m.state = STATE_LIVE
+
+
+cdef int32_t mapping_add(dv_world* w, const dv_batch* b, const dv_event* e,
+                         const dv_number* n) noexcept nogil:
+    cdef dv_device* d = world_device(w, e.device)
+    cdef const dv_side* bus = event_side(b, e, SIDE_SG_BUS) if e.side != 0 else NULL
+    cdef const dv_side* phys = event_side(b, e, SIDE_SG_PHYS) if e.side != 0 else NULL
+    cdef uint32_t index, tail = 0
+    cdef dv_mapping* m
+    if d == NULL:
+        return -1
+    if w.live >= w.live_limit:
+        w.refused += 1
+        return 0
+    index = mapping_new(w)
+    if index == 0:
+        return -1
+    m = &w.mappings[index]
+    describe(w, m, b, e, n)
+    if d.bounced_next and m.marks & MARK_PHYS and d.bounced_phys == m.phys_addr:
+        m.marks |= MARK_BOUNCED
+    d.bounced_next = 0
+    if m.marks & MARK_IOMMU:
+        d.iommu_seen = 1
+    if bus != NULL and bus.stored != 0:
+        if add_list(w, index, bus, phys) < 0:
+            return -1
+    elif add_segment(w, index, &tail, e.bus_addr, e.length, e.phys_addr,
+                     e.length if m.marks & MARK_PHYS else 0) < 0:
+        return -1
+    m = &w.mappings[index]
+    if phys != NULL and m.type == TYPE_SG and keep_list(w, index, phys) < 0:
+        return -1
+    m.next = d.first
+    if d.first != 0:
+        w.mappings[d.first].prev = index
+    d.first = index
+    d.live += 1
+    if e.flags & F_TRUNCATED:
+        d.truncated_live += 1
+    w.live += 1
+    return <int32_t>index
+
+
+cdef void drop_ghost(dv_world* w, uint32_t index) noexcept nogil:
+    """Forget an ended mapping altogether."""
+    cdef dv_mapping* m = &w.mappings[index]
+    cdef uint32_t s = m.first, after
+    while s != 0:
+        after = w.shadow.segments[s].sibling
+        segment_unlink(&w.shadow, s, False)
+        segment_free(&w.shadow, s)
+        s = after
+    unlist(w, index)
+    if m.prev != 0:
+        w.mappings[m.prev].next = m.next
+    else:
+        w.ghost_first = m.next
+    if m.next != 0:
+        w.mappings[m.next].prev = m.prev
+    else:
+        w.ghost_last = m.prev
+    w.ghosts -= 1
+    mapping_release(w, index)
+
+
+cdef void supersede(dv_world* w, uint32_t device, uint64_t start, uint64_t length) noexcept nogil:
+    """Drop single-segment ghosts of this device that a new ghost covers.
+
+    Addresses are reused at once; what matters is who covered an address last.
+    """
+    cdef dv_walk walk
+    cdef uint32_t s, drop = 1
+    cdef dv_segment* seg
+    cdef dv_mapping* m
+    while drop != 0:
+        drop = 0
+        walk_init(&walk, &w.shadow, GRID_GHOST, start, length)
+        s = walk_next(&walk)
+        while s != 0:
+            seg = &w.shadow.segments[s]
+            m = &w.mappings[seg.mapping]
+            if m.device == device and seg.start >= start and \
+                    seg.start - start + seg.length <= length and \
+                    m.first == s and seg.sibling == 0:
+                drop = seg.mapping
+                break
+            s = walk_next(&walk)
+        if drop != 0:
+            drop_ghost(w, drop)
+
+
+cdef void supersede_list(dv_world* w, uint32_t index) noexcept nogil:
+    """Keep at most one ghost of each (device, first physical address)."""
+    cdef uint32_t other = table_get(&w.lists, list_key(w.mappings[index].device,
+                                                       w.mappings[index].list[0]))
+    cdef uint32_t after, steps = 0
+    while other != 0 and steps < SCAN_MAX:
+        after = w.mappings[other].list_next
+        if other != index and w.mappings[other].state == STATE_GHOST:
+            drop_ghost(w, other)
+        other = after
+        steps += 1
+
+
+cdef int mapping_end(dv_world* w, uint32_t index, const dv_event* e,
+                     const dv_number* n) noexcept nogil:
+    cdef dv_mapping* m = &w.mappings[index]
+    cdef dv_device* d = &w.devices[m.device]
+    cdef uint32_t s, after, tail = 0, kept = 0
+    if m.prev != 0:
+        w.mappings[m.prev].next = m.next
+    else:
+        d.first = m.next
+    if m.next != 0:
+        w.mappings[m.next].prev = m.prev
+    d.live -= 1
+    if m.flags & F_TRUNCATED:
+        d.truncated_live -= 1
+    w.live -= 1
+    if m.marks & MARK_IN_LIST:
+        supersede_list(w, index)
+    s = m.first
+    if s != 0 and w.shadow.segments[s].sibling == 0:
+        supersede(w, m.device, w.shadow.segments[s].start, w.shadow.segments[s].length)
+    m.state = STATE_GHOST
+    m.epoch = w.gaps
+    m.ended = place_of(e, n)
+    m.prev = 0
+    m.next = w.ghost_first
+    if w.ghost_first != 0:
+        w.mappings[w.ghost_first].prev = index
+    else:
+        w.ghost_last = index
+    w.ghost_first = index
+    w.ghosts += 1
+    while s != 0:
+        after = w.shadow.segments[s].sibling
+        segment_unlink(&w.shadow, s, False)
+        segment_unlink(&w.shadow, s, True)
+        if kept < GHOST_SEGMENTS:
+            if segment_link(&w.shadow, s, GRID_GHOST) < 0:
+                return -1
+            kept += 1
+            tail = s
+        else:
+            w.shadow.segments[tail].sibling = 0
+            segment_free(&w.shadow, s)
+        s = after
+    if w.ghosts > w.ghost_limit:
+        w.forgotten += 1
+        drop_ghost(w, w.ghost_last)
+    return 0
+
+
+cdef int retire_range(dv_world* w, uint32_t device, int grid, uint64_t start, uint64_t length,
+                      const dv_event* e, const dv_number* n) noexcept nogil:
+    cdef dv_walk walk
+    cdef uint32_t s, epoch, stale = 1
+    cdef dv_mapping* m
+    while stale != 0:
+        stale = 0
+        walk_init(&walk, &w.shadow, grid, start, length)
+        s = walk_next(&walk)
+        while s != 0:
+            m = &w.mappings[w.shadow.segments[s].mapping]
+            if m.device == device and m.epoch != w.gaps:
+                stale = w.shadow.segments[s].mapping
+                break
+            s = walk_next(&walk)
+        if stale != 0:
+            epoch = w.mappings[stale].epoch
+            if mapping_end(w, stale, e, n) < 0:
+                return -1
+            if w.mappings[stale].state == STATE_GHOST:
+                w.mappings[stale].epoch = epoch
+            w.across_gap += 1
+    return 0
+
+
+cdef int retire_stale(dv_world* w, const dv_batch* b, const dv_event* e,
+                      const dv_number* n) noexcept nogil:
+    cdef const dv_side* bus = event_side(b, e, SIDE_SG_BUS) if e.side != 0 else NULL
+    cdef const dv_side* phys = event_side(b, e, SIDE_SG_PHYS) if e.side != 0 else NULL
+    cdef const dv_entry* entries
+    cdef uint32_t i
+    if bus == NULL:
+        if retire_range(w, e.device, GRID_BUS, e.bus_addr, e.length, e, n) < 0:
+            return -1
+        if not e.flags & F_PHYS_UNKNOWN:
+            return retire_range(w, e.device, GRID_PHYS, e.phys_addr, e.length, e, n)
+        return 0
+    entries = side_entries(bus)
+    for i in range(bus.stored):
+        if retire_range(w, e.device, GRID_BUS, entries[i].address, entries[i].length, e, n) < 0:
+            return -1
+    if phys == NULL:
+        return 0
+    entries = side_entries(phys)
+    for i in range(phys.stored):
+        if retire_range(w, e.device, GRID_PHYS, entries[i].address, 1, e, n) < 0:
+            return -1
+    return 0
+
+
+# The IOMMU's pages. `iommu:unmap` is logged inside the call, before the unmap event of a
+# page and after that of a list or an allocation: a page's balance returns to zero when
+# both have been seen. Source: Linux kernel/dma/mapping.c, the trace_dma_* call sites.
+
+cdef bint iommu_is_live(const dv_world* w, uint64_t bus_addr) noexcept nogil:
+    if w.iommu_events == 0:
+        return False
+    return table_get(&w.iommu, bus_addr >> PAGE_SHIFT) & IOMMU_LIVE != 0
+
+
+cdef int iommu_put(dv_world* w, uint64_t page, uint32_t live, int32_t balance) noexcept nogil:
+    cdef dv_slot* slot
+    if balance > 100:
+        balance = 100
+    elif balance < -100:
+        balance = -100
+    if live == 0 and balance == 0:
+        slot = table_find(&w.iommu, page)
+        if slot != NULL:
+            table_remove(&w.iommu, slot)
+        return 0
+    return table_set(&w.iommu, page, live | <uint32_t>(balance + BALANCE_ZERO))
+
+
+cdef inline int32_t balance_of(uint32_t value) noexcept nogil:
+    return <int32_t>(value & 0xFFFF) - BALANCE_ZERO if value != 0 else 0
+
+
+cdef int iommu_map(dv_world* w, uint64_t iova) noexcept nogil:
+    cdef uint64_t page = iova >> PAGE_SHIFT
+    w.iommu_events += 1
+    return iommu_put(w, page, IOMMU_LIVE, balance_of(table_get(&w.iommu, page)))
+
+
+cdef int iommu_unmap(dv_world* w, uint64_t iova, uint64_t length) noexcept nogil:
+    cdef uint64_t page = iova >> PAGE_SHIFT
+    cdef uint64_t pages = length >> PAGE_SHIFT
+    cdef uint64_t i
+    cdef uint32_t value
+    w.iommu_events += 1
+    # One unmap may end what several maps began.
+    for i in range(1, pages if pages < IOMMU_CLEAR_MAX else IOMMU_CLEAR_MAX):
+        value = table_get(&w.iommu, page + i)
+        if value & IOMMU_LIVE:
+            iommu_put(w, page + i, 0, balance_of(value))
+    return iommu_put(w, page, 0, balance_of(table_get(&w.iommu, page)) + 1)
+
+
+cdef int iommu_ended(dv_world* w, uint64_t bus_addr) noexcept nogil:
+    cdef uint64_t page = bus_addr >> PAGE_SHIFT
+    cdef uint32_t value
+    if w.iommu_events == 0:
+        return 0
+    value = table_get(&w.iommu, page)
+    return iommu_put(w, page, value & IOMMU_LIVE, balance_of(value) - 1)
+
+
+cdef int32_t iommu_removed(const dv_world* w, uint64_t bus_addr) noexcept nogil:
+    return balance_of(table_get(&w.iommu, bus_addr >> PAGE_SHIFT))

@@ -1,0 +1,1 @@
+"""Turn groups of hits into findings: what was seen, with its proof. Draws nothing."""

@@ -1,0 +1,65 @@
+"""The story of a hit: who mapped, who ended it, what happened then, what followed."""
+
+from dmaverify.findings.context import TraceContext
+from dmaverify.model.finding import Evidence
+from dmaverify.model.hit import Hit, Witness
+from dmaverify.model.kinds import EventKind, Flag
+from dmaverify.model.program import Program
+
+ROLES = {
+    EventKind.LOST: "lost",
+    EventKind.MARK: "marked",
+    EventKind.DMA_MAP: "mapped",
+    EventKind.DMA_UNMAP: "unmapped",
+    EventKind.DMA_SYNC_FOR_CPU: "synced",
+    EventKind.DMA_SYNC_FOR_DEVICE: "synced",
+    EventKind.DMA_ALLOC: "allocated",
+    EventKind.DMA_FREE: "freed",
+    EventKind.IOMMU_MAP: "translated",
+    EventKind.IOMMU_UNMAP: "untranslated",
+    EventKind.IOMMU_ATTACH: "attached",
+    EventKind.DEV_FAULT: "faulted",
+    EventKind.BOUNCE: "bounced",
+    EventKind.DRIVER_PROBE: "probed",
+    EventKind.DRIVER_BOUND: "bound",
+    EventKind.DRIVER_UNBOUND: "unbound",
+    EventKind.DEVICE_LIMITS: "limited",
+    EventKind.LEFT_MAPPED: "unbound",
+}
+_MAKES = (EventKind.DMA_MAP, EventKind.DMA_ALLOC)
+
+
+def role_of(witness: Witness) -> str:
+    """Return the past participle for what an event did."""
+    event = witness.event
+    if event.flags & Flag.FAILED:
+        return "failed" if event.kind in _MAKES else "used"
+    return ROLES[event.kind]
+
+
+def evidence(witness: Witness, context: TraceContext, role: str = "", rule: str = "") -> Evidence:
+    """Return one line of proof; the role comes from the event where none is given."""
+    unknown = context.ticks or bool(witness.event.flags & Flag.TIME_UNKNOWN)
+    return Evidence(
+        role=role or role_of(witness),
+        event=witness.record,
+        line=witness.line or None,
+        time_ns=None if unknown else witness.time,
+        text=context.text_of(witness),
+        rule=rule,
+    )
+
+
+def story(hit: Hit, program: Program, context: TraceContext) -> tuple[Evidence, ...]:
+    """Return the evidence of a hit in the order of the trace, consequences last."""
+    witnesses = {hit.first.record: hit.first}
+    for mapping in hit.mappings:
+        witnesses.setdefault(mapping.made.record, mapping.made)
+        if mapping.ended is not None:
+            witnesses.setdefault(mapping.ended.record, mapping.ended)
+    lines = [evidence(witnesses[record], context) for record in sorted(witnesses)]
+    lines += [
+        evidence(witness, context, "consequence", program.rules[rule].id)
+        for rule, witness in hit.consequences
+    ]
+    return tuple(lines)

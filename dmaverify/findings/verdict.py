@@ -1,0 +1,30 @@
+"""The exit code that a report leads to."""
+
+from dmaverify.model.finding import Report
+from dmaverify.model.kinds import Severity
+
+# Where several apply, the first in this order is the exit code.
+WORST_FIRST = (4, 2, 3, 1, 5, 0)
+
+
+def worst(codes: list[int]) -> int:
+    """Return the exit code to give where several apply; 0 where none does."""
+    return min(codes, key=WORST_FIRST.index, default=0)
+
+
+def exit_code(report: Report, fail_on: Severity | None) -> int:
+    """Return the exit code of a report.
+
+    Args:
+        report: everything that was found.
+        fail_on: the least severity that fails, None where no finding does. Findings of
+            low confidence never fail.
+    """
+    codes = [error.exit_code for error in report.errors]
+    if fail_on is not None and any(
+        f.severity >= fail_on and f.confidence != "low" for f in report.findings
+    ):
+        codes.append(1)
+    if any(t.checked == 0 for t in report.traces) or (report.traces and not report.checked):
+        codes.append(5)
+    return worst(codes)

@@ -1,0 +1,120 @@
+"""Values of the rule language as words for people."""
+
+from collections.abc import Callable, Sequence
+
+from dmaverify.model.fields import Type, kind_name
+from dmaverify.model.kinds import Direction, EventKind, MapType
+from dmaverify.model.program import Shown, Template
+
+UNKNOWN_WORD = "unknown"
+
+MAP_TYPE_WORDS: dict[int, str] = {
+    MapType.UNKNOWN: UNKNOWN_WORD,
+    MapType.SINGLE: "single",
+    MapType.RESOURCE: "resource",
+    MapType.SG: "scatter-gather",
+    MapType.COHERENT: "coherent",
+    MapType.PAGES: "pages",
+    MapType.SGT: "non-contiguous",
+}
+
+_DIRECTIONS = {d.value: d.name for d in Direction}
+_KINDS = {k.value: kind_name(k) for k in EventKind}
+
+Namer = Callable[[int], str]  # gives the name of a device or a task, "" where unknown
+
+
+def duration(value: int) -> str:
+    """Return nanoseconds in the unit that a person would choose."""
+    for unit, scale in (("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1_000)):
+        if value >= scale:
+            small = value < 1000 * scale
+            return f"{value / scale:.3g} {unit}" if small else f"{value // scale} {unit}"
+    return f"{value} ns"
+
+
+def moment(value: int) -> str:
+    """Return a moment of the trace clock as seconds, as ftrace prints it."""
+    return f"{value // 1_000_000_000}.{value % 1_000_000_000 // 1000:06d} s"
+
+
+def direction(value: int) -> str:
+    """Return the kernel's name of a direction (`enum dma_data_direction`)."""
+    return _DIRECTIONS.get(value, f"invalid direction {value}")
+
+
+def map_type(value: int) -> str:
+    """Return the family of calls that a mapping belongs to."""
+    return MAP_TYPE_WORDS.get(value, f"type {value}")
+
+
+def size(value: int) -> str:
+    """Return a number of bytes, as it is: people compare it with what they passed."""
+    return f"{value} byte" if value == 1 else f"{value} bytes"
+
+
+def event_kind(value: int) -> str:
+    """Return the name of an event kind."""
+    return _KINDS.get(value, f"kind {value}")
+
+
+_WRITERS: dict[Type, Namer] = {
+    Type.INT: str,
+    Type.ADDR: hex,
+    Type.SIZE: size,
+    Type.TIME: moment,
+    Type.DURATION: duration,
+    Type.BOOL: lambda value: "yes" if value else "no",
+    Type.DIRECTION: direction,
+    Type.MAP_TYPE: map_type,
+    Type.KIND: event_kind,
+    Type.TOKEN: hex,
+}
+
+
+def value_words(
+    shown: Shown, value: int | None, *, ticks: bool, device_name: Namer, task_name: Namer
+) -> str:
+    """Return one value by its type, or "unknown"."""
+    if value is None:
+        return UNKNOWN_WORD
+    if shown.format == "hex":
+        return hex(value)
+    if shown.type == Type.DEVICE:
+        return device_name(value) or UNKNOWN_WORD
+    if shown.type == Type.TASK:
+        return task_name(value) or UNKNOWN_WORD
+    if ticks and shown.type in (Type.TIME, Type.DURATION):
+        return f"{value} ticks"
+    return _WRITERS[shown.type](value)
+
+
+def render(
+    template: Template,
+    values: Sequence[int | None],
+    *,
+    ticks: bool,
+    device_name: Namer,
+    task_name: Namer,
+) -> str:
+    """Return a message with its values written in.
+
+    Args:
+        template: text and places for values.
+        values: by slot; a slot beyond them is unknown.
+        ticks: True where times are not nanoseconds.
+        device_name: names of devices by number.
+        task_name: names of tasks by number.
+    """
+    return "".join(
+        part
+        if isinstance(part, str)
+        else value_words(
+            part,
+            values[part.slot] if part.slot < len(values) else None,
+            ticks=ticks,
+            device_name=device_name,
+            task_name=task_name,
+        )
+        for part in template
+    )

@@ -1,0 +1,89 @@
+"""What rules can name: made from the one table of the event model."""
+
+from collections.abc import Iterable
+from enum import IntEnum
+
+from dmaverify.model.fields import (
+    DEVICE_FIELDS,
+    EVENT_FIELDS,
+    KINDS_BY_NAME,
+    MAPPING_FIELDS,
+    MAPPING_OBJECTS,
+    TRACE_FIELDS,
+    Field,
+    Obj,
+    Type,
+    kind_name,
+)
+from dmaverify.model.kinds import Direction, EventKind, MapType
+
+TYPE_NAMES = {
+    Type.INT: "int", Type.ADDR: "addr", Type.SIZE: "size", Type.TIME: "time",
+    Type.DURATION: "duration", Type.BOOL: "bool", Type.DIRECTION: "direction",
+    Type.MAP_TYPE: "type", Type.KIND: "kind", Type.TOKEN: "token", Type.DEVICE: "device",
+    Type.TASK: "task",
+}  # fmt: skip
+
+#: Types whose values have an order; the others can only be equal or not.
+ORDERED = frozenset({Type.INT, Type.ADDR, Type.SIZE, Type.TIME, Type.DURATION})
+
+
+def _words(members: Iterable[IntEnum]) -> dict[str, int]:
+    return {m.name.lower(): int(m) for m in members}
+
+
+ENUMS: dict[Type, dict[str, int]] = {
+    Type.DIRECTION: _words(Direction),
+    Type.MAP_TYPE: _words(MapType),
+    Type.KIND: {name: int(kind) for name, kind in KINDS_BY_NAME.items()},
+}
+ENUM_WORDS = frozenset(word for words in ENUMS.values() for word in words)
+
+KEYWORDS = frozenset([
+    "dmarules", "include", "let", "set", "rule", "on", "as", "where", "require", "forbid",
+    "except", "because", "report", "once", "per", "needs", "message", "hint", "explain", "tags",
+    "class", "equivalents", "source", "maturity", "test", "and", "or", "not", "implies", "in",
+    "exists", "covers", "true", "false", "error", "warning", "note", "fails", "passes", "here",
+])  # fmt: skip
+ROOTS = frozenset({"trace", "device"})
+RESERVED = KEYWORDS | ENUM_WORDS | ROOTS
+
+FIELDS_OF: dict[Obj, dict[str, Field]] = {
+    Obj.EVENT: {f.name: f for f in EVENT_FIELDS},
+    Obj.DEVICE: {f.name: f for f in DEVICE_FIELDS},
+    Obj.TRACE: {f.name: f for f in TRACE_FIELDS},
+    **{obj: {f.name: f for f in MAPPING_FIELDS} for obj in MAPPING_OBJECTS.values()},
+}
+MAPPINGS = frozenset(MAPPING_OBJECTS.values())
+
+
+def ref(obj: Obj, number: int) -> int:
+    """Return the number by which a program names a field; number 0 is the object itself."""
+    return obj << 8 | number
+
+
+def lacking(field: Field, kinds: Iterable[EventKind]) -> EventKind | None:
+    """Return the first of some event kinds that does not have a field, or None."""
+    if not field.kinds:
+        return None
+    return next((k for k in kinds if k not in field.kinds), None)
+
+
+def event_fields(kinds: Iterable[EventKind]) -> list[str]:
+    """Return what can follow `e.` for events of these kinds, `?` where it may be missing."""
+    wanted = list(kinds)
+    own = [
+        f.name + "?" * f.optional for f in EVENT_FIELDS if lacking(f, wanted) is None
+    ]  # fmt: skip
+    return [*own, "range", *(f"{name}?" for name in MAPPING_OBJECTS), "device"]
+
+
+def object_fields(obj: Obj) -> list[str]:
+    """Return what can follow an object other than the event."""
+    names = [f.name + "?" * f.optional for f in FIELDS_OF[obj].values()]
+    return [*names, "range"] if obj in MAPPINGS else names
+
+
+def kinds_text(kinds: Iterable[EventKind]) -> str:
+    """Return the names of kinds for a message."""
+    return ", ".join(kind_name(k) for k in kinds)

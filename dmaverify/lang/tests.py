@@ -1,0 +1,291 @@
+"""The tests that stand in rule files, as plain data that the pipeline feeds to the engine."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dmaverify.lang import ast
+from dmaverify.lang.build import MAX_NUMBER
+from dmaverify.lang.errors import Problems, did_you_mean
+from dmaverify.lang.load import Loaded, Loader, rule_files
+from dmaverify.lang.schema import ENUMS
+from dmaverify.lang.source import Source
+from dmaverify.model.fields import EVENT_FIELDS, KINDS_BY_NAME, Type, event_has_device
+from dmaverify.model.kinds import EventKind, Flag
+from dmaverify.model.program import Span
+
+STEP_NS = 1000  # between events without a time
+
+#: Flags that stand in a test as bare words, or as `failed=true`.
+FLAGS = {
+    "failed": Flag.FAILED, "skip_sync": Flag.SKIP_SYNC, "mmio": Flag.MMIO,
+    "null": Flag.NULL_CPU, "truncated": Flag.TRUNCATED, "hashed": Flag.HASHED,
+    "forced": Flag.FROM_MARK, "from_mark": Flag.FROM_MARK,
+}  # fmt: skip
+
+#: Where the row keeps a field whose name differs from its slot's.
+_SLOTS = {
+    (EventKind.IOMMU_UNMAP, "unmapped"): "phys_addr", (EventKind.BOUNCE, "dma_mask"): "bus_addr",
+    (EventKind.DEVICE_LIMITS, "max_segment"): "length",
+    (EventKind.DEVICE_LIMITS, "boundary"): "bus_addr",
+    (EventKind.DEVICE_LIMITS, "dma_mask"): "phys_addr",
+}  # fmt: skip
+
+_UNITS = {
+    Type.SIZE: ("", "size"), Type.ADDR: ("",), Type.INT: ("",), Type.TOKEN: ("",),
+}  # fmt: skip
+_PLAIN = {
+    "cpu": Type.INT, "task": Type.INT, "virt_addr": Type.TOKEN, "phys_count": Type.INT,
+    "bus_count": Type.INT,
+}  # fmt: skip
+_LARGEST = {"cpu": 0xFFFF, "site": 0xFFFF_FFFF, "phys_full": 0xFFFF_FFFF, "bus_full": 0xFFFF_FFFF}
+_NAMES = {"task": "site", "phys_count": "phys_full", "bus_count": "bus_full"}
+
+
+@dataclass(frozen=True, slots=True)
+class TestEvent:
+    """One event of a test.
+
+    Args:
+        kind: its kind.
+        values: keywords of `EventBatch.add`, without kind and time; `device` is a name.
+        time: ns.
+        span: where it stands.
+    """
+
+    __test__ = False  # the name looks like a test class to test runners
+
+    kind: EventKind
+    values: dict[str, Any]
+    time: int
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class TestCase:
+    """One test of one rule.
+
+    Args:
+        rule: the id of the rule.
+        name: the name of the test.
+        fails: True where the rule must be violated, False where it must not.
+        marks: indices of the events at which it must be; empty means anywhere.
+        events: the recording, in order.
+        span: where it stands.
+    """
+
+    __test__ = False
+
+    rule: str
+    name: str
+    fails: bool
+    marks: tuple[int, ...]
+    events: tuple[TestEvent, ...]
+    span: Span
+
+
+def collect(paths: Iterable[Path | str]) -> list[TestCase]:
+    """Return the tests in some rule files or folders, in order.
+
+    Args:
+        paths: files and folders; included files are not looked into.
+
+    Raises:
+        CompileError: a file can not be parsed, or a test makes no sense.
+    """
+    problems = Problems()
+    loader = Loader(problems)
+    loaded = [loader.file(path) for path in rule_files([Path(p) for p in paths])]
+    return _collect(loaded, problems)
+
+
+def collect_text(source: Source) -> list[TestCase]:
+    """Return the tests in a text that was read already; see `collect`."""
+    problems = Problems()
+    return _collect([Loader(problems).text(source)], problems)
+
+
+def _collect(loaded: Iterable[Loaded | None], problems: Problems) -> list[TestCase]:
+    cases: list[TestCase] = []
+    for file in loaded:
+        for item in file.tree.items if file else ():
+            if isinstance(item, ast.Rule):
+                cases += [
+                    _case(item, clause, problems)
+                    for clause in item.clauses
+                    if isinstance(clause, ast.Test)
+                ]
+    problems.check()
+    return cases
+
+
+def _case(rule: ast.Rule, test: ast.Test, problems: Problems) -> TestCase:
+    if not test.events:
+        problems.error("empty-test", test.name.span, "this test has no events")
+    if test.expect.text not in ("fails", "passes"):
+        near = did_you_mean(test.expect.text, ("fails", "passes"))
+        problems.error(
+            "unknown-expectation", test.expect.span, f"unknown expectation `{test.expect.text}`",
+            f"did you mean `{near}`?" if near else "", notes=("known: fails, passes",),
+        )  # fmt: skip
+    events: list[TestEvent] = []
+    for tree in test.events:
+        made = _event(tree, events[-1] if events else None, problems)
+        if made is not None:
+            events.append(made)
+    marks = tuple(i for i, tree in enumerate(test.events) if tree.here)
+    if marks and test.expect.text == "passes":
+        problems.error(
+            "useless-mark", test.events[marks[0]].span, "a test that passes marks no event",
+            help_="remove `<- here`, or let the test say `fails`",
+        )  # fmt: skip
+    fails = test.expect.text == "fails"
+    return TestCase(rule.id.text, test.name.value, fails, marks, tuple(events), test.name.span)
+
+
+def _event(tree: ast.TestEvent, before: TestEvent | None, problems: Problems) -> TestEvent | None:
+    kind = KINDS_BY_NAME.get(tree.kind.text)
+    if kind is None:
+        near = did_you_mean(tree.kind.text, KINDS_BY_NAME)
+        problems.error(
+            "unknown-kind", tree.kind.span, f"there is no event kind `{tree.kind.text}`",
+            f"did you mean `{near}`?" if near else "",
+            notes=(f"kinds: {', '.join(KINDS_BY_NAME)}",),
+        )  # fmt: skip
+        return None
+    if kind == EventKind.LEFT_MAPPED:
+        problems.error(
+            "unknown-kind", tree.kind.span, "`left_mapped` is derived and can not be recorded",
+            help_="write `driver_unbound(device=…)`: it follows for each mapping left alive",
+        )  # fmt: skip
+        return None
+    time = before.time + STEP_NS if before else 0
+    if tree.at is not None:
+        time = tree.at
+    if before and time < before.time:
+        problems.error(
+            "time-goes-back", tree.span, "this event is before the one above it",
+            f"that one is at {before.time} ns",
+        )  # fmt: skip
+    values = _Values(kind, problems).read(tree.arguments)
+    return TestEvent(kind, values, min(time, MAX_NUMBER), tree.span)
+
+
+class _Values:
+    """Reads the arguments of one event."""
+
+    def __init__(self, kind: EventKind, problems: Problems) -> None:
+        self.kind = kind
+        self.problems = problems
+        self.values: dict[str, Any] = {}
+        self.types = dict(_PLAIN)
+        for field in EVENT_FIELDS:
+            has = not field.kinds or kind in field.kinds
+            if has and field.stored and field.type != Type.BOOL:
+                self.types[field.name] = field.type
+        if kind == EventKind.LOST:
+            self.types["length"] = Type.INT
+
+    def keys(self) -> list[str]:
+        """Return the keys that this kind of event can have."""
+        own = ["device"] if event_has_device(self.kind) else []
+        return [*own, *self.types, "segments", "phys", "text", *FLAGS]
+
+    def read(self, arguments: Iterable[ast.Argument]) -> dict[str, Any]:
+        """Return the arguments as keywords of `EventBatch.add`."""
+        seen: set[str] = set()
+        flags = Flag(0)
+        for argument in arguments:
+            key = argument.key.text
+            if key in seen:
+                self.problems.error(
+                    "duplicate-key", argument.key.span, f"`{key}` stands here twice"
+                )
+            seen.add(key)
+            if key in FLAGS:
+                flags |= FLAGS[key] if self._flag(argument) else Flag(0)
+            else:
+                self._one(argument, key)
+        if flags:
+            self.values["flags"] = int(flags)
+        self._complete()
+        return self.values
+
+    def _complete(self) -> None:
+        segments = self.values.get("sg_bus")
+        if segments and self.kind != EventKind.LOST:
+            self.values.setdefault("bus_addr", segments[0][0])
+            self.values.setdefault("length", min(sum(n for _, n in segments), MAX_NUMBER))
+        if self.values.get("sg_phys"):
+            self.values.setdefault("phys_addr", self.values["sg_phys"][0])
+
+    def _flag(self, argument: ast.Argument) -> bool:
+        if isinstance(argument.value, ast.Truth):
+            return argument.value.value
+        self._wrong(argument, "true or false")
+        return False
+
+    def _one(self, argument: ast.Argument, key: str) -> None:
+        value = argument.value
+        if key == "text" or (key == "device" and event_has_device(self.kind)):
+            if isinstance(value, ast.Text):
+                self.values[key] = value.value
+            else:
+                self._wrong(argument, "a text in quotes")
+        elif key == "segments":
+            self._segments(argument)
+        elif key == "phys":
+            self._addresses(argument)
+        elif key in self.types:
+            self._typed(argument, self.types[key])
+        else:
+            near = did_you_mean(key, self.keys())
+            self.problems.error(
+                "unknown-field", argument.key.span,
+                f"event `{self.kind.name.lower()}` has no field `{key}`",
+                f"did you mean `{near}`?" if near else "no such field",
+                notes=(f"keys of {self.kind.name.lower()}: {', '.join(self.keys())}",),
+            )  # fmt: skip
+
+    def _segments(self, argument: ast.Argument) -> None:
+        items = argument.value if isinstance(argument.value, tuple) else (argument.value,)
+        made: list[tuple[int, int]] = []
+        for item in items:
+            ok = isinstance(item, ast.Segment)
+            if isinstance(item, ast.Segment):
+                start, length = item.start, item.length
+                ok = isinstance(start, ast.Number) and isinstance(length, ast.Number)
+                if isinstance(start, ast.Number) and isinstance(length, ast.Number):
+                    made.append((start.value, length.value))
+                    ok = not start.unit and length.unit != "duration"
+            if not ok:
+                self._wrong(argument, "a list like `{0x1000+4 KiB, 0x3000+4 KiB}`")
+                return
+        self.values["sg_bus"] = made
+
+    def _addresses(self, argument: ast.Argument) -> None:
+        items = argument.value if isinstance(argument.value, tuple) else (argument.value,)
+        if not all(isinstance(i, ast.Number) and not i.unit for i in items):
+            self._wrong(argument, "a list like `{0x1000, 0x2000}`")
+            return
+        self.values["sg_phys"] = [i.value for i in items if isinstance(i, ast.Number)]
+
+    def _typed(self, argument: ast.Argument, type_: Type) -> None:
+        value, key = argument.value, argument.key.text
+        slot = _SLOTS.get((self.kind, key), _NAMES.get(key, key))
+        if type_ in ENUMS:
+            words = ENUMS[type_]
+            if isinstance(value, ast.Path) and value.text in words:
+                self.values[slot] = words[value.text]
+            else:
+                self._wrong(argument, f"one of {', '.join(words)}")
+        elif isinstance(value, ast.Number) and value.unit in _UNITS[type_]:
+            self.values[slot] = value.value
+            if value.value > _LARGEST.get(slot, MAX_NUMBER):
+                self._wrong(argument, f"at most {_LARGEST[slot]}")
+        else:
+            self._wrong(argument, "a size" if type_ == Type.SIZE else "a number")
+
+    def _wrong(self, argument: ast.Argument, wanted: str) -> None:
+        self.problems.error("type-mismatch", argument.span, f"`{argument.key.text}` takes {wanted}")

@@ -1,0 +1,144 @@
+"""`check`: traces and rules in, a report out."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from dmaverify.core.engine import Engine
+from dmaverify.errors import TraceError
+from dmaverify.findings.collect import collect
+from dmaverify.findings.context import TraceContext
+from dmaverify.lang.builtin import combine, compile_files, load_builtin
+from dmaverify.lang.errors import Diagnostic
+from dmaverify.model.finding import Finding, Notice, Report, TraceInfo
+from dmaverify.model.program import Program
+from dmaverify.pipeline.limits import limit_notices
+from dmaverify.pipeline.survey import Survey
+from dmaverify.pipeline.texts import Texts
+from dmaverify.trace import open_trace
+from dmaverify.trace.base import Reader
+
+Progress = Callable[[int, int | None], None]
+Warn = Callable[[Diagnostic], None]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckOptions:
+    """What to check with.
+
+    Args:
+        rules: files and folders of a user's rules, beside the built-in ones.
+        select, ignore: ids and classes of the rules to keep and to leave out.
+        strict_trace: a trace that is cut short counts as unreadable.
+        warn: is given each warning about the user's rules.
+    """
+
+    rules: tuple[str, ...] = ()
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    strict_trace: bool = False
+    warn: Warn | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """What one trace gave."""
+
+    info: TraceInfo
+    findings: list[Finding]
+    notices: list[Notice]
+    checked: int
+
+
+def load_program(options: CheckOptions) -> Program:
+    """Return the rules of a run as one program.
+
+    Raises:
+        RuleError: a rule file does not compile.
+        UsageError: a selected or ignored rule does not exist.
+    """
+    programs = [load_builtin()]
+    if options.rules:
+        programs.append(compile_files(options.rules, options.warn))
+    return combine(programs, options.select, options.ignore)
+
+
+def check_traces(
+    paths: Sequence[str], options: CheckOptions, progress: Progress | None = None
+) -> Report:
+    """Check traces one after the other; one that cannot be read does not spoil the others.
+
+    Args:
+        paths: files, or "-" for standard input.
+        options: what to check with.
+        progress: is given bytes read and bytes in all (None: unknown) of the current trace.
+
+    Returns:
+        The report; traces that could not be read are in its `errors`.
+
+    Raises:
+        RuleError, UsageError: as `load_program`.
+    """
+    program = load_program(options)
+    checked: list[_Checked] = []
+    errors: list[TraceError] = []
+    for path in paths:
+        try:
+            one = _check_trace(path, len(checked), program, progress)
+        except TraceError as error:
+            errors.append(error)
+            continue
+        checked.append(one)
+        if options.strict_trace and not one.info.complete:
+            errors.append(TraceError(path, None, "the trace is cut short"))
+    return Report(
+        traces=tuple(c.info for c in checked),
+        findings=tuple(f for c in checked for f in c.findings),
+        notices=_merge([n for c in checked for n in c.notices]),
+        checked=sum(c.checked for c in checked),
+        errors=tuple(errors),
+    )
+
+
+def _check_trace(path: str, index: int, program: Program, progress: Progress | None) -> _Checked:
+    reader = open_trace(path)
+    try:
+        return _replay(reader, index, program, progress)
+    finally:
+        reader.close()
+
+
+def _replay(reader: Reader, index: int, program: Program, progress: Progress | None) -> _Checked:
+    batches = reader.batches()
+    batch = next(batches, None)
+    # Only the first lines tell whether the clock is time.
+    engine = Engine(program, time_known=not reader.ticks)
+    texts = Texts(reader, engine)
+    survey = Survey(reader)
+    while batch is not None:
+        engine.feed(batch)
+        survey.add(batch)
+        texts.after_batch()
+        if progress:
+            progress(reader.consumed, reader.size)
+        batch = next(batches, None)
+    context = TraceContext(
+        index=index,
+        devices=reader.devices,
+        ticks=reader.ticks,
+        text_of=texts.text,
+        task_of=texts.task,
+    )
+    findings, notices = collect(engine.hits(), program, context)
+    notices = [*reader.notices, *limit_notices(engine, program), *notices]
+    checked = engine.counters["checked"]
+    return _Checked(replace(survey.info(), checked=checked), findings, notices, checked)
+
+
+def _merge(notices: list[Notice]) -> tuple[Notice, ...]:
+    """Return each notice once, with the counts added up."""
+    merged: dict[tuple[str, str], Notice] = {}
+    for notice in notices:
+        key = notice.id, notice.text
+        held = merged.get(key)
+        merged[key] = replace(held, count=held.count + notice.count) if held else notice
+    return tuple(merged.values())

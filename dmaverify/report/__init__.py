@@ -1,0 +1,12 @@
+"""Turn a report into characters. The list of formats is all there is to register."""
+
+from dmaverify.report.base import Reporter, View
+from dmaverify.report.concise import ConciseReporter
+from dmaverify.report.json import JsonReporter
+from dmaverify.report.text import TextReporter
+
+#: Every format, the default first.
+FORMATS: tuple[Reporter, ...] = (TextReporter(), ConciseReporter(), JsonReporter())
+FORMATS_BY_NAME = {reporter.name: reporter for reporter in FORMATS}
+
+__all__ = ["FORMATS", "FORMATS_BY_NAME", "Reporter", "View"]

@@ -1,0 +1,119 @@
+"""The report for programs: schema `dmaverify/report/v1`. Additions allowed, changes not."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from dmaverify._version import __version__
+from dmaverify.model.finding import Evidence, Finding, Report, TraceInfo
+from dmaverify.model.kinds import Severity
+from dmaverify.report.base import View
+from dmaverify.report.units import SEVERITY_NAMES
+
+SCHEMA = "dmaverify/report/v1"
+
+
+class JsonReporter:
+    """The report as JSON."""
+
+    name = "json"
+    sentence = f"everything, for programs (schema {SCHEMA})"
+
+    def render(self, report: Report, view: View) -> Iterator[str]:
+        """Give one JSON document, a finding a line; it holds all findings whatever is shown."""
+        head: dict[str, Any] = {
+            "schema": SCHEMA,
+            "tool": {"name": "dmaverify", "version": __version__},
+            "traces": [trace_json(t) for t in report.traces],
+            "platform": report.platform,
+            "summary": summary_json(report),
+        }
+        yield "{\n"
+        for key, value in head.items():
+            yield f'  "{key}": {dumps(value)},\n'
+        yield '  "findings": ['
+        for i, finding in enumerate(report.findings):
+            yield f"{',' if i else ''}\n    {dumps(finding_json(finding))}"
+        yield "\n  ],\n" if report.findings else "],\n"
+        told = [{"id": n.id, "text": n.text, "count": n.count} for n in report.notices]
+        errors = [{"path": e.path, "offset": e.offset, "text": e.text} for e in report.errors]
+        yield f'  "notices": {dumps(told)},\n  "errors": {dumps(errors)}\n}}\n'
+
+
+def dumps(value: object) -> str:
+    """Return JSON text of printable ASCII: what a terminal could obey is escaped."""
+    # The standard escapes leave DEL alone, the one control character above the printable.
+    return json.dumps(value, ensure_ascii=True, allow_nan=False).replace("\x7f", "\\u007f")
+
+
+def trace_json(trace: TraceInfo) -> dict[str, Any]:
+    """Return a trace as the schema has it."""
+    return {
+        "path": trace.path,
+        "format": trace.format,
+        "events": trace.events,
+        "lost": trace.lost,
+        "skipped": trace.skipped,
+        "devices": list(trace.devices),
+        "complete": trace.complete,
+        "clock": trace.clock,
+        "cpus": trace.cpus,
+        "first_ns": trace.first_ns,
+        "last_ns": trace.last_ns,
+        "kinds": dict(sorted(trace.kinds.items())),
+    }
+
+
+def summary_json(report: Report) -> dict[str, Any]:
+    """Return the counts; findings of low confidence are counted apart and not by severity."""
+    certain = [f for f in report.findings if f.confidence != "low"]
+    severities = Counter(f.severity for f in certain)
+    return {
+        "verdict": report.verdict,
+        "findings": len(report.findings),
+        "occurrences": sum(f.occurrences for f in report.findings),
+        "by_severity": {SEVERITY_NAMES[s]: severities[s] for s in sorted(Severity, reverse=True)},
+        "low_confidence": len(report.findings) - len(certain),
+        "by_rule": dict(sorted(Counter(f.rule for f in report.findings).items())),
+        "checked": report.checked,
+    }
+
+
+def finding_json(finding: Finding) -> dict[str, Any]:
+    """Return a finding as the schema has it."""
+    address = finding.address
+    return {
+        "rule": finding.rule,
+        "class": finding.cls,
+        "severity": SEVERITY_NAMES[finding.severity],
+        "confidence": finding.confidence,
+        "device": finding.device,
+        "trace": finding.trace,
+        "event": finding.event,
+        "line": finding.line,
+        "time_ns": finding.time_ns,
+        "message": finding.message,
+        "occurrences": finding.occurrences,
+        "fingerprint": finding.fingerprint,
+        "address": {"space": address.space, "start": address.start, "length": address.length}
+        if address
+        else None,
+        "evidence": [evidence_json(e) for e in finding.evidence],
+        "equivalents": {k: list(v) for k, v in sorted(finding.equivalents.items())},
+        "hint": finding.hint,
+        "why": finding.why,
+        "last": evidence_json(finding.last) if finding.last else None,
+    }
+
+
+def evidence_json(evidence: Evidence) -> dict[str, Any]:
+    """Return one line of proof as the schema has it."""
+    plain: dict[str, Any] = {
+        "role": evidence.role,
+        "event": evidence.event,
+        "line": evidence.line,
+        "time_ns": evidence.time_ns,
+        "text": evidence.text,
+    }
+    return {**plain, "rule": evidence.rule} if evidence.rule else plain

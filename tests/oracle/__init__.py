@@ -1,0 +1,1 @@
+"""Slow twins of fast parts: plain Python, written from the documents alone."""
