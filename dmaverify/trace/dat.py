@@ -71,29 +71,9 @@ class DatReader:
         self._set_clock()
         self._chunks: list[Chunks] = []
         self._counts: dict[str, int] = {}
+        self.records = self.skipped = self.lost = self.consumed = 0
         self._unplaced = 0
         self._decoder = self._make_decoder()
-
-    @property
-    def records(self) -> int:
-        """Return the records seen so far, of any kind."""
-        return self._counts.get("records", 0)
-
-    @property
-    def skipped(self) -> int:
-        """Return the records of kinds that the event model does not have."""
-        return self._counts.get("skipped", 0)
-
-    @property
-    def lost(self) -> int:
-        """Return the events known to be lost."""
-        return self._counts.get("lost", 0) + self._unplaced
-
-    @property
-    def consumed(self) -> int:
-        """Return the bytes of the file that have been read."""
-        done = sum(chunks.consumed for chunks in self._chunks)
-        return min(done + self._metadata, self._file.size)
 
     def batches(self) -> Iterator[EventBatch]:
         """Give the events in order of time; the batch is reused by the next.
@@ -109,8 +89,8 @@ class DatReader:
                 stream = self._decoder.hungry
                 self._decoder.feed(stream, *self._chunks[stream].take())
                 continue
-            self._counts = self._decoder.counts
             self._decoder.add_devices(self.devices)
+            self._count()
             if result == DONE:
                 self._finish()
             if len(batch):
@@ -118,6 +98,15 @@ class DatReader:
             if result == DONE:
                 return
             batch.clear()
+
+    def _count(self) -> None:
+        """Take over what was counted so far."""
+        self._counts = self._decoder.counts
+        self.records = self._counts["records"]
+        self.skipped = self._counts["skipped"]
+        self.lost = self._counts["lost"] + self._unplaced
+        done = sum(chunks.consumed for chunks in self._chunks)
+        self.consumed = min(done + self._metadata, self._file.size)
 
     def line_at(self, offset: int) -> str | None:
         """Return None: records have no lines."""
@@ -219,6 +208,7 @@ class DatReader:
         """Count losses that only the kernel's statistics know; nothing says where they were."""
         known = sum(map(self._statistic, ("overrun", "commit overrun", "dropped events")))
         self._unplaced = max(known - self._counts["lost"], 0)
+        self.lost = self._counts["lost"] + self._unplaced
         # Where some page lost an unknown number, that is where the others went.
         if self._unplaced and not self._counts["unsized"]:
             text = (
