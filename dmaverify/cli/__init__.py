@@ -1,16 +1,15 @@
 """The command line. What a run does not need is not imported: start-up is felt."""
 
 import sys
-from collections.abc import Sequence
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit code.
 
     Args:
         argv: the words of the command line after the program's name; None for the process's.
     """
-    words = sys.argv[1:] if argv is None else list(argv)
+    words = sys.argv[1:] if argv is None else argv
     if words[:1] == ["--version"]:
         from dmaverify._version import __version__
 

@@ -96,7 +96,8 @@ def _to_stdout(
         return
     out = streams.out
     colour = wants_colour(arguments.color, os.environ, terminal=out.isatty())
-    view = _view(arguments, width(out, os.environ), colour=colour, only_ascii=not speaks_unicode(out))
+    columns = width(out, os.environ)
+    view = _view(arguments, columns, colour=colour, only_ascii=not speaks_unicode(out))
     try:
         out.writelines(outputs[0].reporter.render(report, view))
         out.flush()

@@ -11,7 +11,7 @@ from dmaverify.cli.rules_list import kinds_of
 from dmaverify.cli.streams import ascii_if_needed, width
 from dmaverify.errors import UsageError
 from dmaverify.model.program import INSTRUCTION, Op, Program, Rule, Template
-from dmaverify.report.block import OTHERS
+from dmaverify.report.block import others
 from dmaverify.report.safe import visible, wrap
 from dmaverify.report.units import SEVERITY_NAMES, count
 
@@ -72,9 +72,8 @@ def _facts(rule: Rule, program: Program) -> Iterator[tuple[str, str]]:
         yield "help", _template(rule.hint)
     for i, need in enumerate(rule.needs):
         yield "" if i else "can't tell", f"where {need.because}"
-    for key, names in sorted(rule.equivalents.items()):
-        if names:
-            yield "also", f"{OTHERS.get(key, f'{key}:')} {', '.join(names)}"
+    for i, text in enumerate(others(rule.equivalents)):
+        yield "" if i else "also", text
     for i, source in enumerate(rule.source):
         yield "" if i else "source", source
     if rule.tags:

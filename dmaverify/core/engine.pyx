@@ -9,10 +9,12 @@ from dmaverify.core.groups cimport (
     GROUP_FIELDS, RULE_FOLDS, RULE_TELLS, dv_consequence, dv_group, dv_groups, dv_rule, dv_view,
     groups_deinit, groups_forget, groups_hit, groups_init, groups_told,
 )
-from dmaverify.core.resolve cimport OBJ_MAPPING, context_init, context_resolve, dv_context
+from dmaverify.core.resolve cimport (
+    OBJ_EVENT, OBJ_MAPPING, OBJ_MAPPINGS, context_init, context_resolve, dv_context,
+)
 from dmaverify.core.vm cimport (
-    OP_FEQ, OP_HOLDS, OP_JUMP, OP_LOAD, OP_NOT_APPLICABLE, OP_SHOWF, OP_VIOLATED, OP_XMISS,
-    OUT_FAULT, dv_instruction, dv_shown, program_check, rule_run,
+    OP_FEQ, OP_FNE, OP_FNIN, OP_HOLDS, OP_JUMP, OP_LOAD, OP_NOT_APPLICABLE, OP_SHOWF, OP_VIOLATED, OP_XIST,
+    OP_XMISS, OUT_FAULT, dv_instruction, dv_shown, program_check, rule_run,
 )
 from dmaverify.core.world cimport (
     CPUS, MARK_DIRECTION, MARK_LENGTH, MARK_PHYS, MARK_VIRT, STATE_FREE, STATE_GHOST, STATE_LIVE, dv_device,
@@ -25,7 +27,7 @@ from dmaverify.model.events cimport (
     KIND_DMA_MAP, KIND_DMA_SYNC_FOR_CPU, KIND_DMA_SYNC_FOR_DEVICE, KIND_DMA_UNMAP,
     KIND_DRIVER_BOUND, KIND_DRIVER_PROBE, KIND_DRIVER_UNBOUND, KIND_IOMMU_MAP, KIND_IOMMU_UNMAP,
     KIND_LEFT_MAPPED, KIND_LOST, TYPE_COHERENT, TYPE_PAGES, TYPE_SGT, TYPE_SHIFT, EventBatch,
-    dv_batch, dv_event, dv_number, event_failed,
+    dv_batch, dv_event, dv_number, event_failed, event_type,
 )
 
 import os
@@ -36,30 +38,40 @@ from dmaverify.model.fields import Obj
 from dmaverify.model.hit import Hit, MappingView, Witness
 from dmaverify.model.kinds import EventKind, Flag, MapType, Severity
 
+cdef enum:
+    FIELD_TYPE = 5           # model/fields.py: the event's `type`
+    TYPES = 16               # map types that a row's flags have room for
+
 cdef struct dv_engine:
     dv_world world
     dv_groups groups
     dv_instruction* code
     dv_rule* rules
     uint32_t rule_count
-    uint32_t* by_kind        # rules of kind k: by_kind_rules[by_kind[k]:by_kind[k + 1]]
-    uint32_t* by_kind_rules
+    uint32_t* index          # rules of cell i: index_rules[index[i]:index[i + 1]]
+    uint32_t* index_rules    # a cell is a kind and a map type: kind * TYPES + type
+    uint8_t has_rules[32]    # kinds that any rule is about
     uint64_t checked
     uint64_t events
     uint32_t pending         # group to tell about the mapping that this event makes, plus 1
 
 
 cdef int run_rules(dv_engine* g, dv_context* c) noexcept nogil:
-    cdef uint32_t kind = c.event.kind
+    cdef uint32_t at = <uint32_t>c.event.kind * TYPES + event_type(c.event)
     cdef uint32_t i, number
     cdef uint32_t told = groups_told(&g.groups, c)
     cdef int32_t now
     cdef int outcome
     cdef dv_rule* rule
     cdef dv_shown shown
-    for i in range(g.by_kind[kind], g.by_kind[kind + 1]):
-        number = g.by_kind_rules[i]
+    for i in range(OBJ_MAPPING, OBJ_MAPPINGS):
+        if c.meant[i] != 0:
+            c.present |= <uint32_t>1 << i
+    for i in range(g.index[at], g.index[at + 1]):
+        number = g.index_rules[i]
         rule = &g.rules[number]
+        if c.present & rule.present != rule.present or c.present & rule.absent:
+            continue
         rule.runs += 1
         shown.known = 0
         shown.count = 0
@@ -237,6 +249,12 @@ cdef int engine_feed(dv_engine* g, dv_batch* b) noexcept nogil:
         if e.kind == 0 or e.kind >= KIND_COUNT:
             continue
         g.events += 1
+        if w.cpu_rows[e.cpu % CPUS] < 255:
+            w.cpu_rows[e.cpu % CPUS] += 1
+        if e.kind == KIND_IOMMU_MAP and not g.has_rules[e.kind]:
+            if iommu_map(w, e.bus_addr) < 0:
+                return -1
+            continue
         w.now = e.time
         if world_device(w, e.device) == NULL:
             return -1
@@ -246,14 +264,12 @@ cdef int engine_feed(dv_engine* g, dv_batch* b) noexcept nogil:
         context_init(&c, w, b, e, &b.numbers[i])
         context_resolve(&c)
         g.pending = 0
-        if g.by_kind[e.kind] != g.by_kind[e.kind + 1]:
+        if g.has_rules[e.kind]:
             g.checked += 1
             if run_rules(g, &c) < 0:
                 return -1
         if apply_event(g, b, &c) < 0:
             return -1
-        if w.cpu_rows[e.cpu % CPUS] < 255:
-            w.cpu_rows[e.cpu % CPUS] += 1
     return 0
 
 
@@ -269,6 +285,26 @@ cdef uint32_t objects_used(const dv_instruction* code, int32_t entry) noexcept n
         if code[at].op <= OP_VIOLATED and at >= last:
             return uses
         at += 1
+
+
+cdef void find_guards(const dv_instruction* code, dv_rule* rule) noexcept nogil:
+    """Learn from a rule's first instructions when it can not apply, to spare running it.
+
+    They are a row of conditions, each of which ends in "not applicable" where it fails.
+    """
+    cdef const dv_instruction* i = code + rule.entry
+    rule.types = ~<uint32_t>0
+    while OP_FEQ <= i.op <= OP_XMISS and code[i.target].op == OP_NOT_APPLICABLE:
+        if i.op == OP_XMISS and i.c == 0 and OBJ_MAPPING <= i.b < OBJ_MAPPINGS:
+            rule.present |= <uint32_t>1 << i.b
+        elif i.op == OP_XIST and i.c == 0 and OBJ_MAPPING <= i.b < OBJ_MAPPINGS:
+            rule.absent |= <uint32_t>1 << i.b
+        elif i.b == OBJ_EVENT and i.c == FIELD_TYPE:
+            if i.op == OP_FNE and i.imm < 16:
+                rule.types &= <uint32_t>1 << i.imm
+            elif i.op == OP_FNIN:
+                rule.types &= <uint32_t>i.imm
+        i += 1
 
 
 cdef object place_event(const dv_place* p, values):
@@ -381,6 +417,7 @@ cdef class Engine:
             rule = &self.g.rules[i]
             rule.entry = source.entry
             rule.uses = objects_used(self.g.code, rule.entry)
+            find_guards(self.g.code, rule)
             if source.builtin and source.severity == Severity.ERROR:
                 rule.flags = RULE_FOLDS if source.needs else RULE_FOLDS | RULE_TELLS
             rule.group_count = min(len(source.group), GROUP_FIELDS)
@@ -390,27 +427,31 @@ cdef class Engine:
         self.index(program)
 
     cdef index(self, program):
-        cdef uint32_t at = 0, kind
-        total = sum(len(set(r.kinds)) for r in program.rules)
-        self.g.by_kind = <uint32_t*>calloc(KIND_COUNT + 1, sizeof(uint32_t))
-        self.g.by_kind_rules = <uint32_t*>calloc(total + 1, sizeof(uint32_t))
-        if self.g.by_kind == NULL or self.g.by_kind_rules == NULL:
+        cdef uint32_t at = 0, kind, type_, cell, number
+        cdef uint32_t cells = <uint32_t>KIND_COUNT * TYPES
+        total = TYPES * sum(len(set(r.kinds)) for r in program.rules)
+        self.g.index = <uint32_t*>calloc(cells + 1, sizeof(uint32_t))
+        self.g.index_rules = <uint32_t*>calloc(total + 1, sizeof(uint32_t))
+        if self.g.index == NULL or self.g.index_rules == NULL:
             raise MemoryError()
-        for kind in range(<uint32_t>KIND_COUNT):
-            self.g.by_kind[kind] = at
+        for cell in range(cells):
+            self.g.index[cell] = at
+            kind, type_ = divmod(cell, TYPES)
             for number, source in enumerate(program.rules):
                 if kind in source.kinds:
-                    self.g.by_kind_rules[at] = number
-                    at += 1
-        self.g.by_kind[<uint32_t>KIND_COUNT] = at
+                    self.g.has_rules[kind] = 1
+                    if self.g.rules[number].types >> type_ & 1:
+                        self.g.index_rules[at] = number
+                        at += 1
+        self.g.index[cells] = at
 
     def __dealloc__(self):
         world_deinit(&self.g.world)
         groups_deinit(&self.g.groups)
         free(self.g.code)
         free(self.g.rules)
-        free(self.g.by_kind)
-        free(self.g.by_kind_rules)
+        free(self.g.index)
+        free(self.g.index_rules)
 
     def feed(self, EventBatch batch not None):
         """Replay a batch. Releases the GIL.

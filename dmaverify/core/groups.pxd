@@ -22,6 +22,9 @@ cdef enum:
 cdef struct dv_rule:
     int32_t entry
     uint32_t uses            # bit per object that the rule asks for
+    uint32_t present         # objects without which the rule does not apply
+    uint32_t absent          # objects with which it does not
+    uint32_t types           # map types with which it may apply, one bit each
     uint8_t flags
     uint8_t group_count
     uint8_t group_obj[4]

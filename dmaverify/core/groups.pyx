@@ -146,7 +146,9 @@ cdef int32_t group_new(dv_groups* g, const dv_rule* rule, uint32_t number, const
     keep_list(c, SIDE_SG_BUS, item.bus, &item.bus_stored, &item.bus_full)
     keep_list(c, SIDE_SG_PHYS, item.phys, &item.phys_stored, &item.phys_full)
     for obj in range(OBJ_MAPPING, OBJ_MAPPINGS):
-        if rule.uses >> obj & 1 and c.meant[obj] != 0 and item.view_count < VIEWS:
+        # What the event means is evidence whether or not the rule asked for it.
+        if (rule.uses >> obj & 1 or obj == OBJ_MAPPING or obj == OBJ_GHOST) and \
+                c.meant[obj] != 0 and item.view_count < VIEWS:
             keep_view(item, c, obj)
     g.count += 1
     if table_set(&g.keys, key, g.count) < 0:

@@ -141,7 +141,7 @@ cdef void resolve_list_end(dv_context* c, const dv_side* phys) noexcept nogil:
     cdef dv_mapping* m
     cdef const dv_entry* p = side_entries(phys)
     cdef uint32_t index, same, shorter, steps = 0
-    cdef int best = 0, score
+    cdef int best = 0, score, grid
     index = table_get(&w.lists, list_key(c.device, p[0].address))
     while index != 0 and steps < SCAN_MAX:
         steps += 1
@@ -161,16 +161,19 @@ cdef void resolve_list_end(dv_context* c, const dv_side* phys) noexcept nogil:
         index = m.list_next
     if c.meant[OBJ_MAPPING] != 0:
         return
-    walk_init(&walk, &w.shadow, GRID_PHYS, p[0].address, 1)
-    index = walk_next(&walk)
-    while index != 0:
-        seg = &w.shadow.segments[index]
-        m = &w.mappings[seg.mapping]
-        if m.device == c.device and m.type != TYPE_SG and seg.phys == p[0].address:
-            c.candidates += 1
-            c.matching = 1
-            take(c, OBJ_MAPPING, seg.mapping, 1 + (2 if same_direction(c.event, m) else 0), &best)
+    for grid in range(GRID_BUS, GRID_PHYS + 1):
+        walk_init(&walk, &w.shadow, grid, p[0].address, 1)
         index = walk_next(&walk)
+        while index != 0:
+            seg = &w.shadow.segments[index]
+            m = &w.mappings[seg.mapping]
+            if m.device == c.device and m.type != TYPE_SG and seg.phys == p[0].address and \
+                    seg.phys_length != 0:
+                c.candidates += 1
+                c.matching = 1
+                score = 1 + (2 if same_direction(c.event, m) else 0)
+                take(c, OBJ_MAPPING, seg.mapping, score, &best)
+            index = walk_next(&walk)
 
 
 cdef uint64_t run_end(dv_world* w, uint32_t s) noexcept nogil:
@@ -279,7 +282,7 @@ cdef void judge_beginning(dv_context* c) noexcept nogil:
     elif d.probe_seen and d.probe_epoch == w.gaps:
         c.may_predate = False
     elif e.kind == KIND_DMA_UNMAP and event_type(e) != TYPE_SG and w.gaps == 0 and \
-            d.iommu_seen and w.cpu_rows[e.cpu % CPUS] >= 2 and \
+            d.iommu_seen and w.cpu_rows[e.cpu % CPUS] > 2 and \
             iommu_removed(w, e.bus_addr) <= 0:
         c.may_predate = False
     c.across_gap = c.may_predate and w.gaps != 0
@@ -301,6 +304,15 @@ cdef int preference(const dv_mapping* m, uint32_t device) noexcept nogil:
 
 cdef void overlap_range(dv_context* c, uint64_t phys, uint64_t length, int* best,
                         int* best_line) noexcept nogil:
+    cdef uint64_t end = (phys + length + LINE - 1) & ~(LINE - 1)
+    if length == 0 or phys + length < phys or end < phys:
+        return
+    overlap_grid(c, GRID_PHYS, phys, length, best, best_line)
+    overlap_grid(c, GRID_BUS, phys, length, best, best_line)
+
+
+cdef void overlap_grid(dv_context* c, int grid, uint64_t phys, uint64_t length, int* best,
+                       int* best_line) noexcept nogil:
     cdef dv_world* w = c.world
     cdef dv_walk walk
     cdef dv_segment* seg
@@ -309,14 +321,14 @@ cdef void overlap_range(dv_context* c, uint64_t phys, uint64_t length, int* best
     cdef int score
     cdef uint64_t start = phys & ~(LINE - 1)
     cdef uint64_t end = (phys + length + LINE - 1) & ~(LINE - 1)
-    if length == 0 or phys + length < phys or end < phys:
-        return
-    walk_init(&walk, &w.shadow, GRID_PHYS, start, end - start)
+    walk_init(&walk, &w.shadow, grid, start, end - start)
     s = walk_next(&walk)
     while s != 0:
         seg = &w.shadow.segments[s]
         m = &w.mappings[seg.mapping]
-        if m.marks & MARK_AMBIGUOUS:
+        # The bus grid tells of memory only where bus and physical address are the same.
+        if m.marks & MARK_AMBIGUOUS or (grid == GRID_BUS and (
+                seg.phys != seg.start or seg.phys_length == 0)):
             s = walk_next(&walk)
             continue
         score = preference(m, c.device)

@@ -12,7 +12,10 @@
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from dmaverify.core.table cimport dv_table
+from dmaverify.core.table cimport dv_table, table_get
+
+cdef extern from *:
+    int lowest_bit "__builtin_ctz"(unsigned int bits) noexcept nogil
 
 cdef enum:
     PAGE_SHIFT = 12
@@ -44,7 +47,25 @@ cdef struct dv_shadow:
     uint32_t free
     dv_table heads
     uint32_t population[3][18]
+    uint32_t levels[3]   # one bit a level that holds anything
     uint64_t crowded     # look-ups that gave up
+
+cdef inline int level_shift(int level) noexcept nogil:
+    return PAGE_SHIFT + 3 * level
+
+cdef inline int level_of(uint64_t length) noexcept nogil:
+    cdef int level = 0
+    while level < LEVELS - 1 and (length - 1) >> level_shift(level) != 0:
+        level += 1
+    return level
+
+cdef inline uint64_t cell_key(int grid, int level, uint64_t cell) noexcept nogil:
+    # A cell number has at most 52 bits, so the key is exact.
+    return cell << 12 | <uint64_t>level << 4 | <uint64_t>grid
+
+cdef inline uint64_t cell_of(uint64_t address, int level) noexcept nogil:
+    cdef int shift = level_shift(level)
+    return address >> shift if shift < 64 else 0
 
 cdef int shadow_init(dv_shadow* s, uint64_t seed) noexcept nogil
 cdef void shadow_deinit(dv_shadow* s) noexcept nogil
@@ -64,11 +85,65 @@ cdef struct dv_walk:
     uint64_t cell
     uint64_t last_cell
     uint32_t link
+    uint32_t levels      # one bit a level still to visit
     int grid
     int level
     uint32_t steps
 
-cdef void walk_init(dv_walk* w, dv_shadow* s, int grid, uint64_t start,
-                    uint64_t length) noexcept nogil
+# Stand at the first cell of the next level that holds anything; False where there is none.
+cdef inline bint walk_level(dv_walk* w) noexcept nogil:
+    if w.levels == 0:
+        return False
+    w.level = lowest_bit(w.levels)
+    w.levels &= w.levels - 1
+    w.cell = cell_of(w.start, w.level)
+    w.last_cell = cell_of(w.last, w.level)
+    if w.last_cell - w.cell >= CELLS_MAX:
+        # Too wide to visit cell by cell: the rest of this level stays unseen, and counted.
+        w.last_cell = w.cell + CELLS_MAX - 1
+        w.shadow.crowded += 1
+    w.link = table_get(&w.shadow.heads, cell_key(w.grid, w.level, w.cell))
+    w.steps = 0
+    return True
+
+cdef inline void walk_init(dv_walk* w, dv_shadow* s, int grid, uint64_t start,
+                           uint64_t length) noexcept nogil:
+    w.shadow = s
+    w.grid = grid
+    w.start = start
+    w.last = start + (length - 1 if length != 0 else 0)
+    if w.last < start:
+        w.last = <uint64_t>-1
+    w.levels = s.levels[grid]
+    w.link = 0
+    w.cell = 0
+    w.last_cell = 0
+
 # Return the index of the next segment, or 0 at the end.
-cdef uint32_t walk_next(dv_walk* w) noexcept nogil
+cdef inline uint32_t walk_next(dv_walk* w) noexcept nogil:
+    cdef dv_segment* seg
+    cdef uint64_t start, length
+    cdef uint32_t index
+    while True:
+        while w.link == 0:
+            if w.cell < w.last_cell:
+                w.cell += 1
+                w.link = table_get(&w.shadow.heads, cell_key(w.grid, w.level, w.cell))
+                w.steps = 0
+            elif not walk_level(w):
+                return 0
+        index = w.link >> 2
+        seg = &w.shadow.segments[index]
+        w.link = seg.next[w.link & 3]
+        w.steps += 1
+        if w.steps > CHAIN_MAX:
+            w.shadow.crowded += 1
+            w.link = 0
+        if w.grid == GRID_PHYS:
+            start = seg.phys
+            length = seg.phys_length
+        else:
+            start = seg.start
+            length = seg.length
+        if start <= w.last and (start >= w.start or w.start - start < length):
+            return index

@@ -6,29 +6,8 @@ from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memset
 
 from dmaverify.core.table cimport (
-    dv_slot, table_deinit, table_find, table_get, table_init, table_remove, table_set,
+    dv_slot, table_deinit, table_find, table_init, table_remove, table_swap,
 )
-
-
-cdef inline int level_shift(int level) noexcept nogil:
-    return PAGE_SHIFT + 3 * level
-
-
-cdef inline int level_of(uint64_t length) noexcept nogil:
-    cdef int level = 0
-    while level < LEVELS - 1 and (length - 1) >> level_shift(level) != 0:
-        level += 1
-    return level
-
-
-cdef inline uint64_t cell_key(int grid, int level, uint64_t cell) noexcept nogil:
-    # A cell number has at most 52 bits, so the key is exact.
-    return cell << 12 | <uint64_t>level << 4 | <uint64_t>grid
-
-
-cdef inline uint64_t cell_of(uint64_t address, int level) noexcept nogil:
-    cdef int shift = level_shift(level)
-    return address >> shift if shift < 64 else 0
 
 
 cdef int shadow_init(dv_shadow* s, uint64_t seed) noexcept nogil:
@@ -78,7 +57,8 @@ cdef int segment_link(dv_shadow* s, uint32_t index, int grid) noexcept nogil:
     cdef bint physical = grid == GRID_PHYS
     cdef uint64_t start = seg.phys if physical else seg.start
     cdef uint64_t length = seg.phys_length if physical else seg.length
-    cdef uint64_t last, cell, key
+    cdef uint64_t last, cell
+    cdef bint failed = False
     cdef uint32_t head, link
     cdef int level, slot, side = 1 if physical else 0
     if length == 0:
@@ -94,10 +74,9 @@ cdef int segment_link(dv_shadow* s, uint32_t index, int grid) noexcept nogil:
     cell = cell_of(start, level)
     while True:
         slot = side * 2 + seg.cells[side]
-        key = cell_key(grid, level, cell)
-        head = table_get(&s.heads, key)
         link = index << 2 | <uint32_t>slot
-        if table_set(&s.heads, key, link) < 0:
+        head = table_swap(&s.heads, cell_key(grid, level, cell), link, &failed)
+        if failed:
             return -1
         seg.next[slot] = head
         seg.prev[slot] = 0
@@ -108,6 +87,7 @@ cdef int segment_link(dv_shadow* s, uint32_t index, int grid) noexcept nogil:
             break
         cell += 1
     s.population[grid][level] += 1
+    s.levels[grid] |= <uint32_t>1 << level
     return 0
 
 
@@ -140,68 +120,5 @@ cdef void segment_unlink(dv_shadow* s, uint32_t index, bint physical) noexcept n
             table_remove(&s.heads, head)
     seg.cells[side] = 0
     s.population[grid][level] -= 1
-
-
-cdef bint walk_level(dv_walk* w) noexcept nogil:
-    """Stand at the first cell of the next level that holds anything."""
-    while True:
-        w.level += 1
-        if w.level == LEVELS:
-            return False
-        if w.shadow.population[w.grid][w.level] != 0:
-            break
-    w.cell = cell_of(w.start, w.level)
-    w.last_cell = cell_of(w.last, w.level)
-    if w.last_cell - w.cell >= CELLS_MAX:
-        # Too wide to visit cell by cell: the rest of this level stays unseen, and counted.
-        w.last_cell = w.cell + CELLS_MAX - 1
-        w.shadow.crowded += 1
-    w.link = table_get(&w.shadow.heads, cell_key(w.grid, w.level, w.cell))
-    w.steps = 0
-    return True
-
-
-cdef void walk_init(dv_walk* w, dv_shadow* s, int grid, uint64_t start,
-                    uint64_t length) noexcept nogil:
-    w.shadow = s
-    w.grid = grid
-    w.start = start
-    w.last = start + (length - 1 if length != 0 else 0)
-    if w.last < start:
-        w.last = <uint64_t>-1
-    w.level = -1
-    w.link = 0
-    if not walk_level(w):
-        w.level = LEVELS
-
-
-cdef uint32_t walk_next(dv_walk* w) noexcept nogil:
-    cdef dv_segment* seg
-    cdef uint64_t start, length
-    cdef uint32_t index
-    if w.level == LEVELS:
-        return 0
-    while True:
-        while w.link == 0:
-            if w.cell < w.last_cell:
-                w.cell += 1
-                w.link = table_get(&w.shadow.heads, cell_key(w.grid, w.level, w.cell))
-                w.steps = 0
-            elif not walk_level(w):
-                w.level = LEVELS
-                return 0
-        index = w.link >> 2
-        seg = &w.shadow.segments[index]
-        w.link = seg.next[w.link & 3]
-        w.steps += 1
-        if w.steps > CHAIN_MAX:
-            w.shadow.crowded += 1
-            w.link = 0
-        if w.grid == GRID_PHYS:
-            start = seg.phys
-            length = seg.phys_length
-        else:
-            start = seg.start
-            length = seg.length
-        if start <= w.last and (start >= w.start or w.start - start < length):
-            return index
+    if s.population[grid][level] == 0:
+        s.levels[grid] &= ~(<uint32_t>1 << level)

@@ -82,6 +82,27 @@ cdef inline int table_set(dv_table* t, uint64_t key, uint32_t value) noexcept no
     t.count += 1
     return 0
 
+# Set the value of a key (not 0) and return the value it had, 0 for none; `failed` is set
+# when memory is gone.
+cdef inline uint32_t table_swap(dv_table* t, uint64_t key, uint32_t value,
+                                bint* failed) noexcept nogil:
+    cdef uint64_t at
+    cdef uint32_t held
+    if (t.count + 1) * 8 > (t.mask + 1) * 5 and table_grow(t) < 0:
+        failed[0] = True
+        return 0
+    at = table_mix(key ^ t.seed) & t.mask
+    while t.slots[at].value != 0:
+        if t.slots[at].key == key:
+            held = t.slots[at].value
+            t.slots[at].value = value
+            return held
+        at = (at + 1) & t.mask
+    t.slots[at].key = key
+    t.slots[at].value = value
+    t.count += 1
+    return 0
+
 # Take out a slot that table_find gave; what follows it in its run moves back.
 cdef inline void table_remove(dv_table* t, dv_slot* slot) noexcept nogil:
     cdef uint64_t hole = slot - t.slots

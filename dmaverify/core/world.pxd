@@ -101,6 +101,7 @@ cdef struct dv_world:
     uint32_t ghost_first     # newest
     uint32_t ghost_last      # oldest
     uint32_t ghosts
+    uint64_t ghost_segments
     uint32_t ghost_limit
     uint32_t serial
     uint32_t gaps

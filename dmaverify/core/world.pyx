@@ -140,7 +140,8 @@ cdef int add_segment(dv_world* w, uint32_t index, uint32_t* tail, uint64_t start
     tail[0] = s
     if segment_link(&w.shadow, s, GRID_BUS) < 0:
         return -1
-    if phys_length != 0 and segment_link(&w.shadow, s, GRID_PHYS) < 0:
+    # Where bus and physical address are the same number, the bus grid serves for both.
+    if phys_length != 0 and phys != start and segment_link(&w.shadow, s, GRID_PHYS) < 0:
         return -1
     if not whole_pages(start, length):
         w.mappings[index].marks &= ~MARK_WHOLE_PAGES
@@ -289,6 +290,7 @@ cdef void drop_ghost(dv_world* w, uint32_t index) noexcept nogil:
         after = w.shadow.segments[s].sibling
         segment_unlink(&w.shadow, s, False)
         segment_free(&w.shadow, s)
+        w.ghost_segments -= 1
         s = after
     unlist(w, index)
     if m.prev != 0:
@@ -303,30 +305,42 @@ cdef void drop_ghost(dv_world* w, uint32_t index) noexcept nogil:
     mapping_release(w, index)
 
 
-cdef void supersede(dv_world* w, uint32_t device, uint64_t start, uint64_t length) noexcept nogil:
-    """Drop single-segment ghosts of this device that a new ghost covers.
+cdef void drop_ghost_segment(dv_world* w, uint32_t s) noexcept nogil:
+    """Forget one segment of an ended mapping, and the mapping with its last one."""
+    cdef uint32_t index = w.shadow.segments[s].mapping
+    cdef dv_mapping* m = &w.mappings[index]
+    cdef uint32_t at = m.first
+    if at == s:
+        m.first = w.shadow.segments[s].sibling
+    else:
+        while w.shadow.segments[at].sibling != s:
+            at = w.shadow.segments[at].sibling
+        w.shadow.segments[at].sibling = w.shadow.segments[s].sibling
+    segment_unlink(&w.shadow, s, False)
+    segment_free(&w.shadow, s)
+    w.ghost_segments -= 1
+    if m.first == 0:
+        drop_ghost(w, index)
 
-    Addresses are reused at once; what matters is who covered an address last.
-    """
+
+cdef void supersede(dv_world* w, uint32_t device, uint64_t start, uint64_t length) noexcept nogil:
+    """Drop what a new ghost of this device covers: who covered an address last is what counts."""
     cdef dv_walk walk
     cdef uint32_t s, drop = 1
     cdef dv_segment* seg
-    cdef dv_mapping* m
     while drop != 0:
         drop = 0
         walk_init(&walk, &w.shadow, GRID_GHOST, start, length)
         s = walk_next(&walk)
         while s != 0:
             seg = &w.shadow.segments[s]
-            m = &w.mappings[seg.mapping]
-            if m.device == device and seg.start >= start and \
-                    seg.start - start + seg.length <= length and \
-                    m.first == s and seg.sibling == 0:
-                drop = seg.mapping
+            if seg.start >= start and seg.start - start + seg.length <= length and \
+                    w.mappings[seg.mapping].device == device:
+                drop = s
                 break
             s = walk_next(&walk)
         if drop != 0:
-            drop_ghost(w, drop)
+            drop_ghost_segment(w, drop)
 
 
 cdef void supersede_list(dv_world* w, uint32_t index) noexcept nogil:
@@ -359,9 +373,6 @@ cdef int mapping_end(dv_world* w, uint32_t index, const dv_event* e,
     w.live -= 1
     if m.marks & MARK_IN_LIST:
         supersede_list(w, index)
-    s = m.first
-    if s != 0 and w.shadow.segments[s].sibling == 0:
-        supersede(w, m.device, w.shadow.segments[s].start, w.shadow.segments[s].length)
     m.state = STATE_GHOST
     m.epoch = w.gaps
     m.ended = place_of(e, n)
@@ -373,11 +384,14 @@ cdef int mapping_end(dv_world* w, uint32_t index, const dv_event* e,
         w.ghost_last = index
     w.ghost_first = index
     w.ghosts += 1
+    s = m.first
     while s != 0:
         after = w.shadow.segments[s].sibling
         segment_unlink(&w.shadow, s, False)
         segment_unlink(&w.shadow, s, True)
         if kept < GHOST_SEGMENTS:
+            supersede(w, m.device, w.shadow.segments[s].start, w.shadow.segments[s].length)
+            w.ghost_segments += 1
             if segment_link(&w.shadow, s, GRID_GHOST) < 0:
                 return -1
             kept += 1
@@ -386,7 +400,7 @@ cdef int mapping_end(dv_world* w, uint32_t index, const dv_event* e,
             w.shadow.segments[tail].sibling = 0
             segment_free(&w.shadow, s)
         s = after
-    if w.ghosts > w.ghost_limit:
+    while w.ghosts > w.ghost_limit or w.ghost_segments > <uint64_t>w.ghost_limit * 4:
         w.forgotten += 1
         drop_ghost(w, w.ghost_last)
     return 0

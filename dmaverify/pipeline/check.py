@@ -130,7 +130,8 @@ def _replay(reader: Reader, index: int, program: Program, progress: Progress | N
     )
     findings, notices = collect(engine.hits(), program, context)
     notices = [*reader.notices, *limit_notices(engine, program), *notices]
-    return _Checked(survey.info(), findings, notices, engine.counters["checked"])
+    checked = engine.counters["checked"]
+    return _Checked(replace(survey.info(), checked=checked), findings, notices, checked)
 
 
 def _merge(notices: list[Notice]) -> tuple[Notice, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from dmaverify.model.finding import Evidence, Finding, Report
 from dmaverify.report.base import View
-from dmaverify.report.paint import Line
+from dmaverify.report.paint import Line, line_cells
 from dmaverify.report.picture import picture
 from dmaverify.report.quote import differing, quote
 from dmaverify.report.safe import cells, visible, wrap
@@ -12,7 +12,7 @@ from dmaverify.report.theme import SEVERITY_STYLES, Glyphs
 from dmaverify.report.units import SEVERITY_NAMES, clock, count
 
 #: How a report names what `equivalents` names.
-OTHERS = {"windows": "Driver Verifier", "linux": "kernel DMA-API:"}
+OTHERS = {"windows": "Driver Verifier", "linux": "kernel DMA-API"}
 _MOST_PROOF = 8  # pieces of evidence that are displayed, unless all are wanted
 _QUOTE_LINES = 3
 _LABEL = 7  # columns of the longest label of a remark, with its space
@@ -21,7 +21,7 @@ _LABEL = 7  # columns of the longest label of a remark, with its space
 def block(finding: Finding, report: Report, view: View, g: Glyphs) -> Iterator[Line]:
     """Give the lines of one finding."""
     yield from _header(finding, view)
-    yield _place(finding, report, g)
+    yield from _place(finding, report, view, g)
     drawing = picture(finding.ranges, view.width - 5, g)
     if drawing:
         yield [("gutter", f"  {g.gutter}")]
@@ -49,13 +49,20 @@ def _header(finding: Finding, view: View) -> Iterator[Line]:
         yield [("message", f"    {line}")]
 
 
-def _place(finding: Finding, report: Report, g: Glyphs) -> Line:
+def _place(finding: Finding, report: Report, view: View, g: Glyphs) -> Iterator[Line]:
+    # The place stays whole on one line, however narrow it is, so that it can be copied.
     line: Line = [("gutter", f"  {g.corner}{g.line} "), ("place", place(finding, report))]
+    about: Line = []
     if finding.time_ns is not None:
-        line.append(("time", f"   t={clock(finding.time_ns)}"))
+        about.append(("time", f"t={clock(finding.time_ns)}"))
     if finding.device:
-        line.append(("device", f"   {visible(finding.device)}"))
-    return line
+        about.append(("device", visible(finding.device)))
+    for style, text in about:
+        if line_cells(line) + 3 + cells(text) > view.width:
+            yield line
+            line = [("gutter", f"  {g.gutter}")]
+        line += [("", "   "), (style, text)]
+    yield line
 
 
 def _proof(finding: Finding, view: View, g: Glyphs) -> Iterator[Line]:
@@ -64,7 +71,7 @@ def _proof(finding: Finding, view: View, g: Glyphs) -> Iterator[Line]:
         return
     roles = max(cells(visible(e.role)) for e in shown)
     places = max(len(_where(e)) for e in shown)
-    room = max(24, view.width - roles - places - 9)
+    room = max(12, view.width - roles - places - 9)
     story = [e.text for e in finding.evidence if e.role != "consequence"]
     marked = differing(story)
     for e in shown:
@@ -118,7 +125,7 @@ def _remarks(finding: Finding, g: Glyphs) -> Iterator[tuple[str, str, str]]:
     if finding.hint:
         yield "help", "help", finding.hint
     if any(finding.equivalents.values()):
-        yield "also", "label", f" {g.dot} ".join(_others(finding))
+        yield "also", "label", f" {g.dot} ".join(others(finding.equivalents))
     if finding.occurrences > 1:
         times = f"{finding.occurrences:,} times"
         yield "seen", "label", f"{times}; last at {_where(finding.last)}" if finding.last else times
@@ -126,10 +133,13 @@ def _remarks(finding: Finding, g: Glyphs) -> Iterator[tuple[str, str, str]]:
         yield "note", "label", "low confidence: what the recording lost could explain it"
 
 
-def _others(finding: Finding) -> Iterator[str]:
-    for key in dict.fromkeys([*OTHERS, *finding.equivalents]):
-        names = ", ".join(finding.equivalents.get(key, ())) or "none"
-        yield f"{OTHERS.get(key, f'{key}:')} {names}"
+def others(equivalents: dict[str, tuple[str, ...]]) -> Iterator[str]:
+    """Give what each other system calls the mistake, "none" where it does not see it."""
+    for key in dict.fromkeys([*OTHERS, *equivalents]):
+        names = ", ".join(equivalents.get(key, ()))
+        # Bug check codes stand behind the name like a number, messages behind a colon.
+        sign = "" if key == "windows" and names else ":"
+        yield f"{OTHERS.get(key, key)}{sign} {names or 'none'}"
 
 
 def _remark(label: str, style: str, text: str, width: int) -> Iterator[Line]:

@@ -11,7 +11,7 @@ _TIME = re.compile(r"\s\d+\.\d+:\s+(?=\S)")
 _COUNTER = re.compile(r"\]\s.{0,16}?\d+:\s+(?=\S)")
 _SPACES = re.compile(r"\s{2,}")
 _LIST = re.compile(r"\{[^{}]*\}|\[[^\[\]]{24,}\]")
-_HEAD, _TAIL = 2, 1  # items of a shortened list that stay at each end
+_HEAD, _TAIL = 1, 1  # items of a shortened list that stay at each end
 
 
 def event_part(text: str) -> str:
@@ -35,8 +35,9 @@ def quote(text: str, room: int, most: int, ellipsis: str) -> list[str]:
     line = _SPACES.sub(" ", visible(event_part(text[:_LONGEST]))).strip()
     if len(text) > _LONGEST:
         line += ellipsis
-    line = _shorten_lists(line, room * most, ellipsis)
-    lines = wrap(line, room, room)
+    lines = wrap(_shorten_lists(line, room * most, ellipsis), room, room)
+    if len(lines) > most:  # breaking at spaces took room: shorten every list
+        lines = wrap(_shorten_lists(line, room, ellipsis), room, room)
     if len(lines) > most:
         lines = [*lines[: most - 1], fit(" ".join(lines[most - 1 :]), room, ellipsis)]
     return lines
@@ -51,7 +52,7 @@ def _shorten_lists(line: str, room: int, ellipsis: str) -> str:
             break
         longest = max(found, key=lambda m: len(m[0]))
         short = _shorten(longest[0], ellipsis)
-        seen.update((longest[0], short))
+        seen.add(short)
         line = line[: longest.start()] + short + line[longest.end() :]
     return line
 

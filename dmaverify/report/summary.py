@@ -64,12 +64,13 @@ def verdict(report: Report, view: View, hidden: int, g: Glyphs) -> Iterator[Line
     if not report.traces:
         return
     style, word, counts = _verdict(report, view, g)
-    line: Line = [(style, word), ("", f" {counts}")]
     lines = wrap(extent(report), view.width, view.width)
     if not report.findings and len(lines) == 1 and len(word + counts + lines[0]) + 4 <= view.width:
-        yield [*line, ("quiet", f" ({lines[0]})")]
+        yield [(style, word), ("", f" {counts}"), ("quiet", f" ({lines[0]})")]
     else:
-        yield line
+        head, *rest = wrap(counts, view.width - len(word) - 1, view.width)
+        yield [(style, word), ("", f" {head}")]
+        yield from ([("", text)] for text in rest)
         for text in lines:
             yield [("quiet", text)]
     if hidden:

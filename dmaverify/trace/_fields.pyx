@@ -483,9 +483,10 @@ cdef const char* _opening(dv_tables* t, const dv_spec* spec, const char* p, cons
     if p < end and p[0] == c'(':
         return p                                    # the place of a probe
     stop = find_space(p, end)
-    v.device = p
-    v.device_end = stop
-    v.seen |= 1 << S_DEVICE
+    if stop > p:
+        v.device = p
+        v.device_end = stop
+        v.seen |= 1 << S_DEVICE
     return stop
 
 

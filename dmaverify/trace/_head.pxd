@@ -50,3 +50,7 @@ cdef struct dv_head:
 # Split a line into its head and body. Return the layout mode that fits, or 0; `layout` is
 # what earlier lines taught, and is taught by this one.
 cdef int read_head(const char* p, const char* end, dv_layout* layout, dv_head* ret) noexcept nogil
+
+# Find the layout that fits most lines of a trace's beginning; none is learned where none
+# fits. Without it, the first line that fits teaches its layout.
+cdef void learn_layout(const char* p, const char* end, dv_layout* ret) noexcept nogil

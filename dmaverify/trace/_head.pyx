@@ -2,7 +2,7 @@
 """Find the task, the CPU, the time and the event's name in a line."""
 
 from libc.stdint cimport uint64_t
-from libc.string cimport memset
+from libc.string cimport memchr, memset
 
 from dmaverify.trace._chars cimport (
     find_space, is_digit, is_word, read_decimal, skip_spaces,
@@ -12,6 +12,7 @@ cdef enum:
     TASK_COLUMN = 16         # width of a task name in ordinary layouts
     LATENCY_COLUMN = 8
     PREFIX_MAX = 80          # bytes of an instance's name
+    SHORT_PREFIX = 12
     FLAGS_MAX = 12           # characters of the irq-info column
 
 
@@ -62,7 +63,7 @@ cdef const char* _time(const char* p, const char* end, dv_head* ret) noexcept no
                 digits += 1
             ret.clock = CLOCK_NS
             ret.time = whole * 1000000000 + part
-            if whole > <uint64_t>18446744072:
+            if whole > <uint64_t>18446744073 or ret.time < part:
                 ret.clock = CLOCK_NONE
                 ret.time = 0
         elif end - p > 2 and p[0] == c'u' and p[1] == c's':
@@ -243,6 +244,57 @@ cdef int _guess(const char* p, const char* end, dv_layout* layout, dv_head* ret)
     if mode == 0:
         mode = _bare(p, end, ret)
     return mode
+
+
+# Ties are broken by what can not be text that somebody chose: a task's name reaches no
+# further than its own column, and a body begins beyond the column of any short prefix.
+cdef int _rank(int column) noexcept nogil:
+    if column == TASK_COLUMN:
+        return 3
+    if column == LATENCY_COLUMN:
+        return 1
+    return 2 if column <= TASK_COLUMN + SHORT_PREFIX else 0
+
+
+cdef void learn_layout(const char* p, const char* end, dv_layout* ret) noexcept nogil:
+    cdef int counts[TASK_COLUMN + PREFIX_MAX + 1]
+    cdef dv_head head
+    cdef const char* stop
+    cdef int perf = 0
+    cdef int best = TASK_COLUMN
+    cdef int column
+    memset(counts, 0, sizeof(counts))
+    while p < end:
+        stop = <const char*>memchr(p, c'\n', end - p)
+        if stop == NULL:
+            stop = end
+        if stop - p > TASK_COLUMN + 4 and p[0] != c'#' and p[0] != c'\t':
+            for column in range(LATENCY_COLUMN, TASK_COLUMN + PREFIX_MAX + 1):
+                if column + 1 >= stop - p:
+                    break
+                if p[column] != c'-' or not is_digit(p[column + 1]):
+                    continue
+                if column > TASK_COLUMN:
+                    if column == TASK_COLUMN + 1 or p[column - TASK_COLUMN - 1] != c' ':
+                        continue
+                elif column != TASK_COLUMN and column != LATENCY_COLUMN:
+                    continue
+                memset(&head, 0, sizeof(head))
+                if _dash(p, p + column, stop, &head) and head.name != NULL:
+                    counts[column] += 1
+            memset(&head, 0, sizeof(head))
+            perf += _search(p, stop, True, &head) == LAYOUT_PERF
+        p = stop + 1
+    for column in range(LATENCY_COLUMN, TASK_COLUMN + PREFIX_MAX + 1):
+        if counts[column] > counts[best]:
+            best = column
+        elif counts[column] == counts[best] and _rank(column) > _rank(best):
+            best = column
+    if perf > counts[best]:
+        ret.mode = LAYOUT_PERF
+    elif counts[best]:
+        ret.mode = LAYOUT_DASH
+        ret.column = best
 
 
 cdef int read_head(const char* p, const char* end, dv_layout* layout, dv_head* ret) noexcept nogil:

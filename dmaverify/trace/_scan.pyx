@@ -16,7 +16,7 @@ from dmaverify.trace._fields cimport (
 )
 from dmaverify.trace._head cimport (
     CLOCK_NONE, CLOCK_TICKS, LAYOUT_BARE, LAYOUT_DASH, LAYOUT_OPEN, LAYOUT_PERF, dv_head,
-    dv_layout, read_head,
+    dv_layout, learn_layout, read_head,
 )
 from dmaverify.trace._names cimport dv_names, names_deinit, names_init, names_number
 
@@ -334,6 +334,11 @@ cdef class Scanner:
                 not native or name in ("dma_addr", "virt_addr"))
         self.s.tables.spec_count += 1
         self._add_word(self.s.tables.names, spec.name, self.s.tables.spec_count)
+
+    def learn(self, bytes head):
+        """Find the layout of a trace from its first text, before anything is scanned."""
+        cdef const char* p = head
+        learn_layout(p, p + len(head), &self.s.layout)
 
     def scan(self, const unsigned char[::1] data, size_t n, uint64_t offset, EventBatch batch):
         """Append the rows of the whole lines in the first n bytes; the GIL is free meanwhile.

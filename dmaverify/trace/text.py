@@ -111,6 +111,7 @@ class TextReader:
         self._native = is_native(source.head)
         self._scanner = make_scanner(self._native)
         self._history = _History()
+        self._scanner.learn(source.head)
         self.format = self._sniff(source.head)
 
     @property
@@ -123,6 +124,7 @@ class TextReader:
         if self._native:
             return "dmat"
         probe = make_scanner(False)
+        probe.learn(head)
         probe.scan(head, len(head), 0, EventBatch())
         counts = probe.counts
         if counts["raw"] and not counts["records"]:

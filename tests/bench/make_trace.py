@@ -279,7 +279,7 @@ def write_text(path: Path, events: int, live: int = 1000, seed: int = 1) -> None
     with Path(path).open("w", encoding="ascii", buffering=1 << 20) as out:
         out.write(_TEXT_HEAD.format(events))
         for time, who, name, values in activity(events, live, seed):
-            us = time // 1000
+            us = (time + 500) // 1000  # the kernel rounds
             stamp = f"{us // 1_000_000:5}.{us % 1_000_000:06}"
             body = _PRINTERS[name](DEVICES[who], *values)
             out.write(f"{heads[who]}{stamp:>12}: {name}: {body}\n")
