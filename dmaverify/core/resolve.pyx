@@ -288,6 +288,14 @@ cdef void judge_beginning(dv_context* c) noexcept nogil:
     c.across_gap = c.may_predate and w.gaps != 0
 
 
+cdef inline bint first_count(dv_context* c, dv_mapping* m) noexcept nogil:
+    """Tell whether this count meets a mapping for the first time; `counts` names the count."""
+    if m.counted == c.world.counts:
+        return False
+    m.counted = c.world.counts
+    return True
+
+
 cdef int preference(const dv_mapping* m, uint32_t device) noexcept nogil:
     """Of several mappings that share memory, tell the one worth naming first."""
     cdef int score = 1
@@ -300,6 +308,15 @@ cdef int preference(const dv_mapping* m, uint32_t device) noexcept nogil:
     if not (m.type == TYPE_SG and m.direction == DIR_BIDIRECTIONAL and m.marks & MARK_WHOLE_PAGES):
         score += 1
     return score
+
+
+cdef void take_newer(dv_context* c, int obj, uint32_t index, int score, int* best) noexcept nogil:
+    """Keep the better one; of two that are equal, the newer."""
+    cdef uint32_t held = c.meant[obj]
+    if score > best[0] or (score == best[0] and
+                           c.world.mappings[index].serial > c.world.mappings[held].serial):
+        c.meant[obj] = index
+        best[0] = score
 
 
 cdef void overlap_range(dv_context* c, uint64_t phys, uint64_t length, int* best,
@@ -317,7 +334,7 @@ cdef void overlap_grid(dv_context* c, int grid, uint64_t phys, uint64_t length, 
     cdef dv_walk walk
     cdef dv_segment* seg
     cdef dv_mapping* m
-    cdef uint32_t s, seen = 0
+    cdef uint32_t s
     cdef int score
     cdef uint64_t start = phys & ~(LINE - 1)
     cdef uint64_t end = (phys + length + LINE - 1) & ~(LINE - 1)
@@ -332,16 +349,13 @@ cdef void overlap_grid(dv_context* c, int grid, uint64_t phys, uint64_t length, 
             s = walk_next(&walk)
             continue
         score = preference(m, c.device)
-        if seg.phys < phys + length and phys < seg.phys + seg.phys_length:
-            if seg.mapping != seen:
+        # As a difference: an absurd length would carry a sum past the top.
+        if phys - seg.phys < seg.phys_length if phys >= seg.phys else seg.phys - phys < length:
+            if first_count(c, m):
                 c.overlaps += 1
-            seen = seg.mapping
-            if score > best[0]:
-                c.meant[OBJ_OVERLAP] = seg.mapping
-                best[0] = score
-        elif score > best_line[0]:
-            c.meant[OBJ_NEIGHBOUR] = seg.mapping
-            best_line[0] = score
+            take_newer(c, OBJ_OVERLAP, seg.mapping, score, best)
+        else:
+            take_newer(c, OBJ_NEIGHBOUR, seg.mapping, score, best_line)
         s = walk_next(&walk)
 
 
@@ -354,6 +368,7 @@ cdef void resolve_map(dv_context* c) noexcept nogil:
     cdef const dv_entry* p
     cdef uint32_t i
     cdef int best = 0, best_line = 0
+    c.world.counts += 1
     if phys != NULL:
         c.count = phys.full
     if bus != NULL and bus.stored != 0:
