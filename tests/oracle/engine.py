@@ -135,7 +135,7 @@ class Mapping:
         """Return True if it is made of whole pages."""
         return all(
             p.start is not None and p.length and p.start % PAGE == p.length % PAGE == 0
-            for p in self.pieces
+            for p in self.call.pieces
         )
 
     def offset(self, piece: Piece, address: int) -> int:
