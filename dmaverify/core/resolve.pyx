@@ -79,11 +79,13 @@ cdef inline bint first_count(dv_context* c, dv_mapping* m) noexcept nogil:
     return True
 
 
-cdef uint64_t distance_into(const dv_world* w, uint32_t s, uint64_t address) noexcept nogil:
+cdef uint64_t distance_into(dv_world* w, uint32_t s, uint64_t address) noexcept nogil:
     """Return how many bytes of its mapping come before an address in segment `s`."""
     cdef uint32_t at = w.mappings[w.shadow.segments[s].mapping].first
     cdef uint64_t distance = address - w.shadow.segments[s].start
-    while at != s:
+    cdef uint32_t steps = 0
+    while at != s and steps < SCAN_MAX:
+        steps += 1
         distance += w.shadow.segments[at].length
         at = w.shadow.segments[at].sibling
     return distance
@@ -206,9 +208,14 @@ cdef uint64_t run_end(dv_world* w, uint32_t s) noexcept nogil:
     """Return where the run of adjacent segments of one mapping ends that starts at `s`."""
     cdef dv_segment* seg = &w.shadow.segments[s]
     cdef uint64_t end = seg.start + seg.length
+    cdef uint32_t steps = 0
     while seg.sibling != 0 and w.shadow.segments[seg.sibling].start == end:
         seg = &w.shadow.segments[seg.sibling]
         end += seg.length
+        steps += 1
+        if steps == SCAN_MAX:
+            w.shadow.crowded += 1
+            return w.shadow.segments[s].start - 1  # as far as addresses go
     return end
 
 
