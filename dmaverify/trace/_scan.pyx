@@ -1,28 +1,28 @@
 # cython: language_level=3
 """The scanner: lines of a printed trace in, rows out, without the interpreter."""
 
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memchr, memcpy, memset
+from libc.string cimport memchr, memset
 
 from dmaverify.model.events cimport (
     EventBatch, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN, F_PHYS_UNKNOWN,
     F_TIME_UNKNOWN, KIND_LOST, batch_push, dv_batch, dv_event,
 )
-from dmaverify.trace._chars cimport is_digit, is_word, read_decimal, skip_spaces, starts
+from dmaverify.trace._chars cimport is_digit, read_decimal, skip_spaces, starts
 from dmaverify.trace._fields cimport (
-    KEYS_MAX, ROW_MADE, ROW_NO_MEMORY, SHAPE_DEVICE, SHAPE_KEYS, SHAPE_MARK, SPECS_MAX, add_word,
+    KEYS_MAX, ROW_MADE, SHAPE_DEVICE, SHAPE_KEYS, SHAPE_MARK, SPECS_MAX, add_word,
     dv_spec, dv_tables, dv_word, find_spec, make_row,
 )
 from dmaverify.trace._head cimport (
-    CLOCK_NONE, CLOCK_TICKS, LAYOUT_BARE, LAYOUT_DASH, LAYOUT_OPEN, LAYOUT_PERF, dv_head,
+    CLOCK_NONE, CLOCK_TICKS, LAYOUT_BARE, LAYOUT_DASH, LAYOUT_OPEN, dv_head,
     dv_layout, learn_layout, read_head,
 )
 from dmaverify.trace._names cimport dv_names, names_deinit, names_init, names_number
 
 from dmaverify.model.fields import event_has_device
 from dmaverify.model.kinds import EventKind
-from dmaverify.trace.events import HEX_FIELDS, MAX_DEVICES, OTHER_DEVICES, Slot
+from dmaverify.trace.events import HEX_FIELDS, MAX_DEVICES, OTHER_DEVICES
 
 cdef enum:
     LINE_MAX = 1 << 20       # bytes; what is longer is no event
@@ -129,8 +129,8 @@ cdef int _comment(dv_scan* s, dv_batch* batch, const char* p, const char* end,
 # `124 0 3692743383 type: 535`
 cdef bint _is_raw(const char* p, const char* end) noexcept nogil:
     cdef uint64_t n = 0
-    cdef int i
-    for i in range(3):
+    cdef int _i
+    for _i in range(3):
         p = read_decimal(p, end, &n)
         if p == NULL or p >= end or p[0] != c' ':
             return False
@@ -385,7 +385,8 @@ cdef class Scanner:
         cdef uint32_t i
         cdef dv_names* names = &self.s.devices
         for i in range(<uint32_t>len(known) - 1, names.count):
-            known.append(names.bytes[names.starts[i]:names.starts[i + 1]].decode("utf-8", "replace"))
+            name = names.bytes[names.starts[i]:names.starts[i + 1]]
+            known.append(name.decode("utf-8", "replace"))
         if names.refused and len(known) == names.count + 1:
             known.append(OTHER_DEVICES)
 

@@ -100,6 +100,7 @@ class TextReader:
 
     def __init__(self, source: Source) -> None:
         self.path = source.path
+        self.consumed = 0
         self.size = source.size
         self.streaming = source.streaming
         self.devices = [""]
@@ -113,11 +114,6 @@ class TextReader:
         self._history = _History()
         self._scanner.learn(source.head)
         self.format = self._sniff(source.head)
-
-    @property
-    def consumed(self) -> int:
-        """Return the bytes of the file read so far."""
-        return self._source.consumed
 
     def _sniff(self, head: bytes) -> str:
         """Return the format, as the head of the trace shows it."""
@@ -187,6 +183,7 @@ class TextReader:
 
     def _publish(self) -> None:
         counts = self._scanner.counts
+        self.consumed = self._source.consumed
         self.records = counts["records"]
         self.skipped = counts["skipped"]
         self.lost = counts["lost"]

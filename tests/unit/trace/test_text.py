@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from dmaverify.errors import TraceError
+from dmaverify.model.events import Event
 from dmaverify.model.kinds import Direction, EventKind, Flag, MapType
 from dmaverify.trace import open_trace, text
-
 from tests.unit.trace.reading import FIXTURES, LAYOUTS, MAP, dma_line, lines_in, read, read_text
 
 K = EventKind
@@ -36,7 +36,8 @@ SAME_EVENTS = [
 PLACE = {"offset", "record", "line", "time", "site", "cpu", "flags"}
 
 
-def without_place(events: list) -> list:
+def without_place(events: list[Event]) -> list[dict[str, object]]:
+    """Return what must not depend on the layout."""
     return [
         {**{n: v for n, v in e.key() if n not in PLACE}, "flags": e.flags & ~Flag.TIME_UNKNOWN}
         for e in events
@@ -263,7 +264,16 @@ def test_same_events_twice(tmp_path: Path) -> None:
     assert 6 == reader.records
 
 
-COMMS = ["a b-c d", "we] ird: 7", "x-12 [001]", "a-1 [000] 1: m", "<...>", "-1", "é" * 7, "\x1b[31m"]
+COMMS = [
+    "a b-c d",
+    "we] ird: 7",
+    "x-12 [001]",
+    "a-1 [000] 1: m",
+    "<...>",
+    "-1",
+    "é" * 7,
+    "\x1b[31m",
+]
 
 
 @pytest.mark.parametrize("comm", COMMS)
