@@ -54,7 +54,7 @@ cdef const char* _bytes(const char* p, const char* end, dv_list* ret, int size,
 
 # `{0x..,0x..}`, `ARRAY[hh, hh, ...]`, `hh,hh,...`, or decimals with commas or spaces between.
 cdef const char* read_list(const char* p, const char* end, dv_list* ret, int size,
-                       uint8_t* cut) noexcept nogil:
+                           uint8_t* cut) noexcept nogil:
     cdef uint64_t value = 0
     cdef const char* q
     cdef char close = 0
@@ -94,7 +94,7 @@ cdef const char* read_list(const char* p, const char* end, dv_list* ret, int siz
 
 # `{address+length,address+?}`: bus addresses and lengths together.
 cdef const char* read_segments(const char* p, const char* end, dv_list* bus, dv_list* lengths,
-                           uint8_t* cut) noexcept nogil:
+                               uint8_t* cut) noexcept nogil:
     cdef uint64_t value = 0
     cdef const char* q
     bus.count = 0

@@ -24,7 +24,7 @@ FORMATS = {"perf": "perf-script", "dash": "ftrace-text", "bare": "ftrace-text", 
 
 def is_native(head: bytes) -> bool:
     """Return True where a trace begins as the native format does."""
-    return head.startswith(HEADER.encode())
+    return head.split(b"\n", 1)[0].rstrip() == HEADER.encode()
 
 
 def make_scanner(native: bool) -> Scanner:
@@ -119,6 +119,9 @@ class TextReader:
         """Return the format, as the head of the trace shows it."""
         if self._native:
             return "dmat"
+        if head.startswith(b"# dmaverify trace"):
+            first = _decode(head[:80].split(b"\n", 1)[0])
+            raise TraceError(self.path, 0, f"begins with `{first}`; this version reads `{HEADER}`")
         probe = make_scanner(False)
         probe.learn(head)
         probe.scan(head, len(head), 0, EventBatch())

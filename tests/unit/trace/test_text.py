@@ -233,6 +233,31 @@ def test_buffer_started_without_overrun(tmp_path: Path) -> None:
     assert [K.DMA_MAP] == [e.kind for e in events]
 
 
+def test_perf_loss(tmp_path: Path) -> None:
+    """Perf prints losses as records of their own."""
+    text = lines_in("perf", SAME_EVENTS[:2])
+    text += "           iogen   181 [003]     9.000001: PERF_RECORD_LOST lost 54\n"
+    reader, events = read_text(tmp_path, text)
+
+    assert (K.LOST, 54, 3) == (events[-1].kind, events[-1].length, events[-1].cpu)
+    assert (54, 2, []) == (reader.lost, reader.records, reader.notices)
+
+
+def test_lines_of_report(tmp_path: Path) -> None:
+    """What trace-cmd report says about the file is no line that was not understood."""
+    text = "version = 7\nCPU 1 is empty\ncpus=2\n" + lines_in("report", SAME_EVENTS)
+    reader, events = read_text(tmp_path, text)
+
+    assert ("trace-cmd-report", 9, []) == (reader.format, len(events), reader.notices)
+
+
+def test_bare_without_header(tmp_path: Path) -> None:
+    """Lines without task and time need no header if they are events beyond doubt."""
+    reader, events = read_text(tmp_path, lines_in("bare", SAME_EVENTS).split("\n", 1)[1])
+
+    assert (9, 10, []) == (len(events), reader.records, reader.notices)
+
+
 def test_real_losses() -> None:
     """Real recordings tell their losses."""
     lost = {name: read(FIXTURES / name)[0].lost for name in
