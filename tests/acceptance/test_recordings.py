@@ -32,19 +32,19 @@ UNDECIDABLE = {
 
 #: What can not be read, and a word of the remedy.
 UNREADABLE = {
-    "formats/perf.data.gz": "perf script",
-    "formats/tracefs.raw.txt": "echo noraw",
-    "producers/iommu_perf.data.xz": "perf script",
+    "recordings/formats/perf.data.gz": "perf script",
+    "recordings/formats/tracefs.raw.txt": "echo noraw",
+    "recordings/producers/iommu_perf.data.xz": "perf script",
 }
 
 #: Recordings that lost events, and say so: what reaches across a gap has low confidence.
 LOSSY = {
-    "formats/record_lost.dat.gz",
-    "formats/record_lost.report.txt.gz",
-    "formats/trace_pipe.lost.txt.xz",
-    "formats/tracefs.overrun.txt.gz",
-    "producers/iommu_small.txt",
-    "producers/iommu_small_pipe.txt",
+    "recordings/formats/record_lost.dat.gz",
+    "recordings/formats/record_lost.report.txt.gz",
+    "recordings/formats/trace_pipe.lost.txt.xz",
+    "recordings/formats/tracefs.overrun.txt.gz",
+    "recordings/producers/iommu_small.txt",
+    "recordings/producers/iommu_small_pipe.txt",
 }
 
 
@@ -139,7 +139,7 @@ def test_what_can_not_be_read_has_a_remedy(file: str) -> None:
     assert "Traceback" not in done.err
 
 
-PRODUCERS = sorted(p for p in (FIXTURES / "producers").iterdir() if p.name != "README.md")
+PRODUCERS = sorted(p for p in (FIXTURES / "recordings/producers").iterdir() if p.name != "README.md")
 
 
 @pytest.mark.parametrize("path", PRODUCERS, ids=[p.name for p in PRODUCERS])
