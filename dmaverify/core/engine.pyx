@@ -40,6 +40,7 @@ from dmaverify.model.kinds import EventKind, Flag, MapType, Severity
 
 cdef enum:
     FIELD_TYPE = 5           # model/fields.py: the event's `type`
+    TYPES = 16               # map types that a row's flags have room for
 
 cdef struct dv_engine:
     dv_world world
@@ -47,32 +48,31 @@ cdef struct dv_engine:
     dv_instruction* code
     dv_rule* rules
     uint32_t rule_count
-    uint32_t* by_kind        # rules of kind k: by_kind_rules[by_kind[k]:by_kind[k + 1]]
-    uint32_t* by_kind_rules
+    uint32_t* index          # rules of cell i: index_rules[index[i]:index[i + 1]]
+    uint32_t* index_rules    # a cell is a kind and a map type: kind * TYPES + type
+    uint8_t has_rules[32]    # kinds that any rule is about
     uint64_t checked
     uint64_t events
     uint32_t pending         # group to tell about the mapping that this event makes, plus 1
 
 
 cdef int run_rules(dv_engine* g, dv_context* c) noexcept nogil:
-    cdef uint32_t kind = c.event.kind
+    cdef uint32_t at = <uint32_t>c.event.kind * TYPES + event_type(c.event)
     cdef uint32_t i, number
     cdef uint32_t told = groups_told(&g.groups, c)
     cdef int32_t now
     cdef int outcome
-    cdef uint32_t type_bit = <uint32_t>1 << event_type(c.event)
     cdef dv_rule* rule
     cdef dv_shown shown
     for i in range(OBJ_MAPPING, OBJ_MAPPINGS):
         if c.meant[i] != 0:
             c.present |= <uint32_t>1 << i
-    for i in range(g.by_kind[kind], g.by_kind[kind + 1]):
-        number = g.by_kind_rules[i]
+    for i in range(g.index[at], g.index[at + 1]):
+        number = g.index_rules[i]
         rule = &g.rules[number]
-        rule.runs += 1
-        if c.present & rule.present != rule.present or c.present & rule.absent or \
-                not rule.types & type_bit:
+        if c.present & rule.present != rule.present or c.present & rule.absent:
             continue
+        rule.runs += 1
         shown.known = 0
         shown.count = 0
         outcome = rule_run(g.code, rule.entry, c, &shown)
@@ -113,7 +113,8 @@ cdef int left_mapped(dv_engine* g, dv_batch* b, const dv_event* e, const dv_numb
         left.phys_addr = m.phys_addr
         left.length = m.length
         left.direction = m.direction
-        left.flags = <unsigned short>(m.type << TYPE_SHIFT | (e.flags & F_TIME_UNKNOWN))
+        left.flags = <unsigned short>(m.type << TYPE_SHIFT | (e.flags & F_TIME_UNKNOWN) |
+                                      (m.flags & F_BUS_UNKNOWN))
         if not m.marks & MARK_PHYS:
             left.flags |= F_PHYS_UNKNOWN
         if not m.marks & MARK_LENGTH:
@@ -178,7 +179,8 @@ cdef int apply_end(dv_engine* g, dv_context* c, const dv_event* e, const dv_numb
     if not e.flags & F_BUS_UNKNOWN:
         if iommu_ended(w, e.bus_addr) < 0:
             return -1
-    elif index != 0 and iommu_ended(w, w.mappings[index].bus_addr) < 0:
+    elif index != 0 and not w.mappings[index].flags & F_BUS_UNKNOWN and \
+            iommu_ended(w, w.mappings[index].bus_addr) < 0:
         return -1
     if index != 0:
         return mapping_end(w, index, e, n)
@@ -251,7 +253,7 @@ cdef int engine_feed(dv_engine* g, dv_batch* b) noexcept nogil:
         g.events += 1
         if w.cpu_rows[e.cpu % CPUS] < 255:
             w.cpu_rows[e.cpu % CPUS] += 1
-        if e.kind == KIND_IOMMU_MAP and g.by_kind[e.kind] == g.by_kind[e.kind + 1]:
+        if e.kind == KIND_IOMMU_MAP and not g.has_rules[e.kind]:
             if iommu_map(w, e.bus_addr) < 0:
                 return -1
             continue
@@ -264,7 +266,7 @@ cdef int engine_feed(dv_engine* g, dv_batch* b) noexcept nogil:
         context_init(&c, w, b, e, &b.numbers[i])
         context_resolve(&c)
         g.pending = 0
-        if g.by_kind[e.kind] != g.by_kind[e.kind + 1]:
+        if g.has_rules[e.kind]:
             g.checked += 1
             if run_rules(g, &c) < 0:
                 return -1
@@ -427,27 +429,31 @@ cdef class Engine:
         self.index(program)
 
     cdef index(self, program):
-        cdef uint32_t at = 0, kind
-        total = sum(len(set(r.kinds)) for r in program.rules)
-        self.g.by_kind = <uint32_t*>calloc(KIND_COUNT + 1, sizeof(uint32_t))
-        self.g.by_kind_rules = <uint32_t*>calloc(total + 1, sizeof(uint32_t))
-        if self.g.by_kind == NULL or self.g.by_kind_rules == NULL:
+        cdef uint32_t at = 0, kind, type_, cell, number
+        cdef uint32_t cells = <uint32_t>KIND_COUNT * TYPES
+        total = TYPES * sum(len(set(r.kinds)) for r in program.rules)
+        self.g.index = <uint32_t*>calloc(cells + 1, sizeof(uint32_t))
+        self.g.index_rules = <uint32_t*>calloc(total + 1, sizeof(uint32_t))
+        if self.g.index == NULL or self.g.index_rules == NULL:
             raise MemoryError()
-        for kind in range(<uint32_t>KIND_COUNT):
-            self.g.by_kind[kind] = at
+        for cell in range(cells):
+            self.g.index[cell] = at
+            kind, type_ = divmod(cell, TYPES)
             for number, source in enumerate(program.rules):
                 if kind in source.kinds:
-                    self.g.by_kind_rules[at] = number
-                    at += 1
-        self.g.by_kind[<uint32_t>KIND_COUNT] = at
+                    self.g.has_rules[kind] = 1
+                    if self.g.rules[number].types >> type_ & 1:
+                        self.g.index_rules[at] = number
+                        at += 1
+        self.g.index[cells] = at
 
     def __dealloc__(self):
         world_deinit(&self.g.world)
         groups_deinit(&self.g.groups)
         free(self.g.code)
         free(self.g.rules)
-        free(self.g.by_kind)
-        free(self.g.by_kind_rules)
+        free(self.g.index)
+        free(self.g.index_rules)
 
     def feed(self, EventBatch batch not None):
         """Replay a batch. Releases the GIL.

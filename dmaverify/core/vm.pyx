@@ -17,7 +17,7 @@ from dmaverify.model.events cimport (
 )
 
 
-cdef uint64_t event_field(const dv_context* c, int number, bint* known) noexcept nogil:
+cdef inline uint64_t event_field(const dv_context* c, int number, bint* known) noexcept nogil:
     cdef const dv_event* e = c.event
     if number == 1:
         known[0] = not e.flags & F_BUS_UNKNOWN
@@ -99,7 +99,7 @@ cdef uint64_t elapsed(const dv_context* c, uint64_t since, bint* known) noexcept
     return c.event.time - since if c.event.time >= since else 0
 
 
-cdef uint64_t mapping_field(const dv_context* c, uint32_t index, int number,
+cdef inline uint64_t mapping_field(const dv_context* c, uint32_t index, int number,
                             bint* known) noexcept nogil:
     cdef const dv_mapping* m = &c.world.mappings[index]
     if number == 1:
@@ -207,20 +207,22 @@ cdef uint64_t trace_field(const dv_context* c, int number, bint* known) noexcept
 
 
 cdef uint64_t field_value(const dv_context* c, int obj, int number, bint* known) noexcept nogil:
+    cdef uint64_t value = 0
     known[0] = True
     if obj == OBJ_EVENT:
-        return event_field(c, number, known)
-    if obj < OBJ_MAPPINGS:
+        value = event_field(c, number, known)
+    elif obj < OBJ_MAPPINGS:
         if c.meant[obj] == 0:
             known[0] = False
-            return 0
-        return mapping_field(c, c.meant[obj], number, known)
-    if obj == OBJ_DEVICE:
-        return device_field(c, number, known)
-    if obj == OBJ_TRACE:
-        return trace_field(c, number, known)
-    known[0] = False
-    return 0
+        else:
+            value = mapping_field(c, c.meant[obj], number, known)
+    elif obj == OBJ_DEVICE:
+        value = device_field(c, number, known)
+    elif obj == OBJ_TRACE:
+        value = trace_field(c, number, known)
+    else:
+        known[0] = False
+    return value if known[0] else 0
 
 
 cdef inline bint is_known(const dv_context* c, int obj, int number) noexcept nogil:
@@ -263,51 +265,41 @@ cdef bint arithmetic(int op, uint64_t x, uint64_t y, uint64_t* ret) noexcept nog
     return True
 
 
+cdef void show(dv_shown* shown, int slot, uint64_t value, bint known) noexcept nogil:
+    shown.values[slot] = value
+    if known:
+        shown.known |= <unsigned char>(1 << slot)
+    if slot >= shown.count:
+        shown.count = <unsigned char>(slot + 1)
+
+
 cdef int rule_run(const dv_instruction* code, int32_t entry, const dv_context* c,
                   dv_shown* shown) noexcept nogil:
     cdef uint64_t r[16]
     cdef uint64_t x
-    cdef bint known = True, jump
+    cdef bint known = True, jump = False
     cdef const dv_instruction* i = code + entry
     cdef int op
+    # One chain of equalities: the compiler makes a jump table of it.
     while True:
         op = i.op
-        if OP_FEQ <= op <= OP_FNIN:
-            x = field_value(c, i.b, i.c, &known)
-            if op == OP_FEQ:
-                jump = x == i.imm
-            elif op == OP_FNE:
-                jump = x != i.imm
-            elif op == OP_FLT:
-                jump = x < i.imm
-            elif op == OP_FLE:
-                jump = x <= i.imm
-            elif op == OP_FGT:
-                jump = x > i.imm
-            elif op == OP_FGE:
-                jump = x >= i.imm
-            else:
-                jump = (x < 64 and (i.imm >> x) & 1 != 0) == (op == OP_FIN)
-        elif op == OP_XIST:
-            jump = is_known(c, i.b, i.c)
-        elif op == OP_XMISS:
-            jump = not is_known(c, i.b, i.c)
-        elif op <= OP_VIOLATED:
-            return op
-        elif op == OP_LOAD:
-            r[i.a] = field_value(c, i.b, i.c, &known)
-            if not known:
-                r[i.a] = 0
-            jump = False
+        if op == OP_HOLDS:
+            return OP_HOLDS
+        elif op == OP_NOT_APPLICABLE:
+            return OP_NOT_APPLICABLE
+        elif op == OP_VIOLATED:
+            return OP_VIOLATED
         elif op == OP_CONST:
             r[i.a] = i.imm
-            jump = False
-        elif op <= OP_SHR:
-            if not arithmetic(op, r[i.b], r[i.c], &r[i.a]):
-                return OUT_FAULT
-            jump = False
+            i += 1
+            continue
+        elif op == OP_LOAD:
+            r[i.a] = field_value(c, i.b, i.c, &known)
+            i += 1
+            continue
         elif op == OP_JUMP:
-            jump = True
+            i = code + i.target
+            continue
         elif op == OP_JEQ:
             jump = r[i.b] == r[i.c]
         elif op == OP_JNE:
@@ -316,17 +308,38 @@ cdef int rule_run(const dv_instruction* code, int32_t entry, const dv_context* c
             jump = r[i.b] < r[i.c]
         elif op == OP_JLE:
             jump = r[i.b] <= r[i.c]
+        elif op == OP_FEQ:
+            jump = field_value(c, i.b, i.c, &known) == i.imm
+        elif op == OP_FNE:
+            jump = field_value(c, i.b, i.c, &known) != i.imm
+        elif op == OP_FLT:
+            jump = field_value(c, i.b, i.c, &known) < i.imm
+        elif op == OP_FLE:
+            jump = field_value(c, i.b, i.c, &known) <= i.imm
+        elif op == OP_FGT:
+            jump = field_value(c, i.b, i.c, &known) > i.imm
+        elif op == OP_FGE:
+            jump = field_value(c, i.b, i.c, &known) >= i.imm
+        elif op == OP_FIN:
+            x = field_value(c, i.b, i.c, &known)
+            jump = x < 64 and (i.imm >> x) & 1 != 0
+        elif op == OP_FNIN:
+            x = field_value(c, i.b, i.c, &known)
+            jump = x >= 64 or (i.imm >> x) & 1 == 0
+        elif op == OP_XIST:
+            jump = is_known(c, i.b, i.c)
+        elif op == OP_XMISS:
+            jump = not is_known(c, i.b, i.c)
+        elif op == OP_SHOW:
+            show(shown, i.a, r[i.b], True)
+            jump = False
+        elif op == OP_SHOWF:
+            x = field_value(c, i.b, i.c, &known)
+            show(shown, i.a, x, known)
+            jump = False
         else:
-            if op == OP_SHOW:
-                x = r[i.b]
-                known = True
-            else:
-                x = field_value(c, i.b, i.c, &known)
-            shown.values[i.a] = x
-            if known:
-                shown.known |= <unsigned char>(1 << i.a)
-            if i.a >= shown.count:
-                shown.count = i.a + 1
+            if not arithmetic(op, r[i.b], r[i.c], &r[i.a]):
+                return OUT_FAULT
             jump = False
         i = code + i.target if jump else i + 1
 

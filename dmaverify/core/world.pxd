@@ -59,6 +59,7 @@ cdef struct dv_mapping:
     uint32_t syncs
     uint32_t epoch           # gaps in the recording before it was made (ghosts: ended)
     uint32_t told            # group of the first error about it, plus 1; 0 = none
+    uint64_t counted         # the last count that took it in
     uint16_t flags           # of the event that made it
     uint16_t marks
     uint8_t type
@@ -101,6 +102,7 @@ cdef struct dv_world:
     uint32_t ghost_first     # newest
     uint32_t ghost_last      # oldest
     uint32_t ghosts
+    uint64_t ghost_segments
     uint32_t ghost_limit
     uint32_t serial
     uint32_t gaps
@@ -113,6 +115,7 @@ cdef struct dv_world:
     uint64_t in_flight       # ends and syncs of what was mapped before the recording
     uint64_t across_gap      # ends and syncs that lost events could explain
     uint64_t now
+    uint64_t counts          # counts of mappings made so far
     uint8_t time_known
     uint8_t* cpu_rows        # rows seen of each CPU, saturating
 

@@ -13,8 +13,8 @@ from dmaverify.core.table cimport (
     dv_slot, table_deinit, table_find, table_get, table_init, table_remove, table_set,
 )
 from dmaverify.model.events cimport (
-    DIR_NONE, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN, F_PHYS_UNKNOWN, F_TIME_UNKNOWN, F_TRUNCATED,
-    KIND_DMA_ALLOC, SIDE_CPU, SIDE_SG_BUS, SIDE_SG_PHYS, TYPE_SG, dv_batch, dv_entry, dv_event,
+    DIR_NONE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN, F_PHYS_UNKNOWN,
+    F_TIME_UNKNOWN, F_TRUNCATED, KIND_DMA_ALLOC, SIDE_CPU, SIDE_SG_BUS, SIDE_SG_PHYS, TYPE_SG, dv_batch, dv_entry, dv_event,
     dv_number, dv_side, event_side, event_type, side_entries,
 )
 
@@ -140,11 +140,30 @@ cdef int add_segment(dv_world* w, uint32_t index, uint32_t* tail, uint64_t start
     tail[0] = s
     if segment_link(&w.shadow, s, GRID_BUS) < 0:
         return -1
-    if phys_length != 0 and segment_link(&w.shadow, s, GRID_PHYS) < 0:
+    # Where bus and physical address are the same number, the bus grid serves for both.
+    if phys_length != 0 and phys != start and segment_link(&w.shadow, s, GRID_PHYS) < 0:
         return -1
     if not whole_pages(start, length):
         w.mappings[index].marks &= ~MARK_WHOLE_PAGES
     return 0
+
+
+cdef int add_unplaced(dv_world* w, uint32_t index, const dv_event* e) noexcept nogil:
+    """Add the memory of a mapping whose bus address is not known: no address leads to it."""
+    cdef uint32_t s = segment_new(&w.shadow)
+    cdef dv_segment* seg
+    if s == 0:
+        return -1
+    w.mappings[index].marks &= ~MARK_WHOLE_PAGES
+    w.mappings[index].first = s
+    seg = &w.shadow.segments[s]
+    seg.length = e.length
+    seg.mapping = index
+    if e.flags & F_PHYS_UNKNOWN or e.length == 0:
+        return 0
+    seg.phys = e.phys_addr
+    seg.phys_length = e.length
+    return segment_link(&w.shadow, s, GRID_PHYS)
 
 
 cdef int add_list(dv_world* w, uint32_t index, const dv_side* bus, const dv_side* phys) noexcept nogil:
@@ -232,7 +251,7 @@ cdef void describe(dv_world* w, dv_mapping* m, const dv_batch* b, const dv_event
     if cpu != NULL:
         m.virt_addr = side_entries(cpu)[0].address
         m.marks |= MARK_VIRT
-    if iommu_is_live(w, e.bus_addr):
+    if not e.flags & F_BUS_UNKNOWN and iommu_is_live(w, e.bus_addr):
         m.marks |= MARK_IOMMU
     w.serial += 1
     m.serial = w.serial
@@ -264,6 +283,9 @@ cdef int32_t mapping_add(dv_world* w, const dv_batch* b, const dv_event* e,
     if bus != NULL and bus.stored != 0:
         if add_list(w, index, bus, phys) < 0:
             return -1
+    elif e.flags & F_BUS_UNKNOWN:
+        if add_unplaced(w, index, e) < 0:
+            return -1
     elif add_segment(w, index, &tail, e.bus_addr, e.length, e.phys_addr,
                      e.length if m.marks & MARK_PHYS else 0) < 0:
         return -1
@@ -289,6 +311,7 @@ cdef void drop_ghost(dv_world* w, uint32_t index) noexcept nogil:
         after = w.shadow.segments[s].sibling
         segment_unlink(&w.shadow, s, False)
         segment_free(&w.shadow, s)
+        w.ghost_segments -= 1
         s = after
     unlist(w, index)
     if m.prev != 0:
@@ -303,30 +326,42 @@ cdef void drop_ghost(dv_world* w, uint32_t index) noexcept nogil:
     mapping_release(w, index)
 
 
-cdef void supersede(dv_world* w, uint32_t device, uint64_t start, uint64_t length) noexcept nogil:
-    """Drop single-segment ghosts of this device that a new ghost covers.
+cdef void drop_ghost_segment(dv_world* w, uint32_t s) noexcept nogil:
+    """Forget one segment of an ended mapping, and the mapping with its last one."""
+    cdef uint32_t index = w.shadow.segments[s].mapping
+    cdef dv_mapping* m = &w.mappings[index]
+    cdef uint32_t at = m.first
+    if at == s:
+        m.first = w.shadow.segments[s].sibling
+    else:
+        while w.shadow.segments[at].sibling != s:
+            at = w.shadow.segments[at].sibling
+        w.shadow.segments[at].sibling = w.shadow.segments[s].sibling
+    segment_unlink(&w.shadow, s, False)
+    segment_free(&w.shadow, s)
+    w.ghost_segments -= 1
+    if m.first == 0:
+        drop_ghost(w, index)
 
-    Addresses are reused at once; what matters is who covered an address last.
-    """
+
+cdef void supersede(dv_world* w, uint32_t device, uint64_t start, uint64_t length) noexcept nogil:
+    """Drop what a new ghost of this device covers: who covered an address last is what counts."""
     cdef dv_walk walk
     cdef uint32_t s, drop = 1
     cdef dv_segment* seg
-    cdef dv_mapping* m
     while drop != 0:
         drop = 0
         walk_init(&walk, &w.shadow, GRID_GHOST, start, length)
         s = walk_next(&walk)
         while s != 0:
             seg = &w.shadow.segments[s]
-            m = &w.mappings[seg.mapping]
-            if m.device == device and seg.start >= start and \
-                    seg.start - start + seg.length <= length and \
-                    m.first == s and seg.sibling == 0:
-                drop = seg.mapping
+            if seg.start >= start and seg.start - start + seg.length <= length and \
+                    w.mappings[seg.mapping].device == device:
+                drop = s
                 break
             s = walk_next(&walk)
         if drop != 0:
-            drop_ghost(w, drop)
+            drop_ghost_segment(w, drop)
 
 
 cdef void supersede_list(dv_world* w, uint32_t index) noexcept nogil:
@@ -347,6 +382,7 @@ cdef int mapping_end(dv_world* w, uint32_t index, const dv_event* e,
     cdef dv_mapping* m = &w.mappings[index]
     cdef dv_device* d = &w.devices[m.device]
     cdef uint32_t s, after, tail = 0, kept = 0
+    cdef bint placed
     if m.prev != 0:
         w.mappings[m.prev].next = m.next
     else:
@@ -359,9 +395,6 @@ cdef int mapping_end(dv_world* w, uint32_t index, const dv_event* e,
     w.live -= 1
     if m.marks & MARK_IN_LIST:
         supersede_list(w, index)
-    s = m.first
-    if s != 0 and w.shadow.segments[s].sibling == 0:
-        supersede(w, m.device, w.shadow.segments[s].start, w.shadow.segments[s].length)
     m.state = STATE_GHOST
     m.epoch = w.gaps
     m.ended = place_of(e, n)
@@ -373,20 +406,27 @@ cdef int mapping_end(dv_world* w, uint32_t index, const dv_event* e,
         w.ghost_last = index
     w.ghost_first = index
     w.ghosts += 1
+    s = m.first
     while s != 0:
         after = w.shadow.segments[s].sibling
+        placed = w.shadow.segments[s].cells[0] != 0
         segment_unlink(&w.shadow, s, False)
         segment_unlink(&w.shadow, s, True)
-        if kept < GHOST_SEGMENTS:
+        if kept < GHOST_SEGMENTS and placed:
+            supersede(w, m.device, w.shadow.segments[s].start, w.shadow.segments[s].length)
+            w.ghost_segments += 1
             if segment_link(&w.shadow, s, GRID_GHOST) < 0:
                 return -1
             kept += 1
             tail = s
         else:
-            w.shadow.segments[tail].sibling = 0
+            if tail != 0:
+                w.shadow.segments[tail].sibling = 0
+            else:
+                m.first = 0
             segment_free(&w.shadow, s)
         s = after
-    if w.ghosts > w.ghost_limit:
+    while w.ghosts > w.ghost_limit or w.ghost_segments > <uint64_t>w.ghost_limit * 4:
         w.forgotten += 1
         drop_ghost(w, w.ghost_last)
     return 0
@@ -423,8 +463,9 @@ cdef int retire_stale(dv_world* w, const dv_batch* b, const dv_event* e,
     cdef const dv_side* phys = event_side(b, e, SIDE_SG_PHYS) if e.side != 0 else NULL
     cdef const dv_entry* entries
     cdef uint32_t i
-    if bus == NULL:
-        if retire_range(w, e.device, GRID_BUS, e.bus_addr, e.length, e, n) < 0:
+    if bus == NULL or bus.stored == 0:
+        if not e.flags & F_BUS_UNKNOWN and \
+                retire_range(w, e.device, GRID_BUS, e.bus_addr, e.length, e, n) < 0:
             return -1
         if not e.flags & F_PHYS_UNKNOWN:
             return retire_range(w, e.device, GRID_PHYS, e.phys_addr, e.length, e, n)

@@ -1,8 +1,11 @@
 """Types of the compiled module; its docstrings are in events.pyx."""
 
+import builtins
+
 from dmaverify.model.kinds import EventKind, Flag, MapType
 
 class Event:
+    __slots__: tuple[str, ...]
     time: int
     bus_addr: int
     phys_addr: int
@@ -25,8 +28,8 @@ class Event:
     phys_full: int
     virt_addr: int | None
     text: str | None
-    def __init__(self, **values: object) -> None: ...
-    def key(self) -> tuple[tuple[str, object], ...]: ...
+    def __init__(self, **values: builtins.object) -> None: ...
+    def key(self) -> tuple[tuple[str, builtins.object], ...]: ...
 
 class EventBatch:
     def __init__(self, capacity: int = ...) -> None: ...

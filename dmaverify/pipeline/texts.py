@@ -3,9 +3,14 @@
 from dmaverify.core.engine import Engine
 from dmaverify.model.events import Event
 from dmaverify.model.hit import Witness
-from dmaverify.model.kinds import EventKind, MapType
+from dmaverify.model.kinds import EventKind, Flag, MapType
 from dmaverify.trace.base import Reader
 from dmaverify.trace.native import write_event
+
+
+NOTHING_NAMED = (
+    Flag.BUS_UNKNOWN | Flag.PHYS_UNKNOWN | Flag.LENGTH_UNKNOWN | Flag.DIRECTION_UNKNOWN
+)
 
 
 class Texts:
@@ -60,5 +65,7 @@ def _as_recorded(event: Event) -> Event:
     if event.kind != EventKind.LEFT_MAPPED:
         return event
     values = {name: getattr(event, name) for name in Event.__slots__}
-    unknown = {"bus_addr": 0, "phys_addr": 0, "length": 0, "direction": 0, "type": MapType.UNKNOWN}
-    return Event(**{**values, **unknown, "kind": EventKind.DRIVER_UNBOUND})
+    flags = event.flags & Flag.TIME_UNKNOWN | NOTHING_NAMED
+    return Event(
+        **{**values, "flags": flags, "type": MapType.UNKNOWN, "kind": EventKind.DRIVER_UNBOUND}
+    )

@@ -63,7 +63,7 @@ cdef const char* _time(const char* p, const char* end, dv_head* ret) noexcept no
                 digits += 1
             ret.clock = CLOCK_NS
             ret.time = whole * 1000000000 + part
-            if whole > <uint64_t>18446744072:
+            if whole > <uint64_t>18446744073 or ret.time < part:
                 ret.clock = CLOCK_NONE
                 ret.time = 0
         elif end - p > 2 and p[0] == c'u' and p[1] == c's':
@@ -199,7 +199,10 @@ cdef int _search(const char* p, const char* end, bint perf, dv_head* ret) noexce
 cdef int _instance(const char* p, const char* end, dv_layout* layout, dv_head* ret) noexcept nogil:
     cdef const char* at = p + TASK_COLUMN + 1
     while at < end and at - p <= TASK_COLUMN + PREFIX_MAX:
-        if at[0] == c'-' and (at - TASK_COLUMN - 1)[0] == c' ' and _dash(at - TASK_COLUMN, at, end, ret):
+        if at[0] != c'-' or (at - TASK_COLUMN - 1)[0] != c' ':
+            at += 1
+            continue
+        if _dash(at - TASK_COLUMN, at, end, ret):
             if at - p < TASK_COLUMN + 2:
                 return 0
             if (at - TASK_COLUMN - 2)[0] == c':':

@@ -38,9 +38,13 @@ class Reader(Protocol):
     lost: int
     complete: bool
     notices: list[Notice]
-    consumed: int
     size: int | None
     streaming: bool
+
+    @property
+    def consumed(self) -> int:
+        """Return the bytes of the source read so far, for progress."""
+        ...
 
     def batches(self) -> Iterator[EventBatch]:
         """Give the events in order, a batch at a time; the batch may be reused by the next."""

@@ -20,6 +20,7 @@ from dmaverify.trace.dat_formats import (
 from dmaverify.trace.dat_pages import PageDecoder
 from dmaverify.trace.dat_sections import RECORD_AGAIN
 from dmaverify.trace.dat_source import AnyPart
+from dmaverify.trace.events import MAX_DEVICES
 from dmaverify.trace.source import Source
 
 ROWS = 8192  # rows of a batch: half a megabyte
@@ -70,29 +71,9 @@ class DatReader:
         self._set_clock()
         self._chunks: list[Chunks] = []
         self._counts: dict[str, int] = {}
+        self.records = self.skipped = self.lost = self.consumed = 0
         self._unplaced = 0
         self._decoder = self._make_decoder()
-
-    @property
-    def records(self) -> int:
-        """Return the records seen so far, of any kind."""
-        return self._counts.get("records", 0)
-
-    @property
-    def skipped(self) -> int:
-        """Return the records of kinds that the event model does not have."""
-        return self._counts.get("skipped", 0) + self._counts.get("crowded", 0)
-
-    @property
-    def lost(self) -> int:
-        """Return the events known to be lost."""
-        return self._counts.get("lost", 0) + self._unplaced
-
-    @property
-    def consumed(self) -> int:
-        """Return the bytes of the file that have been read."""
-        done = sum(chunks.consumed for chunks in self._chunks)
-        return min(done + self._metadata, self._file.size)
 
     def batches(self) -> Iterator[EventBatch]:
         """Give the events in order of time; the batch is reused by the next.
@@ -108,8 +89,8 @@ class DatReader:
                 stream = self._decoder.hungry
                 self._decoder.feed(stream, *self._chunks[stream].take())
                 continue
-            self._counts = self._decoder.counts
-            self.devices += self._decoder.new_devices()
+            self._decoder.add_devices(self.devices)
+            self._count()
             if result == DONE:
                 self._finish()
             if len(batch):
@@ -117,6 +98,15 @@ class DatReader:
             if result == DONE:
                 return
             batch.clear()
+
+    def _count(self) -> None:
+        """Take over what was counted so far."""
+        self._counts = self._decoder.counts
+        self.records = self._counts["records"]
+        self.skipped = self._counts["skipped"]
+        self.lost = self._counts["lost"] + self._unplaced
+        done = sum(chunks.consumed for chunks in self._chunks)
+        self.consumed = min(done + self._metadata, self._file.size)
 
     def line_at(self, offset: int) -> str | None:
         """Return None: records have no lines."""
@@ -161,6 +151,7 @@ class DatReader:
             (multiplier, shift, head.ts_offset % (1 << 64)),
         )
         _add_plans(decoder, formats, layout.commit_size)
+        decoder.set_texts(_parse_printk(head.printk))
         self._add_streams(decoder)
         return decoder
 
@@ -193,11 +184,11 @@ class DatReader:
                 "instance were used"
             )
             self.notices.append(Notice("duplicate-instances", text, counts["duplicates"]))
-        if counts["crowded"]:
+        if counts["other_devices"]:
             text = (
-                "events of devices beyond the first 65,535, or with names too long, were left out"
+                f"More than {MAX_DEVICES} devices are named; events of further ones share one name."
             )
-            self.notices.append(Notice("too-many-devices", text, counts["crowded"]))
+            self.notices.append(Notice("too-many-devices", text, counts["other_devices"]))
         self._count_statistics()
 
     def _add_dropped(self, batch: EventBatch) -> None:
@@ -217,6 +208,7 @@ class DatReader:
         """Count losses that only the kernel's statistics know; nothing says where they were."""
         known = sum(map(self._statistic, ("overrun", "commit overrun", "dropped events")))
         self._unplaced = max(known - self._counts["lost"], 0)
+        self.lost = self._counts["lost"] + self._unplaced
         # Where some page lost an unknown number, that is where the others went.
         if self._unplaced and not self._counts["unsized"]:
             text = (
@@ -247,6 +239,12 @@ def _cut_notice(cuts: list[int], damaged: int) -> Notice:
     if damaged:
         parts.append(f"{damaged} pages or records could not be read")
     return Notice("trace-cut-short", f"{'; '.join(parts)}; {RECORD_AGAIN}", len(cuts) + damaged)
+
+
+def _parse_printk(data: bytes) -> dict[int, bytes]:
+    """Return the texts of binary marks by address: printk_formats of tracefs."""
+    lines = re.findall(rb'^\s*0x([0-9a-fA-F]{1,16}) : "(.*)"', data, re.M)
+    return {int(address, 16): text.replace(rb"\n", b"\n") for address, text in lines}
 
 
 def _parse_cmdlines(data: bytes) -> dict[int, str]:

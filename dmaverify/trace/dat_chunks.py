@@ -8,7 +8,7 @@ from dmaverify.trace.dat_sections import (
     CutShortError,
     File,
     Instance,
-    decompress,
+    Unpacker,
 )
 
 CHUNK = 256 << 10  # bytes read at once: small enough to stay in a core's own cache
@@ -25,6 +25,7 @@ class Chunks:
     def __init__(self, file: File, place: CpuData, instance: Instance, order: str, method: str):
         self._file = file
         self._method = method if instance.compressed else ""
+        self._unpacker = Unpacker(method)
         self._order = order
         self._page_size = instance.page_size
         self._start = place.offset
@@ -89,7 +90,7 @@ class Chunks:
             remedy = "`trace-cmd convert --compression none` writes a file without compression"
             raise TraceError(self._file.path, at, f"{text}; {remedy}")
         try:
-            return decompress(data, size, self._method)
+            return self._unpacker.unpack(data, size)
         except ValueError:
             raise CutShortError(at) from None
 

@@ -8,7 +8,7 @@ import re
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from dmaverify.errors import TraceError
 
@@ -160,38 +160,57 @@ class Cursor:
         return self.take(self.number(size_bytes))
 
 
-def decompress(data: bytes, size: int, method: str) -> bytes:
-    """Return the `size` bytes that `data` was made from.
+class Unpacker:
+    """Undoes one compression method; its memory is used again for the next block."""
 
-    Raises:
-        ValueError: not such data, another size, or a method that is not known.
-    """
-    if method == "zlib":
-        import zlib
+    def __init__(self, method: str) -> None:
+        self.method = method
+        self._zstd: Any = None
 
+    def unpack(self, data: bytes, size: int) -> bytes:
+        """Return the `size` bytes that `data` was made from.
+
+        Raises:
+            ValueError: not such data, another size, or a method that is not known.
+        """
+        if self.method == "zlib":
+            plain = _inflate(data, size)
+        elif self.method == "zstd":
+            plain = self._unpack_zstd(data, size)
+        else:
+            raise ValueError(f"unknown compression {self.method[:20]!r}")
+        if len(plain) != size:
+            raise ValueError(f"{len(plain)} bytes instead of {size}")
+        return plain
+
+    def _unpack_zstd(self, data: bytes, size: int) -> bytes:
+        import zstandard
+
+        if self._zstd is None:
+            self._zstd = zstandard.ZstdDecompressor()
         try:
-            plain = zlib.decompressobj().decompress(data, size)
-        except zlib.error as error:
+            # The frame's own claim decides what is allocated, so it is asked first.
+            if zstandard.frame_content_size(data) not in (-1, size):
+                raise ValueError("a frame of another size")
+            plain: bytes = self._zstd.decompress(data, max_output_size=size)
+        except zstandard.ZstdError as error:
             raise ValueError(str(error)) from None
-    elif method == "zstd":
-        plain = _zstd(data, size)
-    else:
-        raise ValueError(f"unknown compression {method!r}")
-    if len(plain) != size:
-        raise ValueError(f"{len(plain)} bytes instead of {size}")
-    return plain
+        return plain
 
 
-def _zstd(data: bytes, size: int) -> bytes:
-    import zstandard
+def _inflate(data: bytes, size: int) -> bytes:
+    import zlib
 
+    inflater = zlib.decompressobj()
     try:
-        # The frame's own claim decides what is allocated, so it is asked first.
-        if zstandard.frame_content_size(data) not in (-1, size):
-            raise ValueError("a frame of another size")
-        return zstandard.ZstdDecompressor().decompress(data, max_output_size=size)
-    except zstandard.ZstdError as error:
+        plain = inflater.decompress(data, size)
+        # A full block may still have its checksum before it, or more than it should have.
+        more = inflater.decompress(inflater.unconsumed_tail, 1)
+    except zlib.error as error:
         raise ValueError(str(error)) from None
+    if more or not inflater.eof:
+        raise ValueError("a block of another size")
+    return plain
 
 
 def check_page_size(path: str, size: int, at: int) -> int:

@@ -25,9 +25,9 @@ from dmaverify.trace.dat_sections import (
     CutShortError,
     File,
     Instance,
+    Unpacker,
     apply_option,
     check_page_size,
-    decompress,
     read_cmdlines,
     read_event_formats,
     read_ftrace_events,
@@ -104,7 +104,7 @@ def _section(file: File, cursor: Cursor, order: str, method: str) -> Cursor:
         raise TraceError(file.path, start, f"a section of {plain} bytes is not possible")
     data = cursor.take(packed)
     try:
-        return Cursor.over(decompress(data, plain, method), order)
+        return Cursor.over(Unpacker(method).unpack(data, plain), order)
     except ValueError as error:
         text = f"a compressed section can not be read ({error}); {_CONVERT}"
         raise TraceError(file.path, start, text) from None

@@ -243,7 +243,7 @@ def read_mark(text: str) -> tuple[EventKind, str]:
     device. The text itself is a side record of a MARK only.
     """
     words = text.split()
-    if len(words) >= 3 and words[0] == "dmaverify:":
+    if len(words) >= 4 and words[0] == "dmaverify:":
         if words[1] == "bind":
             return EventKind.DRIVER_BOUND, words[2]
         if words[1] == "unbind-end":

@@ -9,8 +9,8 @@ device, then fields under the names that rules use, then words for the flags:
 (in one line). Task, CPU and time may be missing. Numbers are decimal, or hexadecimal after
 `0x`; `?` is an unknown value, as is a missing field. Lists: `segments={0x1000+0x200,...}` as
 the device sees them, `phys={0x5000,...}` as the CPU passed them; `bus_entries=128/200` and
-`phys_entries=128/200` where more were passed than stored. Texts are quoted, with `\\xNN` for
-control characters. Kernel events in their own spelling are read too.
+`phys_entries=128/200` where more were passed than stored. Texts are quoted, with a backslash,
+`x` and two digits for control characters. Kernel events in their own spelling are read too.
 """
 
 from collections.abc import Sequence
@@ -94,15 +94,17 @@ def native_names() -> frozenset[str]:
     return frozenset(spec.name for spec in NATIVE_EVENTS)
 
 
-def write_event(event: Event, devices: Sequence[str], task: str = "") -> str:
+def write_event(event: Event, devices: Sequence[str], task: str = "", ticks: bool = False) -> str:
     """Return the canonical line of an event, without a line end.
 
     Args:
         event: any event.
         devices: device names by number.
         task: name of the task that logged it, where known.
+        ticks: True where the clock of the trace is not time.
     """
-    head = f"{_task(task):>16}-{event.site:<7} [{event.cpu:03d}] ..... {_time(event)}:"
+    when = _time(event, ticks)
+    head = f"{_task(task):>16}-{event.site:<7} [{event.cpu:03d}] ..... {when}:"
     parts = [f"{head} {kind_name(event.kind)}:", *_device(event, devices), *_fields(event)]
     parts += [word for flag, word in _WORDS if event.flags & flag]
     if event.text is not None:
@@ -118,9 +120,11 @@ def _task(name: str) -> str:
     return clean.strip() or "<...>"
 
 
-def _time(event: Event) -> str:
+def _time(event: Event, ticks: bool) -> str:
     if event.flags & Flag.TIME_UNKNOWN:
         return f"{'?':>16}"
+    if ticks:
+        return f"{event.time:16d}"
     seconds, rest = divmod(event.time, 1_000_000_000)
     return f"{seconds:6d}.{rest:09d}"
 
@@ -198,16 +202,19 @@ class DmatWriter:
 
     Args:
         out: where the text goes; the caller closes it.
+        ticks: True where the clock of the trace is not time.
     """
 
-    def __init__(self, out: IO[str]) -> None:
+    def __init__(self, out: IO[str], ticks: bool = False) -> None:
         self._out = out
+        self._ticks = ticks
         self._out.write(HEADER + "\n")
 
     def write(self, event: Event, devices: Sequence[str], task: str = "") -> None:
         """Append one event."""
-        self._out.write(write_event(event, devices, task) + "\n")
+        self._out.write(write_event(event, devices, task, self._ticks) + "\n")
 
     def write_batch(self, batch: EventBatch, devices: Sequence[str]) -> None:
         """Append the events of a batch."""
-        self._out.writelines(write_event(batch[i], devices) + "\n" for i in range(len(batch)))
+        for i in range(len(batch)):
+            self.write(batch[i], devices)

@@ -104,7 +104,7 @@ class _Zstd:
     stand for a block of 128 KiB: so the input is given in small slices.
     """
 
-    SLICE = 2048
+    SLICE = 512
 
     def __init__(self) -> None:
         import zstandard

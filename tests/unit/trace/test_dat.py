@@ -47,7 +47,9 @@ def test_recordings(name: str) -> None:
 _LINE = re.compile(r"\s*(.*)-(\d+) +\[(\d+)\] +(\d+)(?:\.(\d+))?: (\w+): +(.*)")
 
 
-@pytest.mark.parametrize("name", ["edu_sg", "record_date", "record_tsc", "record_tsc2nsec", "record_v6"])
+@pytest.mark.parametrize(
+    "name", ["edu_sg", "record_date", "record_tsc", "record_tsc2nsec", "record_v6"]
+)
 def test_recordings_as_trace_cmd_prints_them(name: str) -> None:
     """Order, task, CPU, time and event of each record are those that trace-cmd prints."""
     lines = (FIXTURES / f"{name}.report.txt").read_text().splitlines()
@@ -171,7 +173,11 @@ def test_instances_with_the_same_events() -> None:
     for version in (6, 7):
         rows, reader = read(File(kernel, instances).build(version))
 
-        want = {("DMA_SYNC_FOR_CPU", DEV): 10, ("DMA_SYNC_FOR_CPU", "other"): 10, ("IOMMU_MAP", ""): 10}
+        want = {
+            ("DMA_SYNC_FOR_CPU", DEV): 10,
+            ("DMA_SYNC_FOR_CPU", "other"): 10,
+            ("IOMMU_MAP", ""): 10,
+        }
         assert want == Counter((row.kind.name, reader.devices[row.device]) for row in rows)
         assert ["duplicate-instances"] == notice_ids(reader)
         assert 10 == reader.notices[0].count

@@ -28,7 +28,9 @@ print fmt: "%s field:u64 fake; offset:1; size:8;", __get_str(device)
 """
 
 
-def plan_of(text: str, system: str = "dma", long_size: int = 8) -> dict[int, tuple[int, ...]] | None:
+def plan_of(
+    text: str, system: str = "dma", long_size: int = 8
+) -> dict[int, tuple[int, ...]] | None:
     """Return the spots of a format's plan by slot, or None where it has none."""
     form = parse_format(system, text)
     assert form is not None

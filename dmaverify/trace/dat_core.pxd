@@ -1,5 +1,5 @@
 # cython: language_level=3
-# Ring-buffer pages of several CPUs, merged by time, and made into rows.
+# What decoding pages and making rows share: structures, and numbers in either byte order.
 #
 # A stream is the pages of one CPU of one instance, given a chunk at a time. Decoding
 # never allocates except in the batch and for new device names, and never reads outside
@@ -7,8 +7,24 @@
 # each slot's bytes are (dat_formats.py).
 
 from libc.stdint cimport int16_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy
 
-from dmaverify.model.events cimport dv_batch
+from dmaverify.trace._names cimport dv_names
+
+cdef extern from *:
+    """
+    #include <stdint.h>
+    static inline uint64_t dat_scale(uint64_t v, uint64_t m, uint32_t s) {
+        return (uint64_t)(((unsigned __int128)v * m) >> s);
+    }
+    static inline uint16_t dat_swap2(uint16_t v) { return __builtin_bswap16(v); }
+    static inline uint32_t dat_swap4(uint32_t v) { return __builtin_bswap32(v); }
+    static inline uint64_t dat_swap8(uint64_t v) { return __builtin_bswap64(v); }
+    """
+    uint64_t dat_scale(uint64_t v, uint64_t m, uint32_t s) noexcept nogil
+    uint16_t dat_swap2(uint16_t v) noexcept nogil
+    uint32_t dat_swap4(uint32_t v) noexcept nogil
+    uint64_t dat_swap8(uint64_t v) noexcept nogil
 
 cdef enum:               # modes; repeats dat_formats.Mode
     MODE_ABSENT = 0
@@ -89,14 +105,11 @@ cdef struct dat_stream:
     uint16_t cpu
     uint16_t instance
 
-# Device names by number, and a hash table over them.
-cdef struct dat_names:
-    uint32_t* table      # number, 0 = free
-    uint32_t mask
-    uint32_t count       # numbers 1..count are taken
-    char** texts
-    uint8_t* sizes
-    uint32_t room
+# A text of the kernel that binary marks name by its address.
+cdef struct dat_text:
+    uint64_t address
+    const char* text
+    uint32_t size
 
 cdef struct dat_decoder:
     bint swap            # the file's byte order is not this machine's
@@ -114,7 +127,9 @@ cdef struct dat_decoder:
     uint64_t multiplier  # time = (clock * multiplier >> shift) + offset; 0 = clock
     uint32_t shift
     uint64_t offset
-    dat_names names
+    dv_names names       # of devices
+    dat_text* texts      # by address, rising
+    uint32_t text_count
     uint16_t* owners     # by device and family: instance + 1
     uint32_t owners_room
     bint several         # more than one instance
@@ -124,4 +139,60 @@ cdef struct dat_decoder:
     uint64_t unsized     # losses of unknown size
     uint64_t damaged     # pages and records that could not be read
     uint64_t duplicates
-    uint64_t crowded     # records whose device found no number
+
+
+cdef inline uint16_t read2(const dat_decoder* d, const uint8_t* p) noexcept nogil:
+    cdef uint16_t v
+    memcpy(&v, p, 2)
+    return dat_swap2(v) if d.swap else v
+
+
+cdef inline uint32_t read4(const dat_decoder* d, const uint8_t* p) noexcept nogil:
+    cdef uint32_t v
+    memcpy(&v, p, 4)
+    return dat_swap4(v) if d.swap else v
+
+
+cdef inline uint64_t read8(const dat_decoder* d, const uint8_t* p) noexcept nogil:
+    cdef uint64_t v
+    memcpy(&v, p, 8)
+    return dat_swap8(v) if d.swap else v
+
+
+# The record has all bytes of its spots: plan.least is compared first.
+cdef inline uint64_t number(const dat_decoder* d, const dat_spot* f, const uint8_t* r) noexcept nogil:
+    cdef const uint8_t* p = r + f.offset
+    if f.size == 8:
+        return read8(d, p)
+    if f.size == 4:
+        return <uint64_t><int64_t><int>read4(d, p) if f.mode == MODE_SIGNED else read4(d, p)
+    if f.size == 2:
+        return <uint64_t><int64_t><short>read2(d, p) if f.mode == MODE_SIGNED else read2(d, p)
+    return <uint64_t><int64_t><signed char>p[0] if f.mode == MODE_SIGNED else p[0]
+
+
+# Find the bytes of a list or text. Returns -1 where they lie outside the record.
+cdef inline int extent(const dat_decoder* d, const dat_spot* f, const uint8_t* r, uint32_t size,
+                       const uint8_t** start, uint32_t* ret) noexcept nogil:
+    cdef uint64_t at = f.offset, count = f.size
+    cdef uint32_t word
+    if f.mode == MODE_DATA_LOC or f.mode == MODE_REL_LOC:
+        word = read4(d, r + f.offset)
+        count = word >> 16
+        at = (word & 0xFFFF) + (<uint64_t>f.offset + 4 if f.mode == MODE_REL_LOC else 0)
+    elif f.mode == MODE_TAIL:
+        count = size - f.offset
+    start[0] = r
+    ret[0] = 0
+    if at + count > size:
+        return -1
+    start[0] = r + at
+    ret[0] = <uint32_t>count
+    return 0
+
+
+cdef inline uint32_t text_length(const uint8_t* p, uint32_t size) noexcept nogil:
+    cdef uint32_t n = 0
+    while n < size and p[n] != 0:
+        n += 1
+    return n
