@@ -27,7 +27,9 @@ a-1 [000] ..... 1.000002: dma_unmap: 0000:00:04.0 type=single direction=to_devic
 FIRST_EVENT_ENDS = DMAT.index(b"\n", DMAT.index(b"\n") + 1)
 
 #: What a terminal obeys, or what turns the reading direction, is none of these.
-HARMLESS = re.compile(r"[\n\x20-\x7e\xa0-\u200a\u2010-\u2027\u2030-\u205f\u2070-\ufefe\uff00-\U0010ffff]*")
+HARMLESS = re.compile(
+    r"[\n\x20-\x7e\xa0-\u200a\u2010-\u2027\u2030-\u205f\u2070-\ufefe\uff00-\U0010ffff]*"
+)
 
 
 def check(data: bytes, folder: Path, *options: str) -> Run:
@@ -250,8 +252,9 @@ def test_one_bad_trace_of_several(tmp_path: Path) -> None:
     assert 1 == report["summary"]["findings"]
 
 
-NASTY = ("\x1b[31m", "\x1b]0;title\x07", "\x9b2J", "\u202e", "\u2066", "\r", "\x08", "\x00", "\u2028")
-DEVICE = "00:" + "".join(NASTY).replace(" ", "")
+NASTY = ("\x1b[31m", "\x1b]0;title\x07", "\x9b2J", "\u202e", "\u2066", "\r", "\x08", "\x00",
+         "\u2028")  # fmt: skip
+DEVICE = "00:" + "".join(NASTY)
 HOSTILE = f"""\
 # dmaverify trace 1
 ev\x1b[2Jil-1 [000] ..... 1.000001: dma_map: {DEVICE} type=single direction=to_device bus_addr=0x1000 length=64
@@ -286,7 +289,8 @@ def test_nothing_raw_reaches_the_terminal(words: list[str], tmp_path: Path) -> N
 
 def test_hostile_printed_text(tmp_path: Path) -> None:
     """A driver's name and a mark in tracefs text can not write to the terminal either."""
-    text = MISTAKE.read_text().replace("0000:00:04.0", "0000\x1b[8m\u202e:4").replace(" bind", "\x07")
+    text = MISTAKE.read_text().replace("0000:00:04.0", "0000\x1b[8m\u202e:4")
+    text = text.replace(" bind", "\x07")
     path = tmp_path / "trace"
     path.write_text(text)
     done = run("check", path)

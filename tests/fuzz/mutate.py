@@ -1,7 +1,7 @@
 """Damage to bytes, the same for the same seed."""
 
 import random
-import struct
+from collections.abc import Callable
 
 #: Numbers at which arithmetic of some width goes wrong.
 EDGES = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 1 << 63,
@@ -27,7 +27,7 @@ class Mutator:
             self._dice.choice(self._ways())(copy, other)
         return bytes(copy)
 
-    def _ways(self) -> tuple:
+    def _ways(self) -> tuple[Callable[[bytearray, bytes], None], ...]:
         return (self._flip, self._number, self._cut, self._end, self._twice, self._word,
                 self._foreign)  # fmt: skip
 
@@ -40,8 +40,8 @@ class Mutator:
             copy[self._dice.randrange(len(copy))] ^= 1 << self._dice.randrange(8)
 
     def _number(self, copy: bytearray, other: bytes) -> None:
-        width = self._dice.choice("BHIQ")
-        data = struct.pack(f"<{width}", self._dice.choice(EDGES) % (1 << 8 * struct.calcsize(width)))
+        width = self._dice.choice((1, 2, 4, 8))
+        data = (self._dice.choice(EDGES) % (1 << 8 * width)).to_bytes(width, "little")
         at = self._dice.randrange(len(copy) + 1)
         copy[at : at + len(data)] = data
 
