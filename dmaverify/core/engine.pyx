@@ -210,6 +210,8 @@ cdef int apply_event(dv_engine* g, dv_batch* b, dv_context* c) noexcept nogil:
         d.syncs += 1
         if c.meant[OBJ_MAPPING] != 0:
             w.mappings[c.meant[OBJ_MAPPING]].syncs += 1
+        elif event_failed(e):
+            return 0  # the address of a failed mapping is no mapping of before
         elif c.across_gap:
             w.across_gap += 1
         elif c.may_predate:
