@@ -415,7 +415,8 @@ cdef class Engine:
             code = program.code
             memcpy(self.g.code, &code[0], count * sizeof(dv_instruction))
         entries = [r.entry for r in program.rules] + [n.entry for r in program.rules for n in r.needs]
-        if not program_check(self.g.code, count) or not all(0 <= e < count for e in entries):
+        if len(program.code) % sizeof(dv_instruction) or \
+                not program_check(self.g.code, count) or not all(0 <= e < count for e in entries):
             raise InternalError("a compiled rule program is not well formed")
         for i, source in enumerate(program.rules):
             rule = &self.g.rules[i]
