@@ -26,7 +26,13 @@ cdef enum dv_kind:
     KIND_DRIVER_UNBOUND = 16
     KIND_DEVICE_LIMITS = 17
     KIND_LEFT_MAPPED = 18
-    KIND_COUNT = 19
+    KIND_CPU_READ = 19
+    KIND_CPU_WRITE = 20
+    KIND_DEV_READ = 21
+    KIND_DEV_WRITE = 22
+    KIND_DEV_START = 23
+    KIND_MEMORY = 24
+    KIND_COUNT = 25
 
 cdef enum dv_direction:
     DIR_BIDIRECTIONAL = 0
@@ -67,6 +73,7 @@ cdef enum dv_side_tag:
 # One event: one cache line. Slots by kind, where a name differs from the slot's:
 #   iommu_unmap: phys_addr holds `unmapped`       bounce: bus_addr holds `dma_mask`
 #   device_limits: length = max_segment, bus_addr = boundary, phys_addr = dma_mask
+#   memory: object = what kind of memory    dev_*: object = number of the transfer
 #   lost: length = number of events lost; status 1 = before the recording's first event
 cdef packed struct dv_event:
     uint64_t time        # trace clock, ns or ticks
