@@ -8,6 +8,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from dmaverify.model.events cimport dv_batch, dv_entry, dv_event
 from dmaverify.trace._head cimport dv_head
+from dmaverify.trace._lists cimport dv_list
 from dmaverify.trace._names cimport dv_names
 
 cdef enum:
@@ -43,11 +44,6 @@ cdef struct dv_spec:
     uint32_t system_n
     uint8_t slot[KEYS_MAX]   # by key, a Slot; 0 = not a field of this event
     uint8_t hexadecimal[KEYS_MAX]
-
-cdef struct dv_list:
-    uint64_t* items
-    size_t count
-    size_t capacity
 
 # What a body said.
 cdef struct dv_values:

@@ -6,18 +6,18 @@ from libc.stdlib cimport realloc
 from libc.string cimport memcmp, memcpy, memset, strlen
 
 from dmaverify.model.events cimport (
-    DIR_BIDIRECTIONAL, DIR_FROM_DEVICE, DIR_NONE, DIR_TO_DEVICE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_FAILED,
-    F_FROM_MARK, F_HASHED, F_LENGTH_UNKNOWN, F_MMIO, F_NULL_CPU, F_PHYS_UNKNOWN,
-    F_SKIP_SYNC, F_TRUNCATED, KIND_DEV_FAULT, KIND_DMA_ALLOC, KIND_DMA_FREE, KIND_DMA_MAP,
-    KIND_DRIVER_BOUND, KIND_DRIVER_UNBOUND, KIND_MARK, SIDE_CPU, SIDE_SG_BUS, SIDE_SG_PHYS,
-    SIDE_TEXT, TYPE_SG, TYPE_SHIFT, TYPE_UNKNOWN, batch_push, batch_side, dv_batch, dv_entry,
-    dv_event, dv_side,
+    DIR_BIDIRECTIONAL, DIR_FROM_DEVICE, DIR_NONE, DIR_TO_DEVICE, F_BUS_UNKNOWN,
+    F_DIRECTION_UNKNOWN, F_FAILED, F_FROM_MARK, F_HASHED, F_LENGTH_UNKNOWN, F_MMIO, F_NULL_CPU,
+    F_PHYS_UNKNOWN, F_SKIP_SYNC, F_TRUNCATED, KIND_DEV_FAULT, KIND_DMA_ALLOC, KIND_DMA_FREE,
+    KIND_DMA_MAP, KIND_DRIVER_BOUND, KIND_DRIVER_UNBOUND, SIDE_CPU, SIDE_SG_BUS, SIDE_SG_PHYS,
+    SIDE_TEXT, TYPE_SG, TYPE_SHIFT, batch_push, batch_side, dv_batch, dv_entry, dv_event, dv_side,
 )
 from dmaverify.trace._chars cimport (
     equals, find_space, hash_ends, hex_value, is_digit, is_word, name_ends, read_number,
     skip_spaces, starts,
 )
 from dmaverify.trace._head cimport dv_head
+from dmaverify.trace._lists cimport read_list, read_segments
 from dmaverify.trace._names cimport dv_names, names_number
 
 # Numbers of trace/events.py, Slot; a test holds the two together.
@@ -100,132 +100,6 @@ cdef const dv_spec* find_spec(dv_tables* t, const dv_head* head) noexcept nogil:
         if memcmp(head.system, spec.system, spec.system_n):
             return NULL
     return spec
-
-
-cdef inline int _append(dv_list* items, uint64_t value) noexcept nogil:
-    cdef void* p
-    if items.count == items.capacity:
-        p = realloc(items.items, (items.capacity * 2 + 64) * sizeof(uint64_t))
-        if p == NULL:
-            return -1
-        items.items = <uint64_t*>p
-        items.capacity = items.capacity * 2 + 64
-    items.items[items.count] = value
-    items.count += 1
-    return 0
-
-
-# Little-endian bytes, `00, 70, 8a` or `00,70,8a`, `size` of them a value.
-cdef const char* _bytes(const char* p, const char* end, dv_list* ret, int size,
-                        dv_values* v) noexcept nogil:
-    cdef uint64_t value = 0
-    cdef int have = 0
-    cdef int high, low
-    while end - p >= 2:
-        high = hex_value(p[0])
-        low = hex_value(p[1])
-        if high < 0 or low < 0:
-            break
-        value |= <uint64_t>(high << 4 | low) << (8 * have)
-        have += 1
-        if have == size:
-            if _append(ret, value) < 0:
-                return NULL
-            value = 0
-            have = 0
-        p += 2
-        if p < end and p[0] == c',':
-            p += 1
-            if p < end and p[0] == c' ':
-                p += 1
-        else:
-            break
-    if have:
-        v.cut = 1
-    return p
-
-
-# `{0x..,0x..}`, `ARRAY[hh, hh, ...]`, `hh,hh,...`, or decimals with commas or spaces between.
-cdef const char* _list(const char* p, const char* end, dv_list* ret, int size,
-                       dv_values* v) noexcept nogil:
-    cdef uint64_t value = 0
-    cdef const char* q
-    cdef char close = 0
-    ret.count = 0
-    if starts(p, end, b"ARRAY["):
-        p = _bytes(p + 6, end, ret, size, v)
-        if p != NULL and (p >= end or p[0] != c']'):
-            v.cut = 1
-        return p
-    if p < end and (p[0] == c'{' or p[0] == c'['):
-        close = c'}' if p[0] == c'{' else c']'
-        p += 1
-    elif end - p > 2 and p[2] == c',' and p[1] != c'x':
-        return _bytes(p, end, ret, size, v)
-    while p < end and p[0] != close:
-        q = read_number(p, end, False, &value)
-        if q == NULL or (q < end and is_word(q[0])) or (q < end and q[0] == c'='):
-            break
-        if _append(ret, value) < 0:
-            return NULL
-        p = q
-        if p < end and p[0] == c',':
-            p += 1
-            if close and p < end and p[0] == c' ':
-                p += 1
-        elif end - p > 1 and p[0] == c' ' and is_digit(p[1]):
-            p += 1
-        else:
-            break
-    if close:
-        if p < end and p[0] == close:
-            p += 1
-        else:
-            v.cut = 1
-    return p
-
-
-# `{address+length,address+?}`: bus addresses and lengths together.
-cdef const char* _segments(const char* p, const char* end, dv_list* bus, dv_list* lengths,
-                           dv_values* v) noexcept nogil:
-    cdef uint64_t value = 0
-    cdef const char* q
-    bus.count = 0
-    lengths.count = 0
-    if p >= end or p[0] != c'{':
-        v.cut = 1
-        return p
-    p += 1
-    while p < end and p[0] != c'}':
-        q = read_number(p, end, False, &value)
-        if q == NULL:
-            break
-        if _append(bus, value) < 0:
-            return NULL
-        p = q
-        value = ALL_ONES
-        if p < end and p[0] == c'+':
-            p += 1
-            if p < end and p[0] == c'?':
-                p += 1
-            else:
-                q = read_number(p, end, False, &value)
-                if q == NULL:
-                    value = ALL_ONES
-                    v.cut = 1
-                    q = p
-                p = q
-        if _append(lengths, value) < 0:
-            return NULL
-        if p < end and p[0] == c',':
-            p += 1
-        else:
-            break
-    if p < end and p[0] == c'}':
-        p += 1
-    else:
-        v.cut = 1
-    return p
 
 
 cdef void _direction(const char* p, const char* end, dv_values* v) noexcept nogil:
@@ -380,16 +254,16 @@ cdef const char* _other_value(dv_tables* t, const dv_spec* spec, uint32_t slot, 
     cdef uint64_t number = 0
     if slot == S_BUS_LIST:
         v.seen |= 1 << S_BUS_LIST
-        return _list(p, end, &t.bus, 8, v)
+        return read_list(p, end, &t.bus, 8, &v.cut)
     if slot == S_PHYS_LIST:
         v.seen |= 1 << S_PHYS_LIST
-        return _list(p, end, &t.phys, 8, v)
+        return read_list(p, end, &t.phys, 8, &v.cut)
     if slot == S_LENGTH_LIST:
         v.seen |= 1 << S_LENGTH_LIST
-        return _list(p, end, &t.lengths, 4, v)
+        return read_list(p, end, &t.lengths, 4, &v.cut)
     if slot == S_SEGMENTS:
         v.seen |= 1 << S_BUS_LIST | 1 << S_LENGTH_LIST
-        return _segments(p, end, &t.bus, &t.lengths, v)
+        return read_segments(p, end, &t.bus, &t.lengths, &v.cut)
     if p < end and p[0] == c'"':
         stop = _quoted(t, p, end, &q, &p)
         if slot == S_DEVICE:

@@ -199,7 +199,10 @@ cdef int _search(const char* p, const char* end, bint perf, dv_head* ret) noexce
 cdef int _instance(const char* p, const char* end, dv_layout* layout, dv_head* ret) noexcept nogil:
     cdef const char* at = p + TASK_COLUMN + 1
     while at < end and at - p <= TASK_COLUMN + PREFIX_MAX:
-        if at[0] == c'-' and (at - TASK_COLUMN - 1)[0] == c' ' and _dash(at - TASK_COLUMN, at, end, ret):
+        if at[0] != c'-' or (at - TASK_COLUMN - 1)[0] != c' ':
+            at += 1
+            continue
+        if _dash(at - TASK_COLUMN, at, end, ret):
             if at - p < TASK_COLUMN + 2:
                 return 0
             if (at - TASK_COLUMN - 2)[0] == c':':

@@ -1,28 +1,28 @@
 # cython: language_level=3
 """The scanner: lines of a printed trace in, rows out, without the interpreter."""
 
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memchr, memcpy, memset
+from libc.string cimport memchr, memset
 
 from dmaverify.model.events cimport (
     EventBatch, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN, F_PHYS_UNKNOWN,
-    F_TIME_UNKNOWN, KIND_LOST, batch_push, dv_batch, dv_event,
+    F_TIME_UNKNOWN, KIND_LOST, KIND_MARK, batch_push, dv_batch, dv_event,
 )
-from dmaverify.trace._chars cimport is_digit, is_word, read_decimal, skip_spaces, starts
+from dmaverify.trace._chars cimport is_digit, read_decimal, skip_spaces, starts
 from dmaverify.trace._fields cimport (
-    KEYS_MAX, ROW_MADE, ROW_NO_MEMORY, SHAPE_DEVICE, SHAPE_KEYS, SHAPE_MARK, SPECS_MAX, add_word,
+    KEYS_MAX, ROW_MADE, SHAPE_DEVICE, SHAPE_KEYS, SHAPE_MARK, SPECS_MAX, add_word,
     dv_spec, dv_tables, dv_word, find_spec, make_row,
 )
 from dmaverify.trace._head cimport (
-    CLOCK_NONE, CLOCK_TICKS, LAYOUT_BARE, LAYOUT_DASH, LAYOUT_OPEN, LAYOUT_PERF, dv_head,
+    CLOCK_NONE, CLOCK_TICKS, LAYOUT_BARE, LAYOUT_DASH, LAYOUT_PERF, dv_head,
     dv_layout, learn_layout, read_head,
 )
 from dmaverify.trace._names cimport dv_names, names_deinit, names_init, names_number
 
 from dmaverify.model.fields import event_has_device
 from dmaverify.model.kinds import EventKind
-from dmaverify.trace.events import HEX_FIELDS, MAX_DEVICES, OTHER_DEVICES, Slot
+from dmaverify.trace.events import HEX_FIELDS, MAX_DEVICES, OTHER_DEVICES
 
 cdef enum:
     LINE_MAX = 1 << 20       # bytes; what is longer is no event
@@ -126,11 +126,37 @@ cdef int _comment(dv_scan* s, dv_batch* batch, const char* p, const char* end,
     return 0
 
 
+# Return True where a body makes a row, and take the row away again.
+cdef bint _is_row(dv_scan* s, dv_batch* batch, const dv_spec* spec, const char* body,
+                  const char* end) noexcept nogil:
+    cdef size_t side_count = batch.side_count
+    if make_row(&s.tables, spec, body, end, &s.devices, batch) != ROW_MADE:
+        return False
+    batch.count -= 1
+    batch.side_count = side_count
+    return True
+
+
+# perf's `task pid [cpu] time: PERF_RECORD_LOST lost 54`, printed with --show-lost-events.
+cdef int _perf_loss(dv_scan* s, dv_batch* batch, const char* p, const char* end,
+                    uint64_t offset) noexcept nogil:
+    cdef const char* q = <const char*>memchr(p, c'[', end - p)
+    cdef uint64_t cpu = 0
+    cdef uint64_t count = 0
+    if q != NULL:
+        q = read_decimal(q + 1, end, &cpu)
+    while q != NULL and q < end and not starts(q, end, b": PERF_RECORD_LOST lost "):
+        q += 1
+    if q == NULL or q == end or read_decimal(q + 24, end, &count) == NULL:
+        return 0
+    return 1 if _lost(s, batch, offset, cpu, count, True, False) == 0 else -1
+
+
 # `124 0 3692743383 type: 535`
 cdef bint _is_raw(const char* p, const char* end) noexcept nogil:
     cdef uint64_t n = 0
-    cdef int i
-    for i in range(3):
+    cdef int _i
+    for _i in range(3):
         p = read_decimal(p, end, &n)
         if p == NULL or p >= end or p[0] != c' ':
             return False
@@ -149,9 +175,15 @@ cdef int _no_event(dv_scan* s, dv_batch* batch, const char* p, const char* end,
         status = _loss_line(s, batch, p, end, offset)
         if status:
             return -1 if status < 0 else 0
-    if starts(p, end, b"cpus="):
+    if starts(p, end, b"cpus=") or starts(p, end, b"version = "):
         s.padded = 1
         return 0
+    if starts(p, end, b"CPU ") and end - p < 24 and starts(end - 9, end, b" is empty"):
+        return 0
+    if s.layout.mode == LAYOUT_PERF:
+        status = _perf_loss(s, batch, p, end, offset)
+        if status:
+            return -1 if status < 0 else 0
     s.tally[TALLY_OTHER] += 1
     if is_digit(p[0]) and end - p < 64 and _is_raw(p, end):
         s.tally[TALLY_RAW] += 1
@@ -177,11 +209,14 @@ cdef int _event_line(dv_scan* s, dv_batch* batch, const char* p, const char* end
     cdef size_t side_count
     cdef int made
     cdef int mode = read_head(p, end, &s.layout, &head)
+    if mode and head.name != NULL:
+        spec = find_spec(&s.tables, &head)
+    if mode == LAYOUT_BARE and not s.bare and spec != NULL:
+        # Without a header, only a line with all that its event needs shows a trace.
+        s.bare = spec.kind != KIND_MARK and _is_row(s, batch, spec, head.body, end)
     if mode == 0 or (mode == LAYOUT_BARE and not s.bare):
         return _no_event(s, batch, p, end, offset)
-    if head.name != NULL:
-        spec = find_spec(&s.tables, &head)
-    if mode == LAYOUT_BARE and s.layout.mode == LAYOUT_OPEN:
+    if mode == LAYOUT_BARE:
         s.layout.mode = LAYOUT_BARE
     s.records += 1
     if head.clock == CLOCK_TICKS:
@@ -254,7 +289,7 @@ cdef int _family(kind):
     """Return which events two instances record together: they are switched on together."""
     if EventKind.DMA_MAP <= kind <= EventKind.DMA_FREE:
         return 1
-    if kind in (EventKind.IOMMU_MAP, EventKind.IOMMU_UNMAP):
+    if EventKind.IOMMU_MAP <= kind <= EventKind.DEV_FAULT:
         return 2
     if kind in (EventKind.DRIVER_PROBE, EventKind.DRIVER_BOUND, EventKind.DRIVER_UNBOUND):
         return 3
@@ -385,7 +420,8 @@ cdef class Scanner:
         cdef uint32_t i
         cdef dv_names* names = &self.s.devices
         for i in range(<uint32_t>len(known) - 1, names.count):
-            known.append(names.bytes[names.starts[i]:names.starts[i + 1]].decode("utf-8", "replace"))
+            name = names.bytes[names.starts[i]:names.starts[i + 1]]
+            known.append(name.decode("utf-8", "replace"))
         if names.refused and len(known) == names.count + 1:
             known.append(OTHER_DEVICES)
 

@@ -9,8 +9,8 @@ device, then fields under the names that rules use, then words for the flags:
 (in one line). Task, CPU and time may be missing. Numbers are decimal, or hexadecimal after
 `0x`; `?` is an unknown value, as is a missing field. Lists: `segments={0x1000+0x200,...}` as
 the device sees them, `phys={0x5000,...}` as the CPU passed them; `bus_entries=128/200` and
-`phys_entries=128/200` where more were passed than stored. Texts are quoted, with `\\xNN` for
-control characters. Kernel events in their own spelling are read too.
+`phys_entries=128/200` where more were passed than stored. Texts are quoted, with a backslash,
+`x` and two digits for control characters. Kernel events in their own spelling are read too.
 """
 
 from collections.abc import Sequence
@@ -94,9 +94,7 @@ def native_names() -> frozenset[str]:
     return frozenset(spec.name for spec in NATIVE_EVENTS)
 
 
-def write_event(
-    event: Event, devices: Sequence[str], task: str = "", ticks: bool = False
-) -> str:
+def write_event(event: Event, devices: Sequence[str], task: str = "", ticks: bool = False) -> str:
     """Return the canonical line of an event, without a line end.
 
     Args:

@@ -24,7 +24,7 @@ FORMATS = {"perf": "perf-script", "dash": "ftrace-text", "bare": "ftrace-text", 
 
 def is_native(head: bytes) -> bool:
     """Return True where a trace begins as the native format does."""
-    return head.startswith(HEADER.encode())
+    return head.split(b"\n", 1)[0].rstrip() == HEADER.encode()
 
 
 def make_scanner(native: bool) -> Scanner:
@@ -100,6 +100,7 @@ class TextReader:
 
     def __init__(self, source: Source) -> None:
         self.path = source.path
+        self.consumed = 0
         self.size = source.size
         self.streaming = source.streaming
         self.devices = [""]
@@ -114,15 +115,13 @@ class TextReader:
         self._scanner.learn(source.head)
         self.format = self._sniff(source.head)
 
-    @property
-    def consumed(self) -> int:
-        """Return the bytes of the file read so far."""
-        return self._source.consumed
-
     def _sniff(self, head: bytes) -> str:
         """Return the format, as the head of the trace shows it."""
         if self._native:
             return "dmat"
+        if head.startswith(b"# dmaverify trace"):
+            first = _decode(head[:80].split(b"\n", 1)[0])
+            raise TraceError(self.path, 0, f"begins with `{first}`; this version reads `{HEADER}`")
         probe = make_scanner(False)
         probe.learn(head)
         probe.scan(head, len(head), 0, EventBatch())
@@ -187,6 +186,7 @@ class TextReader:
 
     def _publish(self) -> None:
         counts = self._scanner.counts
+        self.consumed = self._source.consumed
         self.records = counts["records"]
         self.skipped = counts["skipped"]
         self.lost = counts["lost"]

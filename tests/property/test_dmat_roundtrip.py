@@ -3,6 +3,7 @@
 import io
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,17 +20,17 @@ K = EventKind
 U16, U32, U64 = (st.integers(0, 2**n - 1) for n in (16, 32, 64))
 KINDS = [kind for kind in K if kind is not K.LEFT_MAPPED]
 CALLS = [kind for kind in K if K.DMA_MAP <= kind <= K.DMA_FREE]
-NAMES = st.text(
-    st.characters(exclude_categories=("Cs",)), min_size=1, max_size=12
-) | st.sampled_from(["0000:00:04.0", "fe800000.ethernet", "a b", 'q"', "dir=1", "(x)", "?", "ö"])
+NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12) | st.sampled_from(
+    ["0000:00:04.0", "fe800000.ethernet", "a b", 'q"', "dir=1", "(x)", "?", "ö"]
+)
 WORDS = (Flag.FAILED, Flag.TRUNCATED, Flag.HASHED, Flag.SKIP_SYNC, Flag.MMIO, Flag.FROM_MARK)
 
 
 @st.composite
-def events(draw: st.DrawFn, devices: list[str]) -> dict:
+def events(draw: st.DrawFn, devices: list[str]) -> dict[str, Any]:
     """Draw the arguments of `EventBatch.add` for one consistent event."""
     kind = draw(st.sampled_from(KINDS))
-    values: dict = {
+    values: dict[str, Any] = {
         "kind": kind, "time": draw(st.none() | U64), "cpu": draw(U16), "site": draw(U32),
         "object": draw(st.just(0) | U32), "status": draw(st.just(0) | st.integers(-32768, 32767)),
         "type": draw(st.sampled_from(MapType)) if kind in CALLS else MapType.UNKNOWN,
@@ -52,7 +53,7 @@ def events(draw: st.DrawFn, devices: list[str]) -> dict:
     return consistent(values)
 
 
-def consistent(values: dict) -> dict:
+def consistent(values: dict[str, Any]) -> dict[str, Any]:
     """Set the flags that follow from the values, as every reader does."""
     if values.get("bus_full", 0) > len(values.get("sg_bus", ())):
         values["flags"] |= Flag.TRUNCATED
@@ -81,10 +82,10 @@ def written_and_read(batch: EventBatch, devices: list[str]) -> tuple[list[Event]
         return found, reader.devices
 
 
-def named(event: Event, devices: list[str]) -> Event:
-    """Put a device's name in the place of its number."""
-    event.device = devices[event.device]
-    return event
+def named(event: Event, devices: list[str]) -> tuple[str, Event]:
+    """Return an event without its device's number, beside the device's name."""
+    name, event.device = devices[event.device], 0
+    return name, event
 
 
 @given(st.data())

@@ -6,7 +6,12 @@ from pathlib import Path
 import dmaverify.trace
 from dmaverify.model.kinds import EventKind
 from dmaverify.trace.events import (
-    ATTR_MMIO, ATTR_SKIP_SYNC, EVENTS, Slot, is_kernel_pointer, read_mark,
+    ATTR_MMIO,
+    ATTR_SKIP_SYNC,
+    EVENTS,
+    Slot,
+    is_kernel_pointer,
+    read_mark,
 )  # fmt: skip
 from dmaverify.trace.native import NATIVE_EVENTS
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from dmaverify.errors import TraceError
 from dmaverify.model.events import EventBatch
 from dmaverify.model.kinds import Direction, EventKind, Flag, MapType
 from dmaverify.trace.native import HEADER, write_event
@@ -90,6 +91,13 @@ def test_native_names_elsewhere(tmp_path: Path) -> None:
     reader, events = read_text(tmp_path, dma_line("dev0 bus_addr=1 length=1", "dma_map"))
 
     assert ([], 1, 1) == (events, reader.records, reader.skipped)
+
+
+@pytest.mark.parametrize("version", ["2", "12", "", "one"])
+def test_other_versions(tmp_path: Path, version: str) -> None:
+    """A version that is not known is refused, not guessed at."""
+    with pytest.raises(TraceError, match="this version reads"):
+        read_text(tmp_path, f"# dmaverify trace {version}\ndma_map: d bus_addr=1 length=1\n")
 
 
 def test_derived_events(tmp_path: Path) -> None:

@@ -97,7 +97,9 @@ def test_bomb(tmp_path: Path, name: str) -> None:
     assert peak < 45_000_000
 
 
-@pytest.mark.parametrize("data", [b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd\xff\xff", b"\xfd7zXZ\x00\x00"])
+@pytest.mark.parametrize(
+    "data", [b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd\xff\xff", b"\xfd7zXZ\x00\x00"]
+)
 def test_damaged_from_the_start(tmp_path: Path, data: bytes) -> None:
     """Compression that holds nothing is refused."""
     (tmp_path / "t").write_bytes(data)

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from dmaverify.errors import TraceError
+from dmaverify.model.events import Event
 from dmaverify.model.kinds import Direction, EventKind, Flag, MapType
 from dmaverify.trace import open_trace, text
-
 from tests.unit.trace.reading import FIXTURES, LAYOUTS, MAP, dma_line, lines_in, read, read_text
 
 K = EventKind
@@ -36,7 +36,8 @@ SAME_EVENTS = [
 PLACE = {"offset", "record", "line", "time", "site", "cpu", "flags"}
 
 
-def without_place(events: list) -> list:
+def without_place(events: list[Event]) -> list[dict[str, object]]:
+    """Return what must not depend on the layout."""
     return [
         {**{n: v for n, v in e.key() if n not in PLACE}, "flags": e.flags & ~Flag.TIME_UNKNOWN}
         for e in events
@@ -232,6 +233,31 @@ def test_buffer_started_without_overrun(tmp_path: Path) -> None:
     assert [K.DMA_MAP] == [e.kind for e in events]
 
 
+def test_perf_loss(tmp_path: Path) -> None:
+    """Perf prints losses as records of their own."""
+    text = lines_in("perf", SAME_EVENTS[:2])
+    text += "           iogen   181 [003]     9.000001: PERF_RECORD_LOST lost 54\n"
+    reader, events = read_text(tmp_path, text)
+
+    assert (K.LOST, 54, 3) == (events[-1].kind, events[-1].length, events[-1].cpu)
+    assert (54, 2, []) == (reader.lost, reader.records, reader.notices)
+
+
+def test_lines_of_report(tmp_path: Path) -> None:
+    """What trace-cmd report says about the file is no line that was not understood."""
+    text = "version = 7\nCPU 1 is empty\ncpus=2\n" + lines_in("report", SAME_EVENTS)
+    reader, events = read_text(tmp_path, text)
+
+    assert ("trace-cmd-report", 9, []) == (reader.format, len(events), reader.notices)
+
+
+def test_bare_without_header(tmp_path: Path) -> None:
+    """Lines without task and time need no header if they are events beyond doubt."""
+    reader, events = read_text(tmp_path, lines_in("bare", SAME_EVENTS).split("\n", 1)[1])
+
+    assert (9, 10, []) == (len(events), reader.records, reader.notices)
+
+
 def test_real_losses() -> None:
     """Real recordings tell their losses."""
     lost = {name: read(FIXTURES / name)[0].lost for name in
@@ -263,7 +289,16 @@ def test_same_events_twice(tmp_path: Path) -> None:
     assert 6 == reader.records
 
 
-COMMS = ["a b-c d", "we] ird: 7", "x-12 [001]", "a-1 [000] 1: m", "<...>", "-1", "é" * 7, "\x1b[31m"]
+COMMS = [
+    "a b-c d",
+    "we] ird: 7",
+    "x-12 [001]",
+    "a-1 [000] 1: m",
+    "<...>",
+    "-1",
+    "é" * 7,
+    "\x1b[31m",
+]
 
 
 @pytest.mark.parametrize("comm", COMMS)
