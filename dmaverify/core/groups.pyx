@@ -218,6 +218,9 @@ cdef uint32_t groups_told(const dv_groups* g, const dv_context* c) noexcept nogi
     cdef uint32_t index = c.meant[OBJ_MAPPING]
     if index != 0:
         return c.world.mappings[index].told
+    index = c.meant[OBJ_GHOST]
+    if index != 0 and c.world.mappings[index].told != 0:
+        return c.world.mappings[index].told
     if g.subjects.count == 0 or c.event.flags & F_BUS_UNKNOWN:
         return 0
     return table_get(&g.subjects, subject_key(c.device, c.event.bus_addr))
