@@ -115,7 +115,8 @@ cdef int left_mapped(dv_engine* g, dv_batch* b, const dv_event* e, const dv_numb
         left.phys_addr = m.phys_addr
         left.length = m.length
         left.direction = m.direction
-        left.flags = <unsigned short>(m.type << TYPE_SHIFT | (e.flags & F_TIME_UNKNOWN))
+        left.flags = <unsigned short>(m.type << TYPE_SHIFT | (e.flags & F_TIME_UNKNOWN) |
+                                      (m.flags & F_BUS_UNKNOWN))
         if not m.marks & MARK_PHYS:
             left.flags |= F_PHYS_UNKNOWN
         if not m.marks & MARK_LENGTH:
@@ -180,7 +181,8 @@ cdef int apply_end(dv_engine* g, dv_context* c, const dv_event* e, const dv_numb
     if not e.flags & F_BUS_UNKNOWN:
         if iommu_ended(w, e.bus_addr) < 0:
             return -1
-    elif index != 0 and iommu_ended(w, w.mappings[index].bus_addr) < 0:
+    elif index != 0 and not w.mappings[index].flags & F_BUS_UNKNOWN and \
+            iommu_ended(w, w.mappings[index].bus_addr) < 0:
         return -1
     if index != 0:
         return mapping_end(w, index, e, n)

@@ -14,8 +14,9 @@ from dmaverify.core.world cimport (
     mapping_stale,
 )
 from dmaverify.model.events cimport (
-    DIR_BIDIRECTIONAL, DIR_FROM_DEVICE, DIR_TO_DEVICE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN, F_MMIO, F_PHYS_UNKNOWN, F_SKIP_SYNC, KIND_DEV_READ, KIND_DEV_START,
-    KIND_DMA_ALLOC, KIND_DMA_FREE,
+    DIR_BIDIRECTIONAL, DIR_FROM_DEVICE, DIR_TO_DEVICE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN,
+    F_LENGTH_UNKNOWN, F_MMIO, F_NULL_CPU, F_PHYS_UNKNOWN, F_SKIP_SYNC, KIND_DEV_READ,
+    KIND_DEV_START, KIND_DMA_ALLOC, KIND_DMA_FREE,
     KIND_DMA_MAP, KIND_DMA_SYNC_FOR_CPU, KIND_DMA_SYNC_FOR_DEVICE, KIND_DMA_UNMAP,
     KIND_LEFT_MAPPED, SIDE_CPU, SIDE_SG_BUS, SIDE_SG_PHYS, TYPE_SG, dv_batch, dv_entry, dv_event,
     dv_number, dv_side, event_failed, event_side, event_type, side_entries,
@@ -83,6 +84,26 @@ cdef void take(dv_context* c, int obj, uint32_t index, int score, int* best) noe
         best[0] = score
 
 
+cdef inline bint first_count(dv_context* c, dv_mapping* m) noexcept nogil:
+    """Tell whether this count meets a mapping for the first time; `counts` names the count."""
+    if m.counted == c.world.counts:
+        return False
+    m.counted = c.world.counts
+    return True
+
+
+cdef uint64_t distance_into(dv_world* w, uint32_t s, uint64_t address) noexcept nogil:
+    """Return how many bytes of its mapping come before an address in segment `s`."""
+    cdef uint32_t at = w.mappings[w.shadow.segments[s].mapping].first
+    cdef uint64_t distance = address - w.shadow.segments[s].start
+    cdef uint32_t steps = 0
+    while at != s and steps < SCAN_MAX:
+        steps += 1
+        distance += w.shadow.segments[at].length
+        at = w.shadow.segments[at].sibling
+    return distance
+
+
 cdef void resolve_end(dv_context* c) noexcept nogil:
     """Find what an unmap or a free by bus address means."""
     cdef dv_world* w = c.world
@@ -90,7 +111,8 @@ cdef void resolve_end(dv_context* c) noexcept nogil:
     cdef dv_segment* seg
     cdef dv_mapping* m
     cdef uint32_t s
-    cdef int best = 0, best_foreign = 0, score
+    cdef int best = 0, best_foreign = 0, best_enclosing = 0, score
+    c.world.counts += 1
     walk_init(&walk, &w.shadow, GRID_BUS, c.event.bus_addr, 1)
     s = walk_next(&walk)
     while s != 0:
@@ -99,19 +121,21 @@ cdef void resolve_end(dv_context* c) noexcept nogil:
         score = fit(c, m)
         if m.device == c.device:
             if seg.start == c.event.bus_addr:
-                c.candidates += 1
+                c.candidates += first_count(c, m)
                 # A segment inside a list is a worse fit than the start of a mapping.
                 take(c, OBJ_MAPPING, seg.mapping, score * 2 + (m.first == s), &best)
-            elif c.meant[OBJ_ENCLOSING] == 0:
-                c.meant[OBJ_ENCLOSING] = seg.mapping
-                c.into = c.event.bus_addr - m.bus_addr
+            else:
+                take(c, OBJ_ENCLOSING, seg.mapping, score, &best_enclosing)
+                if c.meant[OBJ_ENCLOSING] == seg.mapping:
+                    c.into = distance_into(w, s, c.event.bus_addr)
         elif seg.start == c.event.bus_addr and m.first == s:
             take(c, OBJ_FOREIGN, seg.mapping, score, &best_foreign)
         s = walk_next(&walk)
     if c.meant[OBJ_MAPPING] != 0:
         c.meant[OBJ_ENCLOSING] = 0
         c.meant[OBJ_FOREIGN] = 0
-        if c.candidates > 1:
+        c.into = 0
+        if c.candidates > 1 and not c.event.flags & F_NULL_CPU and not event_failed(c.event):
             mark_ambiguous(c)
 
 
@@ -130,7 +154,8 @@ cdef void mark_ambiguous(dv_context* c) noexcept nogil:
     s = walk_next(&walk)
     while s != 0:
         m = &w.mappings[w.shadow.segments[s].mapping]
-        if m != taken and m.device == c.device and m.phys_addr != taken.phys_addr:
+        if m != taken and m.device == c.device and m.phys_addr != taken.phys_addr and \
+                w.shadow.segments[s].start == c.event.bus_addr:
             m.marks |= MARK_AMBIGUOUS
         s = walk_next(&walk)
 
@@ -173,7 +198,9 @@ cdef void resolve_list_end(dv_context* c, const dv_side* phys) noexcept nogil:
                     c.matching = same
         index = m.list_next
     if c.meant[OBJ_MAPPING] != 0:
+        c.meant[OBJ_GHOST] = 0
         return
+    w.counts += 1
     for grid in range(GRID_BUS, GRID_PHYS + 1):
         walk_init(&walk, &w.shadow, grid, p[0].address, 1)
         index = walk_next(&walk)
@@ -182,10 +209,11 @@ cdef void resolve_list_end(dv_context* c, const dv_side* phys) noexcept nogil:
             m = &w.mappings[seg.mapping]
             if m.device == c.device and m.type != TYPE_SG and seg.phys == p[0].address and \
                     seg.phys_length != 0:
-                c.candidates += 1
+                c.candidates += first_count(c, m)
                 c.matching = 1
                 score = 1 + (2 if same_direction(c.event, m) else 0)
                 take(c, OBJ_MAPPING, seg.mapping, score, &best)
+                c.meant[OBJ_GHOST] = 0
             index = walk_next(&walk)
 
 
@@ -193,9 +221,14 @@ cdef uint64_t run_end(dv_world* w, uint32_t s) noexcept nogil:
     """Return where the run of adjacent segments of one mapping ends that starts at `s`."""
     cdef dv_segment* seg = &w.shadow.segments[s]
     cdef uint64_t end = seg.start + seg.length
+    cdef uint32_t steps = 0
     while seg.sibling != 0 and w.shadow.segments[seg.sibling].start == end:
         seg = &w.shadow.segments[seg.sibling]
         end += seg.length
+        steps += 1
+        if steps == SCAN_MAX:
+            w.shadow.crowded += 1
+            return w.shadow.segments[s].start - 1  # as far as addresses go
     return end
 
 
@@ -213,6 +246,7 @@ cdef void resolve_sync(dv_context* c) noexcept nogil:
     if bus != NULL and bus.stored != 0:
         length = side_entries(bus)[0].length
         c.count = bus.full
+    w.counts += 1
     walk_init(&walk, &w.shadow, GRID_BUS, e.bus_addr, 1)
     s = walk_next(&walk)
     while s != 0:
@@ -224,13 +258,13 @@ cdef void resolve_sync(dv_context* c) noexcept nogil:
         if bus != NULL and m.type == TYPE_SG:
             score += 1 + (4 if m.count == bus.full else 0)
         if m.device == c.device:
-            c.candidates += 1
+            c.candidates += first_count(c, m)
             # Of two that fit equally the newer: the older may be ended, its unmap not logged yet.
             if c.meant[OBJ_MAPPING] == 0 or score > best or (
                     score == best and m.serial > w.mappings[c.meant[OBJ_MAPPING]].serial):
                 c.meant[OBJ_MAPPING] = seg.mapping
                 c.past_end = past
-                c.into = e.bus_addr - m.bus_addr
+                c.into = distance_into(w, s, e.bus_addr)
                 best = score
         elif past == 0 and same_direction(e, m):
             take(c, OBJ_FOREIGN, seg.mapping, score, &best_foreign)
@@ -252,7 +286,9 @@ cdef void resolve_ghost(dv_context* c) noexcept nogil:
         m = &w.mappings[index]
         held = c.meant[OBJ_GHOST]
         if m.device == c.device and (
-                held == 0 or m.ended.record > w.mappings[held].ended.record):
+                held == 0 or m.ended.record > w.mappings[held].ended.record or (
+                    m.ended.record == w.mappings[held].ended.record and
+                    m.serial > w.mappings[held].serial)):
             c.meant[OBJ_GHOST] = index
         s = walk_next(&walk)
 
@@ -315,6 +351,15 @@ cdef int preference(const dv_mapping* m, uint32_t device) noexcept nogil:
     return score
 
 
+cdef void take_newer(dv_context* c, int obj, uint32_t index, int score, int* best) noexcept nogil:
+    """Keep the better one; of two that are equal, the newer."""
+    cdef uint32_t held = c.meant[obj]
+    if score > best[0] or (score == best[0] and
+                           c.world.mappings[index].serial > c.world.mappings[held].serial):
+        c.meant[obj] = index
+        best[0] = score
+
+
 cdef void overlap_range(dv_context* c, uint64_t phys, uint64_t length, int* best,
                         int* best_line) noexcept nogil:
     cdef uint64_t end = (phys + length + LINE - 1) & ~(LINE - 1)
@@ -330,7 +375,7 @@ cdef void overlap_grid(dv_context* c, int grid, uint64_t phys, uint64_t length, 
     cdef dv_walk walk
     cdef dv_segment* seg
     cdef dv_mapping* m
-    cdef uint32_t s, seen = 0
+    cdef uint32_t s
     cdef int score
     cdef uint64_t start = phys & ~(LINE - 1)
     cdef uint64_t end = (phys + length + LINE - 1) & ~(LINE - 1)
@@ -345,16 +390,13 @@ cdef void overlap_grid(dv_context* c, int grid, uint64_t phys, uint64_t length, 
             s = walk_next(&walk)
             continue
         score = preference(m, c.device)
-        if seg.phys < phys + length and phys < seg.phys + seg.phys_length:
-            if seg.mapping != seen:
+        # As a difference: an absurd length would carry a sum past the top.
+        if phys - seg.phys < seg.phys_length if phys >= seg.phys else seg.phys - phys < length:
+            if first_count(c, m):
                 c.overlaps += 1
-            seen = seg.mapping
-            if score > best[0]:
-                c.meant[OBJ_OVERLAP] = seg.mapping
-                best[0] = score
-        elif score > best_line[0]:
-            c.meant[OBJ_NEIGHBOUR] = seg.mapping
-            best_line[0] = score
+            take_newer(c, OBJ_OVERLAP, seg.mapping, score, best)
+        else:
+            take_newer(c, OBJ_NEIGHBOUR, seg.mapping, score, best_line)
         s = walk_next(&walk)
 
 
@@ -367,6 +409,7 @@ cdef void resolve_map(dv_context* c) noexcept nogil:
     cdef const dv_entry* p
     cdef uint32_t i
     cdef int best = 0, best_line = 0
+    c.world.counts += 1
     if phys != NULL:
         c.count = phys.full
     if bus != NULL and bus.stored != 0:

@@ -67,6 +67,7 @@ cdef struct dv_mapping:
     uint32_t transfers       # begun and not ended
     uint32_t epoch           # gaps in the recording before it was made (ghosts: ended)
     uint32_t told            # group of the first error about it, plus 1; 0 = none
+    uint64_t counted         # the last count that took it in
     uint16_t flags           # of the event that made it
     uint16_t marks
     uint8_t type
@@ -122,6 +123,7 @@ cdef struct dv_world:
     uint64_t in_flight       # ends and syncs of what was mapped before the recording
     uint64_t across_gap      # ends and syncs that lost events could explain
     uint64_t now
+    uint64_t counts          # counts of mappings made so far
     uint8_t time_known
     uint8_t syncs_traced     # the kernel log says that no sync is left out
     uint32_t regions         # ranges of known memory

@@ -16,8 +16,8 @@ from dmaverify.core.table cimport (
     dv_slot, table_deinit, table_find, table_get, table_init, table_remove, table_set,
 )
 from dmaverify.model.events cimport (
-    DIR_NONE, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN, F_PHYS_UNKNOWN, F_TIME_UNKNOWN, F_TRUNCATED,
-    KIND_DMA_ALLOC, SIDE_CPU, SIDE_SG_BUS, SIDE_SG_PHYS, TYPE_SG, dv_batch, dv_entry, dv_event,
+    DIR_NONE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN, F_PHYS_UNKNOWN,
+    F_TIME_UNKNOWN, F_TRUNCATED, KIND_DMA_ALLOC, SIDE_CPU, SIDE_SG_BUS, SIDE_SG_PHYS, TYPE_SG, dv_batch, dv_entry, dv_event,
     dv_number, dv_side, event_side, event_type, side_entries,
 )
 
@@ -151,6 +151,24 @@ cdef int add_segment(dv_world* w, uint32_t index, uint32_t* tail, uint64_t start
     return 0
 
 
+cdef int add_unplaced(dv_world* w, uint32_t index, const dv_event* e) noexcept nogil:
+    """Add the memory of a mapping whose bus address is not known: no address leads to it."""
+    cdef uint32_t s = segment_new(&w.shadow)
+    cdef dv_segment* seg
+    if s == 0:
+        return -1
+    w.mappings[index].marks &= ~MARK_WHOLE_PAGES
+    w.mappings[index].first = s
+    seg = &w.shadow.segments[s]
+    seg.length = e.length
+    seg.mapping = index
+    if e.flags & F_PHYS_UNKNOWN or e.length == 0:
+        return 0
+    seg.phys = e.phys_addr
+    seg.phys_length = e.length
+    return segment_link(&w.shadow, s, GRID_PHYS)
+
+
 cdef int add_list(dv_world* w, uint32_t index, const dv_side* bus, const dv_side* phys) noexcept nogil:
     """Add the segments of a scatter/gather list; physical lengths are known only one to one."""
     cdef const dv_entry* b = side_entries(bus)
@@ -236,7 +254,7 @@ cdef void describe(dv_world* w, dv_mapping* m, const dv_batch* b, const dv_event
     if cpu != NULL:
         m.virt_addr = side_entries(cpu)[0].address
         m.marks |= MARK_VIRT
-    if iommu_is_live(w, e.bus_addr):
+    if not e.flags & F_BUS_UNKNOWN and iommu_is_live(w, e.bus_addr):
         m.marks |= MARK_IOMMU
     w.serial += 1
     m.serial = w.serial
@@ -267,6 +285,9 @@ cdef int32_t mapping_add(dv_world* w, const dv_batch* b, const dv_event* e,
         d.iommu_seen = 1
     if bus != NULL and bus.stored != 0:
         if add_list(w, index, bus, phys) < 0:
+            return -1
+    elif e.flags & F_BUS_UNKNOWN:
+        if add_unplaced(w, index, e) < 0:
             return -1
     elif add_segment(w, index, &tail, e.bus_addr, e.length, e.phys_addr,
                      e.length if m.marks & MARK_PHYS else 0) < 0:
@@ -364,6 +385,7 @@ cdef int mapping_end(dv_world* w, uint32_t index, const dv_event* e,
     cdef dv_mapping* m = &w.mappings[index]
     cdef dv_device* d = &w.devices[m.device]
     cdef uint32_t s, after, tail = 0, kept = 0
+    cdef bint placed
     if m.prev != 0:
         w.mappings[m.prev].next = m.next
     else:
@@ -390,11 +412,12 @@ cdef int mapping_end(dv_world* w, uint32_t index, const dv_event* e,
     s = m.first
     while s != 0:
         after = w.shadow.segments[s].sibling
+        placed = w.shadow.segments[s].cells[0] != 0
         segment_unlink(&w.shadow, s, False)
         segment_unlink(&w.shadow, s, True)
         free(w.shadow.segments[s].masks)
         w.shadow.segments[s].masks = NULL
-        if kept < GHOST_SEGMENTS:
+        if kept < GHOST_SEGMENTS and placed:
             supersede(w, m.device, w.shadow.segments[s].start, w.shadow.segments[s].length)
             w.ghost_segments += 1
             if segment_link(&w.shadow, s, GRID_GHOST) < 0:
@@ -402,7 +425,10 @@ cdef int mapping_end(dv_world* w, uint32_t index, const dv_event* e,
             kept += 1
             tail = s
         else:
-            w.shadow.segments[tail].sibling = 0
+            if tail != 0:
+                w.shadow.segments[tail].sibling = 0
+            else:
+                m.first = 0
             segment_free(&w.shadow, s)
         s = after
     while w.ghosts > w.ghost_limit or w.ghost_segments > <uint64_t>w.ghost_limit * 4:
@@ -442,8 +468,9 @@ cdef int retire_stale(dv_world* w, const dv_batch* b, const dv_event* e,
     cdef const dv_side* phys = event_side(b, e, SIDE_SG_PHYS) if e.side != 0 else NULL
     cdef const dv_entry* entries
     cdef uint32_t i
-    if bus == NULL:
-        if retire_range(w, e.device, GRID_BUS, e.bus_addr, e.length, e, n) < 0:
+    if bus == NULL or bus.stored == 0:
+        if not e.flags & F_BUS_UNKNOWN and \
+                retire_range(w, e.device, GRID_BUS, e.bus_addr, e.length, e, n) < 0:
             return -1
         if not e.flags & F_PHYS_UNKNOWN:
             return retire_range(w, e.device, GRID_PHYS, e.phys_addr, e.length, e, n)

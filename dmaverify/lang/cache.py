@@ -97,7 +97,7 @@ def save(key: Sequence[str], entry: Entry, seen: Mapping[str, str | None]) -> No
 
 
 def _label(plain: dict[str, Any]) -> Label:
-    return Label(Span(**plain["span"]), plain["text"], plain["line"])
+    return Label(Span(**plain["span"]), plain["text"], plain["line"], plain["first"])
 
 
 def _diagnostic(plain: dict[str, Any]) -> Diagnostic:

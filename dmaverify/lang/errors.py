@@ -4,23 +4,33 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from itertools import islice
 
 from dmaverify.errors import RuleError
 from dmaverify.lang.source import UNSAFE, Source
 from dmaverify.model.program import Span
 
 MAX_DRAWN = 50  # diagnostics in one report; the rest is counted
+MAX_FOUND = 200  # diagnostics after which nobody reads on, and work stops
 WINDOW = 120  # columns of a source line that are shown
 TAB = 4  # columns of a tab, wherever it stands
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A marked place: the source line is kept, so that drawing needs no file."""
+    """A marked place: the source line is kept, so that drawing needs no file.
+
+    Args:
+        span: the place.
+        text: what is said about it, may be empty.
+        line: the source line, or the part of a very long one that is around the place.
+        first: the column at which `line` begins, 1 where it is whole.
+    """
 
     span: Span
     text: str
     line: str
+    first: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +77,25 @@ class CompileError(RuleError):
 class Problems:
     """Collects diagnostics; an error does not stop the work, so that several can be told."""
 
-    found: list[Diagnostic] = field(default_factory=list)
+    found: dict[Diagnostic, None] = field(default_factory=dict)  # a set that keeps its order
     sources: dict[str, Source] = field(default_factory=dict)
 
     def label(self, span: Span, text: str = "") -> Label:
         """Return a label that carries its source line."""
         source = self.sources.get(span.file)
-        return Label(span, text, source.line(span.line) if source else "")
+        first = max(1, span.column - WINDOW)
+        line = source.line(span.line, first, 3 * WINDOW) if source else ""
+        return Label(span, text, line, first)
 
     def error(
         self, id_: str, span: Span, text: str, label: str = "", *,
         others: Iterable[tuple[Span, str]] = (), notes: Iterable[str] = (), help_: str = "",
     ) -> None:  # fmt: skip
-        """Add an error."""
+        """Add an error.
+
+        Raises:
+            CompileError: there are too many by now.
+        """
         self._add("error", id_, span, text, label, others, notes, help_)
 
     def warning(
@@ -95,8 +111,9 @@ class Problems:
     ) -> None:  # fmt: skip
         more = tuple(self.label(s, t) for s, t in others)
         new = Diagnostic(id_, severity, text, self.label(span, label), more, tuple(notes), help_)
-        if new not in self.found:
-            self.found.append(new)
+        self.found.setdefault(new)
+        if len(self.found) >= MAX_FOUND and self.errors:
+            raise CompileError(self.sorted())
 
     @property
     def errors(self) -> list[Diagnostic]:
@@ -106,7 +123,7 @@ class Problems:
     @property
     def warnings(self) -> list[Diagnostic]:
         """Return the warnings alone."""
-        return [d for d in self.found if d.severity == "warning"]
+        return [d for d in self.sorted() if d.severity == "warning"]
 
     def check(self) -> None:
         """Raise everything found if there is an error in it.
@@ -115,12 +132,17 @@ class Problems:
             CompileError: there is at least one error.
         """
         if self.errors:
-            raise CompileError(self.found)
+            raise CompileError(self.sorted())
+
+    def sorted(self) -> list[Diagnostic]:
+        """Return all that was found: file by file, from the top to the bottom."""
+        files = list(dict.fromkeys(d.span.file for d in self.found))
+        return sorted(self.found, key=lambda d: (files.index(d.span.file), d.span.offset))
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     """Return the known word that is nearest to a misspelt one, or None."""
-    near = get_close_matches(word.lower()[:80], list(known), n=1, cutoff=0.6)
+    near = get_close_matches(word.lower()[:80], list(islice(known, 500)), n=1, cutoff=0.6)
     return near[0] if near else None
 
 
@@ -138,12 +160,11 @@ def _shown(text: str) -> str:
     return safe(text.replace("\t", " " * TAB))
 
 
-def _columns(line: str, span: Span) -> tuple[int, int]:
+def _columns(line: str, first: int, span: Span) -> tuple[int, int]:
     """Return where a span starts in the shown line, and how wide it is there."""
-    start = _width(_shown(line[: span.column - 1]))
-    start += max(0, span.column - 1 - len(line))
-    marked = line[span.column - 1 : span.column - 1 + span.length]
-    return start, max(1, _width(_shown(marked)))
+    before = min(max(0, span.column - first), len(line) + 1)
+    start = _width(_shown(line[:before])) + max(0, before - len(line))
+    return start, max(1, _width(_shown(line[before : before + span.length])))
 
 
 def _window(line: str, places: list[tuple[int, int]]) -> tuple[str, int]:
@@ -154,10 +175,10 @@ def _window(line: str, places: list[tuple[int, int]]) -> tuple[str, int]:
     return line[first : first + WINDOW], first
 
 
-def _marks(line: str, labels: list[Label], primary: Label) -> list[str]:
+def _marks(main: Label, labels: list[Label], primary: Label) -> list[str]:
     """Return the shown source line and the lines of marks and words below it."""
-    places = [_columns(line, label.span) for label in labels]
-    shown, cut = _window(_shown(line), places)
+    places = [_columns(main.line, main.first, label.span) for label in labels]
+    shown, cut = _window(_shown(main.line), places)
     row: list[str] = []
     order = sorted(range(len(labels)), key=lambda i: places[i][0])
     for i in order:
@@ -179,7 +200,7 @@ def _snippet(labels: list[Label], primary: Label, gutter: int) -> list[str]:
     arrow = "-->" if first is primary else ":::"
     span = first.span
     out = [f"{' ' * gutter}{arrow} {safe(span.file)}:{span.line}:{span.column}"]
-    body = _marks(first.line, labels, primary)
+    body = _marks(first, labels, primary)
     bar = " " * (gutter + 1) + "|"
     out += [bar, f"{span.line:<{gutter}} | {body[0]}".rstrip()]
     out += [f"{bar} {mark}" for mark in body[1:]]

@@ -176,7 +176,9 @@ class Typer:
             if number not in facts:
                 self.problems.error(
                     "maybe-missing", span, f"`{text}` may be missing here", f"type is {type_}?",
-                    help_=f"add `where {text} exists`",
+                    help_=f"write `{text} exists and …`"
+                    if text.startswith(("device.", "trace."))
+                    else f"add `where {text} exists`",
                 )  # fmt: skip
                 return False
         return True

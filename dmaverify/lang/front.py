@@ -129,6 +129,6 @@ def _rules(
             break
         made = RuleChecker(rule, file.source, definitions.typer, problems).run()
         checked += [made] if made else []
-    if rules and is_root and len(checked) == len(rules):
+    if rules and is_root and not problems.errors:
         definitions.tell_unused()
     return checked

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from lark import Lark, UnexpectedInput
 
 LANGUAGE_VERSION = 1
+MAX_ITEM = 64 << 10  # characters of one top-level item
+MAX_ITEMS = 5000  # top-level items of one file
+MAX_FAILED = 100  # items with mistakes after which the rest of a file is not looked at
 ITEM_WORDS = ("include", "let", "set", "rule")
 CLAUSE_WORDS = (
     "on", "where", "require", "forbid", "except", "report once per", "message", "hint", "tags",
@@ -60,11 +63,19 @@ def parse(source: Source, problems: Problems) -> ast.File:
     """
     problems.sources[source.name] = source
     items: list[ast.Item] = []
-    header = False
-    for number, chunk in enumerate(split(source.text)):
+    header, failed = False, 0
+    chunks = split(source.text)
+    if len(chunks) > MAX_ITEMS:
+        place = source.span(chunks[MAX_ITEMS].start, chunks[MAX_ITEMS].end)
+        problems.error("too-long", place, f"a file holds at most {MAX_ITEMS} items")
+        return ast.File(source.name, ())
+    for number, chunk in enumerate(chunks):
         parsed = _chunk(source, chunk, problems)
         if parsed is None:
             header = header or chunk.word == "dmarules"
+            failed += 1
+            if failed == MAX_FAILED:
+                break
             continue
         for item in parsed:
             if not isinstance(item, ast.Header):
@@ -92,7 +103,14 @@ def parse(source: Source, problems: Problems) -> ast.File:
 def _chunk(source: Source, chunk: Chunk, problems: Problems) -> list[ast.Header | ast.Item] | None:
     from lark import UnexpectedInput
 
-    text = source.text[chunk.start : chunk.end]
+    if chunk.end - chunk.start > MAX_ITEM:
+        problems.error(
+            "too-long", source.span(chunk.start, chunk.start + len(chunk.word)),
+            f"this item is longer than {MAX_ITEM >> 10} KiB",
+            help_="split it into several rules",
+        )  # fmt: skip
+        return None
+    text = source.text[chunk.start : chunk.end].rstrip()
     try:
         tree = lark_parser().parse(text, start="chunk")
     except UnexpectedInput as error:
@@ -149,8 +167,8 @@ def expected(names: set[str]) -> str:
     known = {_SAID.get(n) or f"`{n.strip('_').lower()}`" for n in left}
     said += sorted(known)
     if len(said) > 6:
-        said = [*said[:5], "…"]
-    return said[0] if len(said) == 1 else f"{', '.join(said[:-1])} or {said[-1]}" if said else ""
+        return f"{', '.join(said[:5])}, …"
+    return " or ".join([", ".join(said[:-1]), said[-1]] if len(said) > 1 else said)
 
 
 def _accepted(error: "UnexpectedInput") -> set[str]:
@@ -166,14 +184,15 @@ def _explain(
     at_end = token is not None and token.type == "$END"
     position = len(text.rstrip()) if at_end else max(0, error.pos_in_stream or 0)
     found = "" if at_end else _found(text, position)
+    if found in ("&", "|") and text[:position].endswith(found):
+        position, found = position - 1, found * 2
     start = offset + position
     span = source.span(start, start + len(found))
     names = _accepted(error)
     if _special(source, text, position, found, span, names, problems):
         return
-    what = f"`{found}`" if found else "the end"
     problems.error(
-        "syntax", span, f"unexpected {what}", f"expected {expected(names)}" if names else "",
+        "syntax", span, f"unexpected `{found}`" if found else "the text ends too early", f"expected {expected(names)}" if names else "",
         help_=_remedy(found, names),
     )  # fmt: skip
 
@@ -204,10 +223,16 @@ def _special(
             )  # fmt: skip
             return True
     if not found and "RBRACE" in names:
-        head = source.text[: span.offset].rfind("rule")
         problems.error(
-            "unclosed-brace", span, "the file or the next item begins before `}`",
-            "expected `}`", others=_opening(source, text, span) if head >= 0 else (),
+            "unclosed-brace", span, "the next item, or the end of the file, comes before `}`",
+            "expected `}`", others=_opening(source, text, span),
+        )  # fmt: skip
+        return True
+    if found[:1] in ("x", "X") and re.search(r"(?<!\w)0$", text[:position]):
+        number_span = source.span(span.offset - 1, span.offset + len(found))
+        problems.error(
+            "bad-number", number_span, f"`0{found}` is not a number",
+            help_="hexadecimal digits are 0 to 9 and a to f",
         )  # fmt: skip
         return True
     number = re.search(r"(\d[\d_]*)[ ]?$", text[:position])
@@ -243,7 +268,7 @@ def _opening(source: Source, text: str, span: Span) -> list[tuple[Span, str]]:
 
 
 def _remedy(found: str, names: set[str]) -> str:
-    if found in _FOREIGN and (names & _AFTER_VALUE or found == "!" or names & {"_AND"}):
+    if found in _FOREIGN:
         return f"write `{_FOREIGN[found]}`"
     if found == "-" and names & _VALUE:
         return "values are unsigned: there are no negative numbers"

@@ -46,10 +46,16 @@ class Source:
         column = start - self.starts[line - 1] + 1
         return Span(self.name, line, column, start, max(end - start, 1))
 
-    def line(self, number: int) -> str:
-        """Return a line by its 1-based number, without its end; "" past the last."""
+    def line(self, number: int, column: int = 1, most: int = MAX_FILE_BYTES) -> str:
+        """Return a line without its end, or a part of it; "" past the last.
+
+        Args:
+            number: 1-based.
+            column: where to begin, 1-based.
+            most: characters to return at most.
+        """
         if not 1 <= number <= len(self.starts):
             return ""
-        start = self.starts[number - 1]
-        end = self.text.find("\n", start)
-        return self.text[start:] if end < 0 else self.text[start:end]
+        start = self.starts[number - 1] + column - 1
+        end = self.starts[number] - 1 if number < len(self.starts) else len(self.text)
+        return self.text[start : min(end, start + most)]

@@ -1,0 +1,239 @@
+"""Random recordings: few devices, few addresses, so that everything collides."""
+
+from collections.abc import Callable
+from dataclasses import fields
+from random import Random
+from typing import Any
+
+from dmaverify.model.events import EventBatch
+from dmaverify.model.kinds import MAPPING_ERROR, EventKind, Flag
+from tests.oracle.engine import Call
+
+K = EventKind
+TOP = 1 << 64
+WEIGHTS = {
+    K.DMA_MAP: 10, K.DMA_UNMAP: 8, K.DMA_SYNC_FOR_CPU: 2, K.DMA_SYNC_FOR_DEVICE: 2, K.DMA_ALLOC: 2,
+    K.DMA_FREE: 2, K.IOMMU_MAP: 2, K.IOMMU_UNMAP: 2, K.LOST: 1, K.DRIVER_PROBE: 1,
+    K.DRIVER_BOUND: 1, K.DRIVER_UNBOUND: 1, K.DEVICE_LIMITS: 1, K.BOUNCE: 1, K.MARK: 1,
+    K.IOMMU_ATTACH: 1, K.DEV_FAULT: 1,
+}  # fmt: skip
+KINDS = [kind for kind, weight in WEIGHTS.items() for _ in range(weight)]
+BUS = [0x1000, 0x1000, 0x1000, 0x1040, 0x1800, 0x1FF0, 0x2000, 0x2000, 0x3000, 0x0, TOP - 0x1000]
+PHYS = [0x9000, 0x9000, 0x9020, 0x9040, 0x9800, 0x9FC0, 0xA000, 0xB000, 1 << 40]
+LENGTHS = [0x20, 0x40, 0x40, 0x800, 0x1000, 0x1000, 0x2000, 0x9000, 0x100000]
+ODD_LENGTHS = [0, 1, 1 << 40, TOP - 0x1000, TOP - 0xF00, TOP - 1]
+DIRECTIONS = [0, 1, 1, 2, 2, 2]
+ODD_DIRECTIONS = [3, 4, 200, None]
+SINGLE_FLAGS = [
+    Flag.FAILED, Flag.NULL_CPU, Flag.SKIP_SYNC, Flag.MMIO, Flag.TRUNCATED, Flag.HASHED,
+    Flag.TIME_UNKNOWN, Flag.FROM_MARK,
+]  # fmt: skip
+MAP_TYPES, ALLOC_TYPES, ODD_TYPES = [1, 1, 1, 2, 3, 3, 3], [4, 4, 5, 6], [0, 1, 3, 4]
+
+
+class Writer:
+    """Writes one recording: mostly such calls as drivers make, seldom odd ones."""
+
+    def __init__(self, random: Random) -> None:
+        self.random = random
+        self.made: list[Call] = []
+
+    def pick(self, options: list[Any]) -> Any:
+        """Return one of some values."""
+        return self.random.choice(options)
+
+    def seldom(self, chances: int = 12) -> bool:
+        """Return True once in so many times."""
+        return self.random.randrange(chances) == 0
+
+    def usual(self, values: list[Any], odd: list[Any]) -> Any:
+        """Return a usual value, seldom an odd one."""
+        return self.pick(odd) if self.seldom() else self.pick(values)
+
+    def call(self, number: int) -> Call:
+        """Return the next event."""
+        kind = self.pick(KINDS)
+        values: dict[str, Any] = {
+            "kind": kind, "time": number * 1000 + self.random.randrange(900), "record": number,
+            "cpu": self.pick([0, 0, 1]), "site": self.pick([7, 7, 8]), "flags": 0,
+            "device": 0 if kind in (K.IOMMU_MAP, K.IOMMU_UNMAP, K.LOST, K.MARK)
+            else self.pick([1, 1, 2]),
+        }  # fmt: skip
+        if self.seldom(8):
+            values["flags"] |= self.pick(SINGLE_FLAGS)
+        fill = getattr(self, f"_{kind.name.lower()}", None)
+        if fill is not None:
+            fill(values)
+        return Call(**values)
+
+    # ---- calls -----------------------------------------------------------------------------------
+
+    def _dma_map(self, values: dict[str, Any]) -> None:
+        values["type"] = self.usual(MAP_TYPES, ODD_TYPES)
+        values["direction"] = self.usual(DIRECTIONS, ODD_DIRECTIONS)
+        if values["type"] == 3:
+            self._lists(values)
+        else:
+            self._range(values)
+        if self.seldom(20):
+            values["bus_addr"] = MAPPING_ERROR
+            values["flags"] |= Flag.FAILED
+
+    def _dma_alloc(self, values: dict[str, Any]) -> None:
+        self._range(values)
+        values["type"] = self.pick(ALLOC_TYPES)
+        values["direction"] = self.usual([0], [2, None])
+        values["virt_addr"] = self.usual([0xAA, 0xBB], [None])
+
+    def _range(self, values: dict[str, Any]) -> None:
+        values["bus_addr"] = self.usual(BUS, [None, MAPPING_ERROR])
+        values["length"] = self.usual(LENGTHS, [*ODD_LENGTHS, None])
+        values["phys_addr"] = self.usual(PHYS, [None])
+
+    def _lists(self, values: dict[str, Any]) -> None:
+        """Fill in lists of pieces that do not overlap one another."""
+        starts = self.random.sample(range(1, 5), self.random.randint(1, 3))
+        if self.seldom(5):
+            starts = []
+        pieces = [(s * 0x1000, self.pick([0x40, 0x800, 0x1000])) for s in starts]
+        memory = self.random.choices(PHYS, k=self.random.randint(1, 3))
+        if len(memory) != len(pieces) and not self.seldom(4):
+            memory = (memory * 3)[: len(pieces)] or memory
+        values.update(sg_bus=pieces or None, sg_phys=memory)
+        values["bus_addr"] = pieces[0][0] if pieces else None
+        values["length"] = sum(n for _, n in pieces)
+        values["phys_addr"] = memory[0]
+        if self.seldom(8):
+            values["phys_full"] = len(memory) + self.pick([1, 500])
+            values["bus_full"] = values["phys_full"] if pieces else None
+            values["flags"] |= Flag.TRUNCATED
+        if self.seldom(8):
+            values["sg_phys"] = None
+
+    def _earlier(self, kinds: tuple[EventKind, ...]) -> Call | None:
+        made = [c for c in self.made if c.kind in kinds]
+        if not made or self.seldom(8):
+            return None
+        return self.pick(made[-5:])
+
+    def _again(self, values: dict[str, Any], was: Call) -> None:
+        for name in ("bus_addr", "length", "direction", "type", "device", "virt_addr"):
+            values[name] = getattr(was, name)
+
+    def _spoil(self, values: dict[str, Any]) -> None:
+        """Make one mistake, seldom two."""
+        while self.seldom(4):
+            name, options = self.pick([
+                ("bus_addr", BUS), ("length", LENGTHS + ODD_LENGTHS), ("direction", ODD_DIRECTIONS),
+                ("direction", DIRECTIONS), ("device", [1, 2]), ("type", [0, 1, 3, 4]),
+                ("virt_addr", [0xAA, None]),
+            ])  # fmt: skip
+            values[name] = self.pick(options)
+
+    def _dma_unmap(self, values: dict[str, Any]) -> None:
+        was = self._earlier((K.DMA_MAP,))
+        if was is None:
+            self._dma_map(values)
+        else:
+            self._again(values, was)
+            if was.sg_phys:
+                count = self.usual([len(was.sg_phys)], [1])
+                values.update(sg_phys=was.sg_phys[:count], phys_full=was.phys_full)
+        self._spoil(values)
+        values["sg_bus"] = None
+        if values["type"] == 3 and not self.seldom():
+            values.update(bus_addr=None, length=None)
+            values["sg_phys"] = values.get("sg_phys") or [self.pick(PHYS)]
+        else:
+            values["sg_phys"] = values["phys_full"] = None
+
+    def _dma_free(self, values: dict[str, Any]) -> None:
+        was = self._earlier((K.DMA_ALLOC,))
+        if was is None:
+            self._dma_alloc(values)
+        else:
+            self._again(values, was)
+        self._spoil(values)
+
+    def _dma_sync_for_cpu(self, values: dict[str, Any]) -> None:
+        was = self._earlier((K.DMA_MAP, K.DMA_ALLOC))
+        if was is None:
+            self._dma_map(values)
+            values["phys_addr"] = values["sg_phys"] = None
+        else:
+            self._again(values, was)
+            values.update(sg_bus=was.sg_bus, bus_full=was.bus_full)
+        self._spoil(values)
+        if values["bus_addr"] is not None and not values.get("sg_bus"):
+            values["bus_addr"] = (values["bus_addr"] + self.pick([0, 0, 0x10, 0x40])) % TOP
+
+    _dma_sync_for_device = _dma_sync_for_cpu
+
+    # ---- the rest --------------------------------------------------------------------------------
+
+    def _iommu_map(self, values: dict[str, Any]) -> None:
+        values.update(bus_addr=self.pick(BUS), length=0x1000, phys_addr=self.pick(PHYS))
+
+    def _iommu_unmap(self, values: dict[str, Any]) -> None:
+        length = self.usual([0x1000, 0x2000], [0, 1 << 40])
+        values.update(bus_addr=self.pick(BUS), length=length)
+        values["phys_addr"] = self.usual([length], [0])
+
+    def _bounce(self, values: dict[str, Any]) -> None:
+        values.update(bus_addr=0xFFFF_FFFF, length=0x40, phys_addr=self.pick(PHYS))
+
+    def _device_limits(self, values: dict[str, Any]) -> None:
+        values.update(
+            length=self.pick([0x800, 0x1000, None]), bus_addr=self.pick([0xFFF, 0xFFFF, None]),
+            phys_addr=self.pick([0x1FFF, 0xFFFF_FFFF, None]),
+        )  # fmt: skip
+
+    def _lost(self, values: dict[str, Any]) -> None:
+        values.update(length=self.pick([None, 5]), status=self.pick([0, 0, 1]))
+
+
+def recording(seed: int, most: int) -> list[Call]:
+    """Return the recording of a seed, of at most `most` events."""
+    writer = Writer(Random(seed))
+    for number in range(1, writer.random.randint(1, most) + 1):
+        writer.made.append(writer.call(number))
+    return writer.made
+
+
+def smallest(calls: list[Call], differ: Callable[[list[Call]], str]) -> str:
+    """Return what is told of a recording, after leaving out all events that do not matter.
+
+    Args:
+        calls: a recording.
+        differ: tells how two engines differ on a recording; "" where they agree.
+    """
+    told = differ(calls)
+    while told:
+        for at in range(len(calls)):
+            fewer = calls[:at] + calls[at + 1 :]
+            if differ(fewer):
+                calls = fewer
+                break
+        else:
+            return "\n".join([*map(shown, calls), differ(calls)])
+    return told
+
+
+def shown(call: Call) -> str:
+    """Return an event as text, without what is not set."""
+    values = {f.name: getattr(call, f.name) for f in fields(call) if f.name != "kind"}
+    plain = {k: hex(v) if isinstance(v, int) else v for k, v in values.items() if v not in (None, 0)}
+    return f"{call.kind.name.lower()} " + " ".join(f"{k}={v}" for k, v in plain.items())
+
+
+def add(batch: EventBatch, call: Call) -> None:
+    """Append an event to a batch."""
+    batch.add(**{f.name: getattr(call, f.name) for f in fields(call)})
+
+
+def batch_of(calls: list[Call]) -> EventBatch:
+    """Return a batch of some events."""
+    batch = EventBatch(16)
+    for call in calls:
+        add(batch, call)
+    return batch
