@@ -19,7 +19,7 @@ from dmaverify.model.events cimport (
     KIND_DEV_START, KIND_DMA_ALLOC, KIND_DMA_FREE,
     KIND_DMA_MAP, KIND_DMA_SYNC_FOR_CPU, KIND_DMA_SYNC_FOR_DEVICE, KIND_DMA_UNMAP,
     KIND_LEFT_MAPPED, SIDE_CPU, SIDE_SG_BUS, SIDE_SG_PHYS, TYPE_SG, dv_batch, dv_entry, dv_event,
-    dv_number, dv_side, event_failed, event_side, event_type, side_entries,
+    dv_number, dv_side, device_writes, event_failed, event_side, event_type, side_entries,
 )
 
 cdef enum:                   # as model/kinds.py's Provenance
@@ -505,7 +505,7 @@ cdef inline bint allows(const dv_event* e, const dv_mapping* m) noexcept nogil:
     """Tell whether a mapping's direction allows what the device does."""
     if not m.marks & MARK_DIRECTION or m.direction == DIR_BIDIRECTIONAL:
         return True
-    return m.direction == (DIR_FROM_DEVICE if e.direction == DIR_FROM_DEVICE else DIR_TO_DEVICE)
+    return m.direction == (DIR_FROM_DEVICE if device_writes(e) else DIR_TO_DEVICE)
 
 
 cdef void trace_back(dv_context* c) noexcept nogil:
