@@ -21,14 +21,23 @@ if any((ROOT / "dmaverify/model").glob("events.*.so")):
 sys.path.insert(0, str(ROOT / "docs"))
 
 import console  # noqa: E402
+
 from dmaverify.cli.commands import COMMANDS  # noqa: E402
 from dmaverify.cli.run import EXIT_CODES, build_parser  # noqa: E402
 from dmaverify.lang.front import compile_folder  # noqa: E402
 from dmaverify.lang.tests import collect  # noqa: E402
 from dmaverify.model.classes import CLASSES  # noqa: E402
 from dmaverify.model.fields import (  # noqa: E402
-    DEVICE_FIELDS, EVENT_FIELDS, KIND_SENTENCES, MAPPING_FIELDS, MAPPING_OBJECTS, TRACE_FIELDS,
-    Field, Type, event_has_device, kind_name,
+    DEVICE_FIELDS,
+    EVENT_FIELDS,
+    KIND_SENTENCES,
+    MAPPING_FIELDS,
+    MAPPING_OBJECTS,
+    TRACE_FIELDS,
+    Field,
+    Type,
+    event_has_device,
+    kind_name,
 )  # fmt: skip
 from dmaverify.model.kinds import EventKind, MapType  # noqa: E402
 from dmaverify.model.program import Rule  # noqa: E402
@@ -52,10 +61,8 @@ OBJECTS = {
     "enclosing": "a live mapping of this device that has the address inside it",
     "overlap": "a live mapping that shares bytes of memory with the one being made",
     "neighbour": "a live mapping that shares a cache line, but no byte, with the one being made",
-    "alias": "a live mapping of this address space that shares bus addresses with this one",
+    "alias": "reserved: nothing fills it yet, it is always missing",
 }
-#: Objects that have a number but are filled by nothing yet.
-NOT_YET = frozenset({"alias"})
 
 SLOT_NAMES = {
     Slot.DEVICE: "device", Slot.BUS_ADDR: "bus_addr", Slot.PHYS_ADDR: "phys_addr",
@@ -82,7 +89,7 @@ def code(words: Iterable[str]) -> str:
     return ", ".join(f"`{word}`" for word in words)
 
 
-# ---- cli.md ---------------------------------------------------------------------------------------
+# ---- cli.md
 
 
 def cli_page() -> Iterator[str]:
@@ -115,7 +122,10 @@ def cli_page() -> Iterator[str]:
             ("`DMAVERIFY_DEBUG`", "`1`: an internal error shows where it happened"),
         ),
     )
-    yield from ("", "`--color` wins over `NO_COLOR`, that over the other two, those over the terminal.")
+    yield from (
+        "",
+        "`--color` wins over `NO_COLOR`, that over the other two, those over the terminal.",
+    )
     yield from ("", "## Exit codes", "", *_exit_codes(), "")
     yield "More on them: [exit codes](exit-codes.md)."
 
@@ -158,7 +168,7 @@ def _exit_codes() -> Iterator[str]:
     yield from table(("code", "when"), rows)
 
 
-# ---- rules.md -------------------------------------------------------------------------------------
+# ---- rules.md
 
 
 def rules_page() -> Iterator[str]:
@@ -172,12 +182,26 @@ def rules_page() -> Iterator[str]:
     yield from ("# The built-in rules", "", MADE, "")
     yield f"There are {len(rules)} rules."
     yield "`dmaverify rules list` lists them, `dmaverify rules explain ID` explains one."
-    yield "What a maturity promises, and how a rule is added: [add a built-in rule](../how-to/add-a-built-in-rule.md)."
+    yield (
+        "What a maturity promises, and how a rule is added: [add a built-in "
+        "rule](../how-to/add-a-built-in-rule.md)."
+    )
     yield from ("", "A rule's *class* is the mistake that it finds; several rules may share one.")
-    yield "Where one event breaks several rules, the first class in the order below is told, the others are consequences."
+    yield (
+        "Where one event breaks several rules, the first class in the order below is "
+        "told, the others are consequences."
+    )
     yield ""
-    rows = ((f"[`{r.id}`](#{r.id})", f"`{r.cls}`", r.severity.name.lower(), r.maturity.name.lower(),
-             code(kind_name(EventKind(k)) for k in r.kinds)) for r in _in_order(rules.values()))
+    rows = (
+        (
+            f"[`{r.id}`](#{r.id})",
+            f"`{r.cls}`",
+            r.severity.name.lower(),
+            r.maturity.name.lower(),
+            code(kind_name(EventKind(k)) for k in r.kinds),
+        )
+        for r in _in_order(rules.values())
+    )
     yield from table(("rule", "class", "severity", "maturity", "events"), rows)
     for group, title in GROUPS.items():
         yield from ("", f"## {title}")
@@ -219,7 +243,7 @@ def _said(text: str, clause: str) -> str:
     return found[1] if found else ""
 
 
-# ---- events.md ------------------------------------------------------------------------------------
+# ---- events.md
 
 
 def events_page() -> Iterator[str]:
@@ -236,21 +260,30 @@ def events_page() -> Iterator[str]:
         ((f"`{kind_name(k)}`", KIND_SENTENCES[k], code(kernel[k]) or _origin(k))
          for k in EventKind),
     )  # fmt: skip
-    yield from ("", "`iommu_attach`, `dev_fault` and `mark` change nothing in the engine and no built-in rule asks for them.", "")
+    yield from (
+        "",
+        "`iommu_attach`, `dev_fault` and `mark` change nothing in the engine and no "
+        "built-in rule asks for them.",
+        "",
+    )
     yield from ("## Fields of an event", "")
     yield "*optional*: the value may be unknown, and a rule has to ask with `exists` first."
-    yield "*stored*: it is in the recording, and is a key of the native format and of a rule's test."
+    yield (
+        "*stored*: it is in the recording, and is a key of the native format and of a rule's test."
+    )
     yield "(`null` and `truncated` are written there as bare words.)"
-    yield from ("The other fields are worked out by the engine, in the world as it was before the event.", "")
+    yield from (
+        "The other fields are worked out by the engine, in the world as it was before the event.",
+        "",
+    )
     yield from _fields(EVENT_FIELDS, kinds=True)
     devices = code(kind_name(k) for k in EventKind if event_has_device(k))
     yield from ("", "`e.device` is the device; these kinds have one:", f"{devices}.")
     yield from ("", "## Mappings", "", "A rule reaches a mapping by what it is to the event:", "")
     yield from table(
         ("path", "what it is"),
-        ((f"`e.{name}`", OBJECTS[name] + ("; not filled yet, always missing" if name in NOT_YET else ""))
-         for name in MAPPING_OBJECTS),
-    )  # fmt: skip
+        ((f"`e.{name}`", OBJECTS[name]) for name in MAPPING_OBJECTS),
+    )
     yield from ("", "Every one of them may be missing, and has these fields:", "")
     yield from _fields(MAPPING_FIELDS)
     yield from ("", "## Devices", "", "Of `e.device`, and of `device` in a `needs` clause:", "")
@@ -304,8 +337,14 @@ def _types() -> Iterator[str]:
 
 def _kernel_events() -> Iterator[str]:
     yield from ("", "## What the kernel's events become", "")
-    yield "An event is known by its name together with the fields that it must have, never by a kernel version."
-    yield "A field is listed by its name in the event's format file and, where the kernel prints another label, by that too."
+    yield (
+        "An event is known by its name together with the fields that it must have, never "
+        "by a kernel version."
+    )
+    yield (
+        "A field is listed by its name in the event's format file and, where the kernel "
+        "prints another label, by that too."
+    )
     yield from ("Fields of the kernel that are not listed are not read.", "")
     yield from table(
         ("kernel event", "becomes", "type", "fields", "defined in"),
@@ -317,8 +356,14 @@ def _kernel_events() -> Iterator[str]:
         ),
     )  # fmt: skip
     yield ""
-    yield "The three `driver_*` events are kprobes that you make yourself, see [record a trace](../how-to/record-a-trace.md)."
-    yield "The marks `dmaverify: bind DEVICE DRIVER` and `dmaverify: unbind-end DEVICE DRIVER` stand in for them."
+    yield (
+        "The three `driver_*` events are kprobes that you make yourself, see [record a "
+        "trace](../how-to/record-a-trace.md)."
+    )
+    yield (
+        "The marks `dmaverify: bind DEVICE DRIVER` and `dmaverify: unbind-end DEVICE "
+        "DRIVER` stand in for them."
+    )
 
 
 def _becomes(spec: EventSpec) -> str:

@@ -10,7 +10,7 @@ from dmaverify.core.groups cimport (
     groups_deinit, groups_forget, groups_hit, groups_init, groups_told,
 )
 from dmaverify.core.resolve cimport (
-    OBJ_EVENT, OBJ_MAPPING, OBJ_MAPPINGS, context_accessed, context_accesses, context_init,
+    OBJ_EVENT, OBJ_FOREIGN, OBJ_MAPPING, OBJ_MAPPINGS, context_accessed, context_accesses, context_init,
     context_resolve, dv_context,
 )
 from dmaverify.core.vm cimport (
@@ -220,10 +220,12 @@ cdef int apply_transfer(dv_world* w, dv_context* c) noexcept nogil:
     cdef const dv_event* e = c.event
     cdef uint32_t index = c.meant[OBJ_MAPPING]
     if index == 0:
-        if c.may_predate and c.across_gap:
-            w.across_gap += 1
-        elif c.may_predate:
-            w.in_flight += 1
+        if c.meant[OBJ_FOREIGN] == 0 and c.may_predate and not event_failed(e) and \
+                w.devices[e.device].truncated_live == 0:
+            if c.across_gap:
+                w.across_gap += 1
+            else:
+                w.in_flight += 1
         return 0
     if e.kind == KIND_DEV_START:
         w.mappings[index].transfers += 1
@@ -271,6 +273,8 @@ cdef int apply_event(dv_engine* g, dv_batch* b, dv_context* c) noexcept nogil:
         if c.meant[OBJ_MAPPING] != 0:
             w.mappings[c.meant[OBJ_MAPPING]].syncs += 1
             return apply_sync(w, b, e, c.meant[OBJ_MAPPING])
+        if event_failed(e):
+            return 0  # the address of a failed mapping is no mapping of before
         if c.across_gap:
             w.across_gap += 1
         elif c.may_predate:

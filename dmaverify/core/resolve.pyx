@@ -326,13 +326,14 @@ cdef void judge_beginning(dv_context* c) noexcept nogil:
     cdef uint32_t ghost = c.meant[OBJ_GHOST]
     c.may_predate = True
     if ghost != 0 and w.mappings[ghost].epoch == w.gaps and not (
-            e.kind == KIND_DMA_UNMAP and iommu_removed(w, e.bus_addr) > 0):
+            e.kind == KIND_DMA_UNMAP and not e.flags & F_BUS_UNKNOWN and
+            iommu_removed(w, e.bus_addr) > 0):
         c.may_predate = False
     elif d.probe_seen and d.probe_epoch == w.gaps:
         c.may_predate = False
     elif e.kind == KIND_DMA_UNMAP and event_type(e) != TYPE_SG and w.gaps == 0 and \
             d.iommu_seen and w.cpu_rows[e.cpu % CPUS] > 2 and \
-            iommu_removed(w, e.bus_addr) <= 0:
+            (e.flags & F_BUS_UNKNOWN or iommu_removed(w, e.bus_addr) <= 0):
         c.may_predate = False
     c.across_gap = c.may_predate and w.gaps != 0
 

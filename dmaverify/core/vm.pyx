@@ -8,7 +8,7 @@ from dmaverify.core.resolve cimport (
 )
 from dmaverify.core.world cimport (
     MARK_BOUNCED, MARK_DIRECTION, MARK_LENGTH, MARK_PHYS, MARK_VIRT, MARK_WHOLE_PAGES,
-    STATE_GHOST, dv_device, dv_mapping, dv_world,
+    STATE_GHOST, dv_device, dv_mapping, dv_place, dv_world,
 )
 from dmaverify.model.events cimport (
     F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN, F_MMIO, F_NULL_CPU,
@@ -106,10 +106,10 @@ cdef inline uint64_t event_field(const dv_context* c, int number, bint* known) n
     return 0
 
 
-cdef uint64_t elapsed(const dv_context* c, uint64_t since, bint* known) noexcept nogil:
-    known[0] = c.world.time_known and not c.event.flags & F_TIME_UNKNOWN
+cdef uint64_t elapsed(const dv_context* c, const dv_place* since, bint* known) noexcept nogil:
+    known[0] = c.world.time_known and not c.event.flags & F_TIME_UNKNOWN and since.flags & 1
     # CPUs are merged by time, but a text trace may still step back a little.
-    return c.event.time - since if c.event.time >= since else 0
+    return c.event.time - since.time if c.event.time >= since.time else 0
 
 
 cdef inline uint64_t mapping_field(const dv_context* c, uint32_t index, int number,
@@ -138,7 +138,7 @@ cdef inline uint64_t mapping_field(const dv_context* c, uint32_t index, int numb
         known[0] = m.marks & MARK_VIRT != 0
         return m.virt_addr
     if number == 10:
-        return elapsed(c, m.made.time, known)
+        return elapsed(c, &m.made, known)
     if number == 11:
         return m.device
     if number == 12:
@@ -154,7 +154,7 @@ cdef inline uint64_t mapping_field(const dv_context* c, uint32_t index, int numb
     if number == 17:
         return m.made.site
     if number == 18:
-        return elapsed(c, m.ended.time, known) if m.state == STATE_GHOST else 0
+        return elapsed(c, &m.ended, known) if m.state == STATE_GHOST else 0
     if number == 19:
         return m.epoch != c.world.gaps
     if number == 20:

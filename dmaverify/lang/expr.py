@@ -207,7 +207,8 @@ class Typer:
                 )  # fmt: skip
                 return None
             return ir.Const(e.span, type_, folded)
-        if e.op in _ZERO_IS_NOTHING and bounds(right) == (0, 0) and type_ == a:
+        nothing = isinstance(right, ir.Const) and right.value == 0 and type_ == a
+        if nothing and e.op in _ZERO_IS_NOTHING:
             return left
         space = ir.space_of(left) or ir.space_of(right) if type_ == Type.ADDR else ""
         return ir.Arith(e.span, type_, e.op, left, right, space)

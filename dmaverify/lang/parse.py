@@ -30,7 +30,8 @@ _SAID = {
     "NAME": "a name", "RULE_ID": "an id like `my-rule`", "STRING": "a text in quotes",
     "DOC": 'a text in """', "INT": "a number", "SIZE": "a size like `4 KiB`",
     "DURATION": "a duration like `10 us`", "CMP": "a comparison", "ADD": "an operator",
-    "MUL": "an operator", "SHIFT": "an operator", "PLUS": "an operator", "AT": "a time like `@10 us`",
+    "MUL": "an operator", "SHIFT": "an operator", "PLUS": "an operator",
+    "AT": "a time like `@10 us`",
     "HERE": "`<- here`", "LBRACE": "`{`", "RBRACE": "`}`", "LPAR": "`(`", "RPAR": "`)`",
     "LSQB": "`[`", "RSQB": "`]`", "COLON": "`:`", "COMMA": "`,`", "DOT": "`.`", "EQUAL": "`=`",
     "$END": "the end", "_REPORT": "`report once per`",
@@ -69,7 +70,7 @@ def parse(source: Source, problems: Problems) -> ast.File:
         place = source.span(chunks[MAX_ITEMS].start, chunks[MAX_ITEMS].end)
         problems.error("too-long", place, f"a file holds at most {MAX_ITEMS} items")
         return ast.File(source.name, ())
-    for number, chunk in enumerate(chunks):
+    for chunk in chunks:
         parsed = _chunk(source, chunk, problems)
         if parsed is None:
             header = header or chunk.word == "dmarules"
@@ -81,7 +82,7 @@ def parse(source: Source, problems: Problems) -> ast.File:
             if not isinstance(item, ast.Header):
                 items.append(item)
                 continue
-            if header or number:
+            if header or items or failed:
                 problems.error(
                     "header", item.span, "`dmarules` must stand once, at the top of the file"
                 )
@@ -192,7 +193,8 @@ def _explain(
     if _special(source, text, position, found, span, names, problems):
         return
     problems.error(
-        "syntax", span, f"unexpected `{found}`" if found else "the text ends too early", f"expected {expected(names)}" if names else "",
+        "syntax", span, f"unexpected `{found}`" if found else "the text ends too early",
+        f"expected {expected(names)}" if names else "",
         help_=_remedy(found, names),
     )  # fmt: skip
 

@@ -202,7 +202,7 @@ MAPPING_FIELDS = (
     _map(7, "segments", T.INT, "segments that the device sees"),
     _map(8, "truncated", T.BOOL, "its list has more entries than were recorded"),
     _map(9, "virt_addr", T.TOKEN, "CPU pointer of the allocation, or its hash", True, "virtual"),
-    _map(10, "age", T.DURATION, "time since it was made"),
+    _map(10, "age", T.DURATION, "time since it was made", True),
     _map(11, "device", T.DEVICE, "the device it was made for"),
     _map(12, "bounced", T.BOOL, "it lies in a bounce buffer"),
     _map(13, "skip_sync", T.BOOL, "attribute: the caller does the syncs itself"),
@@ -210,9 +210,9 @@ MAPPING_FIELDS = (
     _map(15, "whole_pages", T.BOOL, "each segment starts and ends at a page boundary"),
     _map(16, "syncs", T.INT, "syncs of it so far"),
     _map(17, "task", T.TASK, "task that made it"),
-    _map(18, "ended_ago", T.DURATION, "time since it ended; 0 while it lives"),
+    _map(18, "ended_ago", T.DURATION, "time since it ended; 0 while it lives", True),
     _map(19, "gap", T.BOOL, "events were lost since it was made"),
-    _map(20, "time", T.TIME, "when it was made"),
+    _map(20, "time", T.TIME, "when it was made", True),
     _map(21, "transfers", T.INT, "transfers of the device in it that have begun and not ended"),
 )
 

@@ -248,11 +248,11 @@ def _accesses() -> list[EventSpec]:
     }  # fmt: skip
     here = "tracepoints of a driver of its own, system edu"
     return [
-        _spec("cpu_read", "edu", K.CPU_READ, touch, here),
-        _spec("cpu_write", "edu", K.CPU_WRITE, touch, here),
+        _spec("cpu_read", "edu", K.CPU_READ, touch, here, S.VIRT_ADDR),
+        _spec("cpu_write", "edu", K.CPU_WRITE, touch, here, S.VIRT_ADDR),
         _spec("edu_dma_start", "edu", K.DEV_START, transfer, here, S.OBJECT),
         _spec("edu_dma_done", "edu", K.DEV_READ, transfer, here, S.OBJECT),
-        _spec("edu_region", "edu", K.MEMORY, {**touch, "kind": S.MEMORY}, here),
+        _spec("edu_region", "edu", K.MEMORY, {**touch, "kind": S.MEMORY}, here, S.VIRT_ADDR),
     ]
 
 

@@ -7,6 +7,7 @@ Needs the package, its recordings, and Chromium (`apt-get install chromium fonts
 The words and colours are those of `dmaverify check --color always`; only the frame is added.
 """
 
+import io
 import os
 import shutil
 import subprocess
@@ -60,7 +61,7 @@ def report() -> str:
 
 def page(text: str) -> str:
     """Return an HTML page that looks like a terminal."""
-    console = Console(record=True, width=COLUMNS + 8, file=Path(os.devnull).open("w"))
+    console = Console(record=True, width=COLUMNS + 8, file=io.StringIO())
     console.print(Text.from_ansi(text), soft_wrap=True)
     inner = console.export_html(theme=THEME, inline_styles=True, code_format="{code}")
     inner = inner.replace("#717581", "#8b91a5")  # faint text is too dark on a web page

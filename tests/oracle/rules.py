@@ -18,7 +18,7 @@ LIMIT = 1 << 64
 KIND_FIELD = 23
 
 
-class Fault(Exception):
+class FaultError(Exception):
     """Arithmetic that has no result in 64 bits."""
 
 
@@ -137,7 +137,7 @@ class Oracle:
         """Return what a rule says about the event: one of the four outcomes."""
         try:
             return self._outcome(rule)
-        except Fault:
+        except FaultError:
             return "fault"
 
     def _outcome(self, rule: ast.Rule) -> str:
@@ -148,30 +148,31 @@ class Oracle:
             if mine and pattern.guard is not None and not self.value(pattern.guard):
                 return "not-applicable"
         for clause in rule.clauses:
-            if isinstance(clause, ast.Clause) and clause.word == "where":
-                if not self.value(clause.condition):
-                    return "not-applicable"
+            where = isinstance(clause, ast.Clause) and clause.word == "where"
+            if where and not self.value(clause.condition):
+                return "not-applicable"
         for clause in rule.clauses:
             if isinstance(clause, ast.Except) and self.value(clause.condition):
                 return "not-applicable"
         for clause in rule.clauses:
-            if isinstance(clause, ast.Clause) and clause.word != "where":
-                if bool(self.value(clause.condition)) == (clause.word == "forbid"):
-                    return "violated"
+            if not isinstance(clause, ast.Clause) or clause.word == "where":
+                continue
+            if bool(self.value(clause.condition)) == (clause.word == "forbid"):
+                return "violated"
         return "holds"
 
 
 def arithmetic(op: str, a: int, b: int) -> int:
     """Return `a op b` in unsigned 64-bit numbers, or fault."""
     if (op in ("/", "%") and b == 0) or (op in ("<<", ">>") and b >= 64):
-        raise Fault
+        raise FaultError
     made = {
         "+": lambda: a + b, "-": lambda: a - b, "*": lambda: a * b, "/": lambda: a // b,
         "%": lambda: a % b, "&": lambda: a & b, "|": lambda: a | b, "^": lambda: a ^ b,
         "<<": lambda: a << b, ">>": lambda: a >> b,
     }[op]()  # fmt: skip
     if not 0 <= made < LIMIT:
-        raise Fault
+        raise FaultError
     return made
 
 
