@@ -26,6 +26,7 @@ class BuildWithRules(build_py):
     """Compile the built-in rules into a program that ships beside them."""
 
     def run(self) -> None:
+        """Copy the modules, then add the program."""
         super().run()
         if self.editable_mode:
             return  # the rules of a source tree change: compiled when used, and cached

@@ -15,7 +15,7 @@ from dmaverify.core.table cimport (
 from dmaverify.core.vm cimport dv_shown, field_value
 from dmaverify.core.world cimport dv_mapping, dv_world
 from dmaverify.model.events cimport (
-    F_BUS_UNKNOWN, F_LENGTH_UNKNOWN, KIND_DMA_FREE, KIND_DMA_SYNC_FOR_CPU,
+    F_BUS_UNKNOWN, F_LENGTH_UNKNOWN, KIND_DMA_ALLOC, KIND_DMA_FREE, KIND_DMA_MAP, KIND_DMA_SYNC_FOR_CPU,
     KIND_DMA_SYNC_FOR_DEVICE, KIND_DMA_UNMAP, SIDE_SG_BUS, SIDE_SG_PHYS, dv_batch, dv_entry,
     dv_event, dv_side, event_side, event_type, side_entries,
 )
@@ -218,6 +218,8 @@ cdef uint32_t groups_told(const dv_groups* g, const dv_context* c) noexcept nogi
     cdef uint32_t index = c.meant[OBJ_MAPPING]
     if index != 0:
         return c.world.mappings[index].told
+    if c.event.kind == KIND_DMA_MAP or c.event.kind == KIND_DMA_ALLOC:
+        return 0  # a new mapping has nothing to do with what went wrong at its address before
     index = c.meant[OBJ_GHOST]
     if index != 0 and c.world.mappings[index].told != 0:
         return c.world.mappings[index].told

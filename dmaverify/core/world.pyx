@@ -358,7 +358,7 @@ cdef void supersede(dv_world* w, uint32_t device, uint64_t start, uint64_t lengt
         s = walk_next(&walk)
         while s != 0:
             seg = &w.shadow.segments[s]
-            if seg.start >= start and seg.start - start + seg.length <= length and \
+            if seg.start >= start and seg.length <= length - (seg.start - start) and \
                     w.mappings[seg.mapping].device == device:
                 drop = s
                 break
@@ -437,29 +437,43 @@ cdef int mapping_end(dv_world* w, uint32_t index, const dv_event* e,
     return 0
 
 
-cdef int retire_range(dv_world* w, uint32_t device, int grid, uint64_t start, uint64_t length,
-                      const dv_event* e, const dv_number* n) noexcept nogil:
+cdef void find_stale(dv_world* w, uint32_t device, int grid, bint memory, uint64_t start,
+                     uint64_t length, uint32_t* oldest) noexcept nogil:
+    """Find the oldest mapping of before the last gap that lies in a range."""
     cdef dv_walk walk
-    cdef uint32_t s, epoch, stale = 1
+    cdef dv_segment* seg
     cdef dv_mapping* m
-    while stale != 0:
-        stale = 0
-        walk_init(&walk, &w.shadow, grid, start, length)
+    cdef uint32_t s
+    walk_init(&walk, &w.shadow, grid, start, length)
+    s = walk_next(&walk)
+    while s != 0:
+        seg = &w.shadow.segments[s]
+        m = &w.mappings[seg.mapping]
+        # The bus grid tells of memory only where bus and physical address are the same.
+        if m.device == device and m.epoch != w.gaps and \
+                not (memory and grid == GRID_BUS and
+                     (seg.phys != seg.start or seg.phys_length == 0)) and \
+                (oldest[0] == 0 or m.serial < w.mappings[oldest[0]].serial):
+            oldest[0] = seg.mapping
         s = walk_next(&walk)
-        while s != 0:
-            m = &w.mappings[w.shadow.segments[s].mapping]
-            if m.device == device and m.epoch != w.gaps:
-                stale = w.shadow.segments[s].mapping
-                break
-            s = walk_next(&walk)
-        if stale != 0:
-            epoch = w.mappings[stale].epoch
-            if mapping_end(w, stale, e, n) < 0:
-                return -1
-            if w.mappings[stale].state == STATE_GHOST:
-                w.mappings[stale].epoch = epoch
-            w.across_gap += 1
-    return 0
+
+
+cdef int retire_range(dv_world* w, uint32_t device, bint memory, uint64_t start, uint64_t length,
+                      const dv_event* e, const dv_number* n) noexcept nogil:
+    cdef uint32_t epoch, stale
+    while True:
+        stale = 0
+        find_stale(w, device, GRID_BUS, memory, start, length, &stale)
+        if memory:
+            find_stale(w, device, GRID_PHYS, memory, start, length, &stale)
+        if stale == 0:
+            return 0
+        epoch = w.mappings[stale].epoch
+        if mapping_end(w, stale, e, n) < 0:
+            return -1
+        if w.mappings[stale].state == STATE_GHOST:
+            w.mappings[stale].epoch = epoch
+        w.across_gap += 1
 
 
 cdef int retire_stale(dv_world* w, const dv_batch* b, const dv_event* e,
@@ -470,20 +484,20 @@ cdef int retire_stale(dv_world* w, const dv_batch* b, const dv_event* e,
     cdef uint32_t i
     if bus == NULL or bus.stored == 0:
         if not e.flags & F_BUS_UNKNOWN and \
-                retire_range(w, e.device, GRID_BUS, e.bus_addr, e.length, e, n) < 0:
+                retire_range(w, e.device, False, e.bus_addr, e.length, e, n) < 0:
             return -1
         if not e.flags & F_PHYS_UNKNOWN:
-            return retire_range(w, e.device, GRID_PHYS, e.phys_addr, e.length, e, n)
+            return retire_range(w, e.device, True, e.phys_addr, e.length, e, n)
         return 0
     entries = side_entries(bus)
     for i in range(bus.stored):
-        if retire_range(w, e.device, GRID_BUS, entries[i].address, entries[i].length, e, n) < 0:
+        if retire_range(w, e.device, False, entries[i].address, entries[i].length, e, n) < 0:
             return -1
     if phys == NULL:
         return 0
     entries = side_entries(phys)
     for i in range(phys.stored):
-        if retire_range(w, e.device, GRID_PHYS, entries[i].address, 1, e, n) < 0:
+        if retire_range(w, e.device, True, entries[i].address, 1, e, n) < 0:
             return -1
     return 0
 

@@ -37,6 +37,7 @@ class Writer:
     def __init__(self, random: Random) -> None:
         self.random = random
         self.made: list[Call] = []
+        self.identity = self.seldom(3)  # no IOMMU: the bus address is the physical one
 
     def pick(self, options: list[Any]) -> Any:
         """Return one of some values."""
@@ -89,6 +90,8 @@ class Writer:
         values["bus_addr"] = self.usual(BUS, [None, MAPPING_ERROR])
         values["length"] = self.usual(LENGTHS, [*ODD_LENGTHS, None])
         values["phys_addr"] = self.usual(PHYS, [None])
+        if self.identity and not self.seldom(6):
+            values["phys_addr"] = values["bus_addr"]
 
     def _lists(self, values: dict[str, Any]) -> None:
         """Fill in lists of pieces that do not overlap one another."""
@@ -99,6 +102,8 @@ class Writer:
         memory = self.random.choices(PHYS, k=self.random.randint(1, 3))
         if len(memory) != len(pieces) and not self.seldom(4):
             memory = (memory * 3)[: len(pieces)] or memory
+        if self.identity and pieces and not self.seldom(6):
+            memory = [a for a, _ in pieces]
         values.update(sg_bus=pieces or None, sg_phys=memory)
         values["bus_addr"] = pieces[0][0] if pieces else None
         values["length"] = sum(n for _, n in pieces)

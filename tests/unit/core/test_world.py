@@ -95,3 +95,137 @@ def test_an_age_needs_both_moments() -> None:
     assert [None] == asked([dma_map(), dma_sync(**blind)], "mapping.age")
     assert [None] == asked([dma_map(), dma_sync()], "mapping.age", time_known=False)
     assert [None] == asked([dma_map(), dma_unmap(**blind), dma_unmap()], "ghost.ended_ago")
+
+
+# ---- gaps ------------------------------------------------------------------------------------
+
+
+def test_behind_a_gap_a_new_mapping_ends_what_it_can_not_live_beside() -> None:
+    """The end of an old mapping at the same bus address or memory was among the lost events."""
+    for bus, phys in ((0x1800, 0xF0000), (0x70000, 0x9800), (0x9000, 0x9000)):
+        engine = fed(NOTHING, [dma_map(phys_addr=0x9000), lost(), dma_map(bus, phys_addr=phys)])
+        assert [(1, bus, 0x1000)] == engine.live_mappings()
+        assert 1 == engine.counters["across_gap"]
+
+
+def test_memory_that_is_its_own_bus_address_is_retired_too() -> None:
+    """Where bus and physical address are one number, new memory elsewhere on the bus ends it."""
+    calls = [dma_map(0x9000, phys_addr=0x9000), lost(), dma_map(0x70000, phys_addr=0x9000)]
+    assert [(1, 0x70000, 0x1000)] == fed(NOTHING, calls).live_mappings()
+
+
+def test_a_gap_ends_nothing_by_itself() -> None:
+    """Other addresses, other devices and mappings made after the gap stay."""
+    calls = [
+        dma_map(phys_addr=0x9000), lost(), dma_map(0x2000, phys_addr=0xA000),
+        dma_map(0x2800, phys_addr=0xF0000), dma_map(device=2, phys_addr=0x9000),
+    ]  # fmt: skip
+    engine = fed(NOTHING, calls)
+    assert 4 == len(engine.live_mappings())
+    assert 0 == engine.counters["across_gap"]
+
+
+def test_what_a_gap_ended_proves_nothing() -> None:
+    """Its ghost is of before the gap: another unmap may be older than the recording."""
+    calls = [dma_map(), lost(), dma_map(0x1000), dma_unmap(), dma_unmap()]
+    assert [0] == asked(calls, "may_predate")
+    assert [1] == asked([dma_map(length=0x2000), lost(), dma_map(), dma_unmap(0x2000)], "may_predate")
+
+
+def test_the_oldest_is_retired_first() -> None:
+    """The ghost that is left is the newest of those that a gap ended, whatever their sizes."""
+    calls = [dma_map(length=0x2000), dma_map(length=0x1000), lost(), dma_map(length=64)]
+    for order in (calls, [calls[1], calls[0], *calls[2:]]):
+        assert [order[1].length] == asked([*order, dma_unmap(0x1040)], "ghost.length")
+
+
+# ---- ghosts ----------------------------------------------------------------------------------
+
+
+def test_a_ghost_is_what_covered_the_address_last() -> None:
+    """A new ghost takes the place of those that it covers."""
+    calls = [dma_map(length=64), dma_unmap(length=64), dma_map(), dma_unmap()]
+    assert [0x1000] == asked([*calls, dma_unmap(0x1010)], "ghost.length")
+
+
+def test_a_ghost_that_is_covered_in_part_stays() -> None:
+    """Bytes that nothing newer covers keep their ghost."""
+    calls = [dma_map(), dma_unmap(), dma_map(length=64), dma_unmap(length=64)]
+    assert [64] == asked([*calls, dma_unmap(0x1010)], "ghost.length")
+    assert [0x1000] == asked([*calls, dma_unmap(0x1800)], "ghost.length")
+
+
+def test_an_absurd_ghost_is_not_covered() -> None:
+    """The end of a range past the top of the address space lies behind every other's."""
+    absurd = dma_map(0x3000, length=(1 << 64) - 0x100)
+    calls = [absurd, dma_unmap(0x3000, length=absurd.length), dma_map(0x2000, length=0x2000)]
+    calls.append(dma_unmap(0x2000, length=0x2000))
+    assert [absurd.length] == asked([*calls, dma_unmap(0x4000)], "ghost.length")
+
+
+def test_the_oldest_ghosts_are_forgotten() -> None:
+    """No more ghosts are kept than the limit allows; what is forgotten is counted."""
+    calls = [c for n in range(1, 6) for c in (dma_map(n << 16), dma_unmap(n << 16))]
+    engine = fed(NOTHING, calls, ghost_limit=3)
+    assert 2 == engine.counters["forgotten"]
+    assert [None] == asked([*calls, dma_unmap(2 << 16)], "ghost", ghost_limit=3)
+    assert [3 << 16] == asked([*calls, dma_unmap(3 << 16)], "ghost", ghost_limit=3)
+
+
+def test_long_lists_do_not_fill_the_memory_of_ghosts() -> None:
+    """A ghost list keeps 64 segments, and all ghosts together four a ghost."""
+    pieces = [(0x100000 + 0x2000 * i, 64) for i in range(100)]
+    phys = [0x900000 + 0x2000 * i for i in range(100)]
+    calls = [dma_list(pieces, phys), unlist(phys)]
+    assert [0x100000] == asked([*calls, dma_unmap(0x100000 + 0x2000 * 63)], "ghost")
+    assert [None] == asked([*calls, dma_unmap(0x100000 + 0x2000 * 64)], "ghost")
+    assert 1 == fed(NOTHING, calls, ghost_limit=15).counters["forgotten"]
+
+
+def test_no_ghosts_at_all() -> None:
+    """A limit of zero remembers nothing and breaks nothing."""
+    engine = fed(NOTHING, [dma_map(), dma_unmap(), dma_unmap()], ghost_limit=0)
+    assert (1, 1) == (engine.counters["forgotten"], engine.counters["in_flight"])
+
+
+# ---- live mappings ---------------------------------------------------------------------------
+
+
+def test_more_live_mappings_than_the_limit_are_refused() -> None:
+    """What is not followed is counted, and room is made by an unmap."""
+    calls = [dma_map(n << 16) for n in (1, 2, 3)] + [dma_unmap(1 << 16), dma_map(4 << 16)]
+    engine = fed(NOTHING, calls, live_limit=2)
+    assert [(1, 2 << 16, 0x1000), (1, 4 << 16, 0x1000)] == engine.live_mappings()
+    assert 1 == engine.counters["refused"]
+
+
+def test_a_failed_mapping_leaves_a_ghost_only() -> None:
+    """What a failed call returned is remembered and is not alive."""
+    failed = dma_map(MAPPING_ERROR, flags=Flag.FAILED)
+    assert [] == fed(NOTHING, [failed]).live_mappings()
+    assert [MAPPING_ERROR, 1] == asked([failed, dma_unmap(MAPPING_ERROR)], "ghost", "failures")
+
+
+def test_an_unbind_ends_everything_of_its_device() -> None:
+    """Each mapping left behind is told once, the oldest first, and is gone."""
+    calls = [dma_map(0x3000), dma_map(0x1000), dma_map(0x2000, device=2), life(K.DRIVER_UNBOUND)]
+    left = always([(0, 1)], kinds=(K.LEFT_MAPPED,), group=(1,))
+    engine = fed(left, calls)
+    assert [(0x3000,), (0x1000,)] == [hit.shown for hit in engine.hits()]
+    assert [(2, 0x2000, 0x1000)] == engine.live_mappings()
+
+
+def test_the_mapping_after_a_bounce_lies_in_its_buffer() -> None:
+    """Only the next mapping of the same device and memory does."""
+    bounce = call(K.BOUNCE, 0xFFFF_FFFF, phys_addr=0x9000)
+    calls = [bounce, dma_map(phys_addr=0x9000)]
+    assert [1] == asked([*calls, dma_sync()], "mapping.bounced")
+    other = [bounce, dma_map(0x5000, phys_addr=0xA000), calls[1]]
+    assert [0] == asked([*other, dma_sync()], "mapping.bounced")
+
+
+def test_the_catalogue_survives_an_empty_recording() -> None:
+    """No events give no hits and no counts."""
+    engine = fed(load_builtin(), [])
+    assert [] == engine.hits()
+    assert {0} == set(engine.counters.values())
