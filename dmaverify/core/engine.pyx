@@ -602,6 +602,14 @@ cdef class Engine:
                 out.append(m.ended.offset)
         return out
 
+    def left_open(self):
+        """Return (device, live mappings) of each device that has any and whose driver's end is
+        not in the recording.
+        """
+        cdef uint32_t i
+        return [(i, self.g.world.devices[i].live) for i in range(1, self.g.world.device_count)
+                if self.g.world.devices[i].live and not self.g.world.devices[i].unbinds]
+
     @property
     def counters(self):
         """Counts about the run as a whole, by name."""

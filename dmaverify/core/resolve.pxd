@@ -16,7 +16,6 @@ cdef enum:                   # as model/fields.py's Obj
     OBJ_ENCLOSING = 4
     OBJ_OVERLAP = 5
     OBJ_NEIGHBOUR = 6
-    OBJ_ALIAS = 7
     OBJ_DEVICE = 8
     OBJ_TRACE = 9
     OBJ_MAPPINGS = 8         # numbers below this may be mappings

@@ -116,8 +116,9 @@ def combine(
 
     Args:
         programs: built-in rules first.
-        select: ids and classes of the rules to keep; none means all.
-        ignore: ids and classes of the rules to leave out, also of selected ones.
+        select: ids and classes of the rules to keep; none means all. A name that is the id of
+            a rule means that rule alone, any other the rules of a class.
+        ignore: those to leave out, also of selected ones.
 
     Raises:
         UsageError: an id is in two programs, or nothing has a selected or ignored name.
@@ -130,8 +131,11 @@ def combine(
     _check_twice(rules)
     wanted, unwanted = set(select), set(ignore)
     _check_names(sorted(wanted | unwanted), rules)
-    kept = [
-        r for r in rules if (not wanted or wanted & {r.id, r.cls}) and not unwanted & {r.id, r.cls}
-    ]
+    ids = {r.id for r in rules}
+
+    def named(rule: Rule, names: set[str]) -> bool:
+        return rule.id in names or (rule.cls in names and rule.cls not in ids)
+
+    kept = [r for r in rules if (not wanted or named(r, wanted)) and not named(r, unwanted)]
     kept.sort(key=lambda r: not r.builtin)
     return Program(code, tuple(kept))

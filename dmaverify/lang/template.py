@@ -81,7 +81,7 @@ class Templates:
             return None
         if colon and not self._style(style, start + len(body) + 1, value):
             return None
-        return self._slot(value, style.strip())
+        return self._slot(value, style.strip(), body.strip())
 
     def _typed(self, tree: ast.Expr) -> ir.Value | None:
         if isinstance(tree, ast.Path) and len(tree.parts) > 1:
@@ -107,7 +107,7 @@ class Templates:
             return False
         return True
 
-    def _slot(self, value: ir.Value, style: str) -> Shown | None:
+    def _slot(self, value: ir.Value, style: str, name: str) -> Shown | None:
         key = _key(value)
         if key not in self.slots:
             if len(self.values) == MAX_SHOWN:
@@ -118,4 +118,4 @@ class Templates:
                 return None
             self.slots[key] = len(self.values)
             self.values.append(value)
-        return Shown(self.slots[key], ir.type_of(value), style)
+        return Shown(self.slots[key], ir.type_of(value), style, name)

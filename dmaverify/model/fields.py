@@ -21,7 +21,6 @@ class Obj(IntEnum):
     ENCLOSING = 4  # a live mapping of this device that has the address inside it
     OVERLAP = 5  # a live mapping that shares bytes of memory with this one
     NEIGHBOUR = 6  # a live mapping that shares a cache line, but no byte, with this one
-    ALIAS = 7  # a live mapping of this address space that shares bus addresses with this one
     DEVICE = 8  # the device of the event
     TRACE = 9  # the recording as a whole
 
@@ -34,7 +33,6 @@ MAPPING_OBJECTS = {
     "enclosing": Obj.ENCLOSING,
     "overlap": Obj.OVERLAP,
     "neighbour": Obj.NEIGHBOUR,
-    "alias": Obj.ALIAS,
 }
 
 
@@ -138,7 +136,7 @@ EVENT_FIELDS = (
         _CALLS | _LEFT | _CPU | {K.IOMMU_MAP, K.BOUNCE, K.MEMORY}, True, "physical", True),
     _ev(3, "length", T.SIZE, "bytes; the sum over a list",
         _CALLS | _IOMMU | _LEFT | _CPU | _DEV | {K.DEV_FAULT, K.BOUNCE, K.MEMORY}, True, "", True),
-    _ev(4, "direction", T.DIRECTION, "which way data may move", 
+    _ev(4, "direction", T.DIRECTION, "which way data may move",
         _CALLS | _LEFT | _DEV | {K.DEV_FAULT}, True, "", True),
     _ev(5, "type", T.MAP_TYPE, "family of the call", _CALLS | _LEFT, False, "", True),
     _ev(6, "time", T.TIME, "moment by the trace clock", _ALL, True),
@@ -264,7 +262,7 @@ KIND_SENTENCES = {
     K.DMA_FREE: "such memory was freed",
     K.IOMMU_MAP: "the IOMMU was given a translation",
     K.IOMMU_UNMAP: "a translation was taken from the IOMMU",
-    K.IOMMU_ATTACH: "a device was attached to an IOMMU domain: its old translations are void",
+    K.IOMMU_ATTACH: "a device was attached to an IOMMU domain",
     K.DEV_FAULT: "the IOMMU refused an access of a device",
     K.BOUNCE: "a mapping was given a bounce buffer",
     K.DRIVER_PROBE: "a driver is about to be bound to a device",

@@ -29,7 +29,7 @@ class MappingView:
     """One mapping as the engine knew it at a hit.
 
     Args:
-        role: "mapping", "ghost", "foreign", "enclosing", "overlap", "neighbour", "alias".
+        role: "mapping", "ghost", "foreign", "enclosing", "overlap", "neighbour".
         number: its serial number in the run, from 1.
         device: number of its device.
         made: the event that made it.

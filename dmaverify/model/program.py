@@ -19,7 +19,7 @@ from dmaverify.model.kinds import Maturity, Severity
 
 INSTRUCTION = struct.Struct("<BBBBiQ")
 MAX_SHOWN = 8  # values that a message and its hint may name together
-PROGRAM_FORMAT = 1  # goes up when instructions or fields change their meaning
+PROGRAM_FORMAT = 2  # goes up when instructions or fields change their meaning
 
 
 class Op(IntEnum):
@@ -78,11 +78,13 @@ class Shown:
         slot: 0 to MAX_SHOWN - 1.
         type: its type in the rule language.
         format: "" (by type) or "hex".
+        name: how the rule names it, for people who read the rule.
     """
 
     slot: int
     type: Type
     format: str = ""
+    name: str = ""
 
 
 Template = tuple[str | Shown, ...]
@@ -177,7 +179,7 @@ class Program:
 
 def _template(parts: list[Any]) -> Template:
     return tuple(
-        p if isinstance(p, str) else Shown(p["slot"], Type(p["type"]), p["format"]) for p in parts
+        p if isinstance(p, str) else Shown(p["slot"], Type(p["type"]), p["format"], p["name"]) for p in parts
     )
 
 

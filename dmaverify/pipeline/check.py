@@ -129,7 +129,7 @@ def _replay(reader: Reader, index: int, program: Program, progress: Progress | N
         task_of=texts.task,
     )
     findings, notices = collect(engine.hits(), program, context)
-    notices = [*reader.notices, *limit_notices(engine, program), *notices]
+    notices = [*reader.notices, *limit_notices(engine, program, reader.devices), *notices]
     checked = engine.counters["checked"]
     return _Checked(replace(survey.info(), checked=checked), findings, notices, checked)
 

@@ -1,7 +1,10 @@
 """What bounds the proof: notices made from the engine's counts."""
 
+from collections.abc import Iterator, Sequence
+
 from dmaverify.core.engine import Engine
 from dmaverify.model.finding import Notice
+from dmaverify.model.kinds import EventKind
 from dmaverify.model.program import Program
 
 # The counter, the notice, and what it says.
@@ -42,12 +45,30 @@ _COUNTERS = (
 )
 
 
-def limit_notices(engine: Engine, program: Program) -> list[Notice]:
-    """Return a notice for each limit that this run met."""
+NO_UNBIND = "mappings are open at the end, and the recording does not hold the end of the driver's life"
+
+
+def limit_notices(engine: Engine, program: Program, devices: Sequence[str]) -> list[Notice]:
+    """Return a notice for each limit that this run met.
+
+    Args:
+        engine: after the last event.
+        program: the rules that it ran.
+        devices: device names by number.
+    """
     counters = engine.counters
     notices = [Notice(id_, text, counters[name]) for name, id_, text in _COUNTERS if counters[name]]
     for rule, (_, _, _, faults) in zip(program.rules, engine.rule_counts, strict=True):
         if faults:
             text = f"{rule.id} could not be decided: a number did not fit, or was divided by zero"
             notices.append(Notice("rule-fault", text, faults))
-    return notices
+    return [*notices, *_no_unbind(engine, program, devices)]
+
+
+def _no_unbind(engine: Engine, program: Program, devices: Sequence[str]) -> Iterator[Notice]:
+    """Say which rules about what a driver leaves behind had no end of a life to judge."""
+    rules = [r.id for r in program.rules if r.builtin and EventKind.LEFT_MAPPED in r.kinds]
+    for number, count in engine.left_open():
+        for rule in rules:
+            text = f"{rule} can not tell for {devices[number]}: {NO_UNBIND}"
+            yield Notice("can-not-tell", text, count, rule, devices[number])

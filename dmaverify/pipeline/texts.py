@@ -7,7 +7,6 @@ from dmaverify.model.kinds import EventKind, Flag, MapType
 from dmaverify.trace.base import Reader
 from dmaverify.trace.native import write_event
 
-
 NOTHING_NAMED = (
     Flag.BUS_UNKNOWN | Flag.PHYS_UNKNOWN | Flag.LENGTH_UNKNOWN | Flag.DIRECTION_UNKNOWN
 )

@@ -11,7 +11,7 @@ from dmaverify.report.theme import ASCII, Glyphs
 
 _SPACES = {"bus": "bus", "physical": "phys", "virtual": "virt"}
 _HOLD = frozenset({"mapping", "ghost", "enclosing", "foreign"})  # an event belongs inside
-_SHARE = frozenset({"overlap", "alias"})  # an event must stay outside
+_SHARE = frozenset({"overlap"})  # an event must stay outside
 _OTHER = frozenset({"neighbour"})
 _MAPPINGS = _HOLD | _SHARE | _OTHER
 _ENDS = frozenset({"unmap", "free"})

@@ -117,7 +117,10 @@ def extent(report: Report) -> str:
         count(len(report.traces), "trace"),
         count(len(devices), "device"),
     ]
-    return ", ".join([*parts, lasted] if lasted else parts)
+    if lasted:
+        parts.append(lasted)
+    lost = sum(t.lost for t in report.traces)
+    return ", ".join([*parts, f"{count(lost, 'event')} lost"] if lost else parts)
 
 
 def displayed(findings: tuple[Finding, ...], view: View) -> list[Finding]:

@@ -19,7 +19,9 @@ def span(start_ns: int | None, end_ns: int | None) -> str:
         return f"{int(seconds) // 60} min {int(seconds) % 60} s"
     if seconds >= 0.1:
         return f"{seconds:.1f} s"
-    return f"{seconds * 1e3:.3g} ms"
+    if seconds >= 1e-6:
+        return f"{seconds * 1e3:.3g} ms"
+    return f"{end_ns - start_ns} ns"
 
 
 def clock(time_ns: int) -> str:

@@ -186,7 +186,7 @@ class DatReader:
             self.notices.append(Notice("duplicate-instances", text, counts["duplicates"]))
         if counts["other_devices"]:
             text = (
-                f"More than {MAX_DEVICES} devices are named; events of further ones share one name."
+                f"more than {MAX_DEVICES} devices are named; events of further ones share one name"
             )
             self.notices.append(Notice("too-many-devices", text, counts["other_devices"]))
         self._count_statistics()

@@ -6,7 +6,7 @@ device, then fields under the names that rules use, then words for the flags:
     nvme-12 [001] ..... 1.911778000: dma_map: 0000:00:04.0 type=single direction=to_device
     bus_addr=0xfffff000 length=4080 phys_addr=0x2e3b000
 
-(in one line). Task, CPU and time may be missing. Numbers are decimal, or hexadecimal after
+(in one line). What stands before the name may be missing, in every line alike. Numbers are decimal, or hexadecimal after
 `0x`; `?` is an unknown value, as is a missing field. Lists: `segments={0x1000+0x200,...}` as
 the device sees them, `phys={0x5000,...}` as the CPU passed them; `bus_entries=128/200` and
 `phys_entries=128/200` where more were passed than stored. Texts are quoted, with a backslash,

@@ -196,7 +196,7 @@ class TextReader:
     def _cut_short(self, why: str) -> None:
         if self.complete:
             self.notices.append(
-                Notice("trace-cut-short", f"The trace is cut short: {why}. Copy it again, whole.")
+                Notice("trace-cut-short", f"the trace is cut short: {why}; copy it again, whole")
             )
         self.complete = False
 
@@ -277,12 +277,12 @@ NO_EVENTS = (
 
 NOTICES = (
     ("garbled", "events-garbled",
-     "Events of a known name lack the fields that they need; they were left out."),
-    ("other", "lines-not-understood", "Lines that are neither events nor comments were left out."),
-    ("long", "lines-too-long", "Lines of more than 1 MiB were left out."),
+     "events of a known name lack the fields that they need; they were left out"),
+    ("other", "lines-not-understood", "lines that are neither events nor comments were left out"),
+    ("long", "lines-too-long", "lines of more than 1 MiB were left out"),
     ("twice", "duplicate-instances",
-     "A second trace instance recorded the same device's events; only the first one's count."),
-    ("unknown_fields", "unknown-fields", "Fields that their events do not have were left out."),
+     "a second trace instance recorded the same device's events; only the first one's count"),
+    ("unknown_fields", "unknown-fields", "fields that their events do not have were left out"),
     ("other_devices", "too-many-devices",
-     "More than 65536 devices are named; events of further ones share one name."),
+     "more than 65536 devices are named; events of further ones share one name"),
 )  # fmt: skip

@@ -23,7 +23,7 @@ DMAT = b"""\
 # dmaverify trace 1
 a-1 [000] ..... 1.000001: dma_map: 0000:00:04.0 type=single direction=to_device bus_addr=0x1000 length=64
 a-1 [000] ..... 1.000002: dma_unmap: 0000:00:04.0 type=single direction=to_device bus_addr=0x1000 length=32
-"""  # noqa: E501
+"""
 FIRST_EVENT_ENDS = DMAT.index(b"\n", DMAT.index(b"\n") + 1)
 
 #: What a terminal obeys, or what turns the reading direction, is none of these.
@@ -261,7 +261,7 @@ ev\x1b[2Jil-1 [000] ..... 1.000001: dma_map: {DEVICE} type=single direction=to_d
 ev\x1b[2Jil-1 [000] ..... 1.000002: mark: text="\x1b[31m{chr(0x202E)}\\x1b[1m"
 ev\x1b[2Jil-1 [000] ..... 1.000003: dma_unmap: {DEVICE} type=single direction=to_device bus_addr=0x1000 length=32
 ev\x1b[2Jil-1 [000] ..... 1.000004: driver_unbound: {DEVICE}
-"""  # noqa: E501
+"""
 
 
 @pytest.mark.parametrize(

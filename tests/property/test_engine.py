@@ -137,9 +137,9 @@ def differ_in_field(calls: list[Call], limits: dict[str, int], time_known: bool)
     expected = []
     for call in calls:
         if time_known:
-            call = replace(call, flags=call.flags & ~Flag.TIME_UNKNOWN)  # noqa: PLW2901
+            call = replace(call, flags=call.flags & ~Flag.TIME_UNKNOWN)
         else:
-            call = replace(call, virt_addr=0x1000 + call.record)  # noqa: PLW2901
+            call = replace(call, virt_addr=0x1000 + call.record)
         engine.feed(batch_of([call]))
         if engine.counters["crowded"]:
             return ""

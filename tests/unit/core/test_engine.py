@@ -10,7 +10,17 @@ from dmaverify.model.program import Program
 from tests.oracle.engine import Call
 from tests.property.events import batch_of
 from tests.unit.core.calls import (
-    always, call, dma_list, dma_map, dma_sync, dma_unmap, fed, life, lost, numbered, unlist,
+    always,
+    call,
+    dma_list,
+    dma_map,
+    dma_sync,
+    dma_unmap,
+    fed,
+    life,
+    lost,
+    numbered,
+    unlist,
 )
 
 K = EventKind

@@ -7,7 +7,15 @@ from dmaverify.model.kinds import EventKind, Maturity, Severity
 from dmaverify.model.program import INSTRUCTION, Need, Op, Program, Rule
 from tests.oracle.engine import Call
 from tests.unit.core.calls import (
-    always, call, dma_map, dma_sync, dma_unmap, fed, life, lost, unlist,
+    always,
+    call,
+    dma_map,
+    dma_sync,
+    dma_unmap,
+    fed,
+    life,
+    lost,
+    unlist,
 )
 
 K = EventKind

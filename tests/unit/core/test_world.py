@@ -3,7 +3,17 @@
 from dmaverify.lang.builtin import load_builtin
 from dmaverify.model.kinds import MAPPING_ERROR, EventKind, Flag
 from tests.unit.core.calls import (
-    always, asked, call, dma_list, dma_map, dma_sync, dma_unmap, fed, life, lost, unlist,
+    always,
+    asked,
+    call,
+    dma_list,
+    dma_map,
+    dma_sync,
+    dma_unmap,
+    fed,
+    life,
+    lost,
+    unlist,
 )
 
 K = EventKind
