@@ -248,7 +248,7 @@ def test_compiled_rules_agree_with_the_syntax_tree(text: str, seed: int) -> None
             assert [get(Obj.EVENT, 3), get(Obj.MAPPING, 10)] == shown[:2]
 
 
-SAMPLE = (Path(__file__).parents[2] / "rules/lifetime/unmap-size-mismatch.dmar").read_text("utf-8")
+SAMPLE = (Path(__file__).parents[2] / "rules/api/unmap-size-mismatch.dmar").read_text("utf-8")
 PIECES = re.findall(r"\s+|\w+|.", SAMPLE)
 NOISE = st.sampled_from(
     [*sorted(set(PIECES)), '"""', "let a = a\n", "0x", "4 KB", "{", "}", "\\", "\x1b", "é", "=="]
