@@ -19,7 +19,7 @@ DIRECTIVES = {
 }
 # A debug build stops at the first thing that C leaves undefined.
 SANITIZE = ["-fsanitize=undefined", "-fno-sanitize-recover=undefined"] if DEBUG else []
-FLAGS = ["-O1", "-g", *SANITIZE] if DEBUG else ["-O3", "-fno-plt"]
+FLAGS = ["-O1", "-g", *SANITIZE] if DEBUG else ["-O3", "-g0", "-fno-plt"]
 
 
 class BuildWithRules(build_py):

@@ -218,7 +218,7 @@ def _rule(rule: Rule, path: Path, tests: list[str]) -> Iterator[str]:
     text = path.read_text("utf-8")
     yield from ("", f"### {rule.id}", "")
     for paragraph in inspect.cleandoc(rule.explain).split("\n\n"):
-        yield from (re.sub(r"(?<=[.:;]) +(?=\S)", "\n", " ".join(paragraph.split())), "")
+        yield from (re.sub(r"(?<=\.) +(?=[A-Z`])", "\n", " ".join(paragraph.split())), "")
     rows = [
         ("class", f"`{rule.cls}`"),
         ("severity", rule.severity.name.lower()),
@@ -227,7 +227,7 @@ def _rule(rule: Rule, path: Path, tests: list[str]) -> Iterator[str]:
         ("message", f"`{_said(text, 'message')}`"),
     ]
     if rule.hint:
-        rows.append(("help", f"`{_said(text, 'hint')}`"))
+        rows.append(("help", _said(text, "hint")))
     rows += [("needs", f"can not tell where {need.because}") for need in rule.needs]
     for system, name in (("windows", "Driver Verifier"), ("linux", "kernel DMA-API")):
         rows.append((name, code(rule.equivalents.get(system, ())) or "no word for it"))

@@ -11,6 +11,7 @@ class Engine:
         program: Program,
         *,
         time_known: bool = ...,
+        syncs_traced: bool = ...,
         ghost_limit: int = ...,
         live_limit: int = ...,
         group_limit: int = ...,

@@ -10,24 +10,26 @@ from dmaverify.core.groups cimport (
     groups_deinit, groups_forget, groups_hit, groups_init, groups_told,
 )
 from dmaverify.core.resolve cimport (
-    OBJ_EVENT, OBJ_MAPPING, OBJ_MAPPINGS, context_init, context_resolve, dv_context,
+    OBJ_EVENT, OBJ_FOREIGN, OBJ_MAPPING, OBJ_MAPPINGS, context_accessed, context_accesses, context_init,
+    context_resolve, dv_context,
 )
 from dmaverify.core.vm cimport (
     OP_FEQ, OP_FNE, OP_FNIN, OP_HOLDS, OP_JUMP, OP_LOAD, OP_NOT_APPLICABLE, OP_SHOWF, OP_VIOLATED, OP_XIST,
     OP_XMISS, OUT_FAULT, dv_instruction, dv_shown, program_check, rule_run,
 )
 from dmaverify.core.world cimport (
-    CPUS, MARK_DIRECTION, MARK_LENGTH, MARK_PHYS, MARK_VIRT, STATE_FREE, STATE_GHOST, STATE_LIVE, dv_device,
+    CPUS, CPU_WROTE, DEVICE_WROTE, HANDED_TO_CPU, HANDED_TO_DEVICE, MARK_DIRECTION, MARK_LENGTH, MARK_PHYS, MARK_VIRT, STATE_FREE, STATE_GHOST, STATE_LIVE, dv_device,
     dv_mapping, dv_place, dv_world, iommu_ended, iommu_map, iommu_unmap, mapping_add, mapping_end,
-    place_of, retire_stale, world_deinit, world_device, world_init,
+    mapping_touch, memory_add, place_of, retire_stale, world_deinit, world_device, world_init,
 )
 from dmaverify.model.events cimport (
     F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN, F_NULL_CPU, F_PHYS_UNKNOWN,
-    F_TIME_UNKNOWN, KIND_BOUNCE, KIND_COUNT, KIND_DEVICE_LIMITS, KIND_DMA_ALLOC, KIND_DMA_FREE,
+    F_TIME_UNKNOWN, KIND_BOUNCE, KIND_COUNT, KIND_CPU_READ, KIND_CPU_WRITE, KIND_DEV_READ, KIND_DEV_START,
+    KIND_DEV_WRITE, KIND_DEVICE_LIMITS, KIND_DMA_ALLOC, KIND_DMA_FREE,
     KIND_DMA_MAP, KIND_DMA_SYNC_FOR_CPU, KIND_DMA_SYNC_FOR_DEVICE, KIND_DMA_UNMAP,
     KIND_DRIVER_BOUND, KIND_DRIVER_PROBE, KIND_DRIVER_UNBOUND, KIND_IOMMU_MAP, KIND_IOMMU_UNMAP,
-    KIND_LEFT_MAPPED, KIND_LOST, TYPE_COHERENT, TYPE_PAGES, TYPE_SGT, TYPE_SHIFT, EventBatch,
-    dv_batch, dv_event, dv_number, event_failed, event_type,
+    KIND_LEFT_MAPPED, KIND_LOST, KIND_MEMORY, SIDE_SG_BUS, DIR_FROM_DEVICE, DIR_TO_DEVICE, TYPE_COHERENT, TYPE_PAGES, TYPE_SGT, TYPE_SHIFT, EventBatch,
+    dv_batch, dv_event, dv_entry, dv_number, dv_side, event_failed, event_side, event_type, side_entries,
 )
 
 import os
@@ -191,6 +193,66 @@ cdef int apply_end(dv_engine* g, dv_context* c, const dv_event* e, const dv_numb
     return 0
 
 
+cdef int apply_sync(dv_world* w, const dv_batch* b, const dv_event* e, uint32_t index) noexcept nogil:
+    """Hand the synced bytes over. The sync's own direction decides what moves.
+
+    Source: Linux kernel/dma/swiotlb.c, swiotlb_sync_single_for_cpu() and _for_device().
+    """
+    cdef const dv_side* bus = event_side(b, e, SIDE_SG_BUS) if e.side != 0 else NULL
+    cdef const dv_entry* entries
+    cdef uint32_t i
+    cdef bint to_cpu = e.kind == KIND_DMA_SYNC_FOR_CPU
+    cdef int how = HANDED_TO_CPU if to_cpu else HANDED_TO_DEVICE
+    if not e.flags & F_DIRECTION_UNKNOWN and \
+            e.direction == (DIR_TO_DEVICE if to_cpu else DIR_FROM_DEVICE):
+        return 0
+    if bus == NULL:
+        return mapping_touch(w, index, False, e.bus_addr, e.length, how)
+    entries = side_entries(bus)
+    for i in range(bus.stored):
+        if mapping_touch(w, index, False, entries[i].address, entries[i].length, how) < 0:
+            return -1
+    return 0
+
+
+cdef int apply_transfer(dv_world* w, dv_context* c) noexcept nogil:
+    """Open or close a device's transfer in its mapping; what it wrote is news to the CPU."""
+    cdef const dv_event* e = c.event
+    cdef uint32_t index = c.meant[OBJ_MAPPING]
+    if index == 0:
+        if c.meant[OBJ_FOREIGN] == 0 and c.may_predate and not event_failed(e) and \
+                w.devices[e.device].truncated_live == 0:
+            if c.across_gap:
+                w.across_gap += 1
+            else:
+                w.in_flight += 1
+        return 0
+    if e.kind == KIND_DEV_START:
+        w.mappings[index].transfers += 1
+        return 0
+    if w.mappings[index].transfers != 0:
+        w.mappings[index].transfers -= 1
+    if e.kind == KIND_DEV_WRITE:
+        return mapping_touch(w, index, False, e.bus_addr, e.length, DEVICE_WROTE)
+    return 0
+
+
+cdef int cpu_access(dv_engine* g, dv_context* c) noexcept nogil:
+    """Run the rules once for each mapping whose memory the CPU touches."""
+    cdef uint32_t found[16]
+    cdef int i, count = context_accesses(c, found, 16)
+    for i in range(count):
+        context_accessed(c, found[i])
+        if g.has_rules[c.event.kind] and run_rules(g, c) < 0:
+            return -1
+        if c.event.kind == KIND_CPU_WRITE and mapping_touch(
+                &g.world, found[i], True, c.event.phys_addr, c.event.length, CPU_WROTE) < 0:
+            return -1
+    if count == 0 and g.has_rules[c.event.kind]:
+        return run_rules(g, c)
+    return 0
+
+
 cdef int apply_event(dv_engine* g, dv_batch* b, dv_context* c) noexcept nogil:
     cdef dv_world* w = &g.world
     cdef const dv_event* e = c.event
@@ -210,12 +272,18 @@ cdef int apply_event(dv_engine* g, dv_batch* b, dv_context* c) noexcept nogil:
         d.syncs += 1
         if c.meant[OBJ_MAPPING] != 0:
             w.mappings[c.meant[OBJ_MAPPING]].syncs += 1
-        elif event_failed(e):
+            return apply_sync(w, b, e, c.meant[OBJ_MAPPING])
+        if event_failed(e):
             return 0  # the address of a failed mapping is no mapping of before
-        elif c.across_gap:
+        if c.across_gap:
             w.across_gap += 1
         elif c.may_predate:
             w.in_flight += 1
+    elif KIND_DEV_READ <= kind <= KIND_DEV_START:
+        return apply_transfer(w, c)
+    elif kind == KIND_MEMORY:
+        if not e.flags & (F_PHYS_UNKNOWN | F_LENGTH_UNKNOWN):
+            return memory_add(w, e.phys_addr, e.length, e.object)
     elif kind == KIND_BOUNCE:
         d.bounces += 1
         d.bounced_next = 1
@@ -268,6 +336,11 @@ cdef int engine_feed(dv_engine* g, dv_batch* b) noexcept nogil:
         context_init(&c, w, b, e, &b.numbers[i])
         context_resolve(&c)
         g.pending = 0
+        if e.kind == KIND_CPU_READ or e.kind == KIND_CPU_WRITE:
+            g.checked += g.has_rules[e.kind]
+            if cpu_access(g, &c) < 0:
+                return -1
+            continue
         if g.has_rules[e.kind]:
             g.checked += 1
             if run_rules(g, &c) < 0:
@@ -378,6 +451,7 @@ cdef class Engine:
     Args:
         program: the compiled rules.
         time_known: False where the trace clock is not time; durations are then unknown.
+        syncs_traced: True where the kernel log says that every sync leaves an event.
         ghost_limit: ended mappings that are remembered.
         live_limit: live mappings that are followed; more are counted only.
         group_limit: groups of hits that are kept apart; more are counted only.
@@ -390,7 +464,7 @@ cdef class Engine:
     cdef uint32_t told_witnesses
     cdef readonly object program
 
-    def __cinit__(self, program, *, bint time_known=True, uint32_t ghost_limit=65536,
+    def __cinit__(self, program, *, bint time_known=True, bint syncs_traced=False, uint32_t ghost_limit=65536,
                   uint64_t live_limit=1 << 24, uint32_t group_limit=16384):
         cdef uint64_t seed = int.from_bytes(os.urandom(8), "little")
         memset(&self.g, 0, sizeof(dv_engine))
@@ -399,6 +473,7 @@ cdef class Engine:
                 groups_init(&self.g.groups, seed, group_limit) < 0:
             raise MemoryError()
         self.g.world.time_known = time_known
+        self.g.world.syncs_traced = syncs_traced
         self.load(program)
 
     cdef load(self, program):

@@ -220,6 +220,9 @@ cdef uint32_t groups_told(const dv_groups* g, const dv_context* c) noexcept nogi
         return c.world.mappings[index].told
     if c.event.kind == KIND_DMA_MAP or c.event.kind == KIND_DMA_ALLOC:
         return 0  # a new mapping has nothing to do with what went wrong at its address before
+    index = c.meant[OBJ_GHOST]
+    if index != 0 and c.world.mappings[index].told != 0:
+        return c.world.mappings[index].told
     if g.subjects.count == 0 or c.event.flags & F_BUS_UNKNOWN:
         return 0
     return table_get(&g.subjects, subject_key(c.device, c.event.bus_addr))

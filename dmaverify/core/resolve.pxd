@@ -39,6 +39,10 @@ cdef struct dv_context:
     uint64_t candidates
     uint64_t virt
     bint virt_known
+    uint64_t stale           # bytes newer on the device's side
+    uint64_t unsent          # bytes newer on the CPU's side
+    uint32_t memory          # kind of memory; 0 = unknown
+    int provenance
     bint may_predate
     bint across_gap
 
@@ -46,5 +50,9 @@ cdef void context_init(dv_context* c, dv_world* w, const dv_batch* b, const dv_e
                        const dv_number* n) noexcept nogil
 # Find what the event means. Does nothing for kinds that mean no mapping.
 cdef void context_resolve(dv_context* c) noexcept nogil
+# Find the live mappings whose memory a CPU access touches, at most `room` of them, and return
+# how many; context_accessed then stands at one of them.
+cdef int context_accesses(dv_context* c, uint32_t* ret, int room) noexcept nogil
+cdef void context_accessed(dv_context* c, uint32_t index) noexcept nogil
 # The mapping that a wrong call evidently meant, though it did not name it; 0 = none.
 cdef uint32_t context_evident(dv_context* c) noexcept nogil

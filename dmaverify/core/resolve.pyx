@@ -5,21 +5,34 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from dmaverify.core.shadow cimport (
-    GRID_BUS, GRID_GHOST, GRID_PHYS, dv_segment, dv_walk, walk_init, walk_next,
+    GRID_BUS, GRID_GHOST, GRID_MEMORY, GRID_PHYS, dv_segment, dv_walk, walk_init, walk_next,
 )
 from dmaverify.core.table cimport table_get
 from dmaverify.core.world cimport (
     CPUS, MARK_AMBIGUOUS, MARK_DIRECTION, MARK_LENGTH, MARK_PHYS, MARK_VIRT, MARK_WHOLE_PAGES, SCAN_MAX,
     STATE_GHOST, STATE_LIVE, dv_device, dv_mapping, dv_world, iommu_removed, list_key,
+    mapping_stale,
 )
 from dmaverify.model.events cimport (
-    DIR_BIDIRECTIONAL, DIR_TO_DEVICE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN,
-    F_MMIO, F_NULL_CPU, F_PHYS_UNKNOWN, F_SKIP_SYNC, KIND_DMA_ALLOC, KIND_DMA_FREE,
+    DIR_BIDIRECTIONAL, DIR_FROM_DEVICE, DIR_TO_DEVICE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN,
+    F_LENGTH_UNKNOWN, F_MMIO, F_NULL_CPU, F_PHYS_UNKNOWN, F_SKIP_SYNC, KIND_DEV_READ,
+    KIND_DEV_START, KIND_DMA_ALLOC, KIND_DMA_FREE,
     KIND_DMA_MAP, KIND_DMA_SYNC_FOR_CPU, KIND_DMA_SYNC_FOR_DEVICE, KIND_DMA_UNMAP,
     KIND_LEFT_MAPPED, SIDE_CPU, SIDE_SG_BUS, SIDE_SG_PHYS, TYPE_SG, dv_batch, dv_entry, dv_event,
-    dv_number, dv_side, event_failed, event_side, event_type, side_entries,
+    dv_number, dv_side, device_writes, event_failed, event_side, event_type, side_entries,
 )
 
+cdef enum:                   # as model/kinds.py's Provenance
+    FROM_MAPPING = 1
+    FROM_ENDED = 2
+    FROM_FOREIGN = 3
+    FROM_PHYSICAL = 4
+    FROM_POINTER = 5
+    FROM_TRUNCATED = 6
+    FROM_PAST = 7
+    FROM_ERROR = 8
+
+cdef uint64_t PAGE = 4096
 cdef uint64_t LINE = 64  # bytes of a cache line, where the recording does not say
 
 
@@ -420,6 +433,174 @@ cdef void resolve_map(dv_context* c) noexcept nogil:
         overlap_range(c, e.phys_addr, e.length, &best, &best_line)
 
 
+cdef void resolve_memory(dv_context* c, uint64_t phys, uint64_t length) noexcept nogil:
+    """Tell what kind of memory a physical range lies in, where the recording names it."""
+    cdef dv_walk walk
+    cdef uint32_t s
+    walk_init(&walk, &c.world.shadow, GRID_MEMORY, phys, length)
+    s = walk_next(&walk)
+    if s != 0:
+        c.memory = c.world.shadow.segments[s].mapping
+
+
+cdef uint64_t covered_end(dv_context* c, uint64_t end, uint64_t wanted) noexcept nogil:
+    """Return how far live mappings of the device that follow each other reach, up to `wanted`."""
+    cdef dv_world* w = c.world
+    cdef dv_walk walk
+    cdef dv_segment* seg
+    cdef uint32_t s, steps = 0
+    cdef uint64_t reach = end
+    while reach < wanted and steps < SCAN_MAX:
+        steps += 1
+        walk_init(&walk, &w.shadow, GRID_BUS, reach, 1)
+        s = walk_next(&walk)
+        while s != 0:
+            seg = &w.shadow.segments[s]
+            if w.mappings[seg.mapping].device == c.device and seg.start + seg.length > end:
+                end = seg.start + seg.length
+            s = walk_next(&walk)
+        if end <= reach:
+            return reach
+        reach = end
+    return reach
+
+
+cdef void resolve_transfer(dv_context* c) noexcept nogil:
+    """Find the mapping that a device's access lies in: best fit, then the newest."""
+    cdef dv_world* w = c.world
+    cdef const dv_event* e = c.event
+    cdef dv_walk walk
+    cdef dv_segment* seg
+    cdef dv_mapping* m
+    cdef uint64_t end, reach, wanted = e.bus_addr + e.length
+    cdef uint32_t s
+    cdef int best = 0, score
+    if wanted < e.bus_addr:
+        wanted = ~<uint64_t>0
+    walk_init(&walk, &w.shadow, GRID_BUS, e.bus_addr, 1)
+    s = walk_next(&walk)
+    while s != 0:
+        seg = &w.shadow.segments[s]
+        m = &w.mappings[seg.mapping]
+        end = run_end(w, s)
+        score = (8 if end >= wanted else 0) + (4 if allows(e, m) else 0) + 1
+        if m.device == c.device:
+            c.candidates += 1
+            if c.meant[OBJ_MAPPING] == 0 or score > best or (
+                    score == best and m.serial > w.mappings[c.meant[OBJ_MAPPING]].serial):
+                c.meant[OBJ_MAPPING] = seg.mapping
+                c.into = e.bus_addr - m.bus_addr
+                reach = end if end >= wanted else covered_end(c, end, wanted)
+                c.past_end = wanted - reach if wanted > reach else 0
+                best = score
+        elif c.meant[OBJ_FOREIGN] == 0 or \
+                m.serial > w.mappings[c.meant[OBJ_FOREIGN]].serial:
+            c.meant[OBJ_FOREIGN] = seg.mapping
+        s = walk_next(&walk)
+    if c.meant[OBJ_MAPPING] != 0:
+        c.meant[OBJ_FOREIGN] = 0
+        c.unsent = mapping_stale(w, c.meant[OBJ_MAPPING], False, e.bus_addr, e.length, False)
+
+
+cdef inline bint allows(const dv_event* e, const dv_mapping* m) noexcept nogil:
+    """Tell whether a mapping's direction allows what the device does."""
+    if not m.marks & MARK_DIRECTION or m.direction == DIR_BIDIRECTIONAL:
+        return True
+    return m.direction == (DIR_FROM_DEVICE if device_writes(e) else DIR_TO_DEVICE)
+
+
+cdef void trace_back(dv_context* c) noexcept nogil:
+    """Tell where the bus address of a device's access comes from."""
+    cdef dv_world* w = c.world
+    cdef const dv_event* e = c.event
+    cdef dv_walk walk
+    cdef uint32_t s, ghost = c.meant[OBJ_GHOST], foreign = c.meant[OBJ_FOREIGN]
+    if e.bus_addr == <uint64_t>-1:
+        c.provenance = FROM_ERROR
+    elif c.meant[OBJ_MAPPING] != 0:
+        c.provenance = FROM_MAPPING
+    elif ghost != 0 and foreign != 0:
+        # Behind an IOMMU both may have had the number; the driver has the newer one in hand.
+        if w.mappings[ghost].ended.record < w.mappings[foreign].made.record:
+            c.meant[OBJ_GHOST] = 0
+            c.provenance = FROM_FOREIGN
+        else:
+            c.meant[OBJ_FOREIGN] = 0
+            c.provenance = FROM_ENDED
+    elif ghost != 0:
+        c.provenance = FROM_ENDED
+    elif foreign != 0:
+        c.provenance = FROM_FOREIGN
+    elif e.bus_addr >> 47 == 0x1FFFF:
+        c.provenance = FROM_POINTER
+    else:
+        resolve_memory(c, e.bus_addr, e.length)
+        walk_init(&walk, &w.shadow, GRID_PHYS, e.bus_addr, e.length)
+        s = walk_next(&walk)
+        if c.memory != 0 or s != 0:
+            c.provenance = FROM_PHYSICAL
+        elif e.bus_addr != 0:
+            trace_back_near(c)
+
+
+cdef void trace_back_near(dv_context* c) noexcept nogil:
+    """Look for a mapping that ends right before the address, or lies 4 GiB higher."""
+    cdef dv_world* w = c.world
+    cdef dv_walk walk
+    cdef dv_mapping* m
+    cdef uint32_t s, steps = 0
+    cdef uint64_t before = c.event.bus_addr - PAGE if c.event.bus_addr > PAGE else 0
+    walk_init(&walk, &w.shadow, GRID_BUS, before, c.event.bus_addr - before)
+    s = walk_next(&walk)
+    while s != 0:
+        if w.mappings[w.shadow.segments[s].mapping].device == c.device:
+            c.provenance = FROM_PAST
+            c.meant[OBJ_ENCLOSING] = w.shadow.segments[s].mapping
+            return
+        s = walk_next(&walk)
+    s = w.devices[c.device].first
+    while s != 0 and steps < SCAN_MAX:
+        m = &w.mappings[s]
+        if m.bus_addr >> 32 != 0 and c.event.bus_addr >> 32 == 0 and m.marks & MARK_LENGTH and \
+                <uint32_t>(c.event.bus_addr - m.bus_addr) < m.length:
+            c.provenance = FROM_TRUNCATED
+            c.meant[OBJ_ENCLOSING] = s
+            return
+        s = m.next
+        steps += 1
+
+
+cdef int context_accesses(dv_context* c, uint32_t* ret, int room) noexcept nogil:
+    cdef dv_world* w = c.world
+    cdef dv_walk walk
+    cdef dv_segment* seg
+    cdef uint32_t s
+    cdef int grid, i, found = 0
+    if c.event.flags & (F_PHYS_UNKNOWN | F_LENGTH_UNKNOWN) or c.event.length == 0:
+        return 0
+    for grid in range(GRID_BUS, GRID_PHYS + 1):
+        walk_init(&walk, &w.shadow, grid, c.event.phys_addr, c.event.length)
+        s = walk_next(&walk)
+        while s != 0 and found < room:
+            seg = &w.shadow.segments[s]
+            if grid == GRID_PHYS or (seg.phys == seg.start and seg.phys_length != 0):
+                for i in range(found):
+                    if ret[i] == seg.mapping:
+                        break
+                else:
+                    ret[found] = seg.mapping
+                    found += 1
+            s = walk_next(&walk)
+    return found
+
+
+cdef void context_accessed(dv_context* c, uint32_t index) noexcept nogil:
+    c.present = 0
+    c.meant[OBJ_MAPPING] = index
+    c.stale = mapping_stale(c.world, index, True, c.event.phys_addr, c.event.length, True)
+    c.unsent = mapping_stale(c.world, index, True, c.event.phys_addr, c.event.length, False)
+
+
 cdef void context_resolve(dv_context* c) noexcept nogil:
     cdef const dv_event* e = c.event
     cdef int kind = e.kind
@@ -430,6 +611,8 @@ cdef void context_resolve(dv_context* c) noexcept nogil:
     if kind == KIND_DMA_MAP or kind == KIND_DMA_ALLOC:
         if not event_failed(e):
             resolve_map(c)
+            if c.world.regions != 0 and not e.flags & (F_PHYS_UNKNOWN | F_LENGTH_UNKNOWN):
+                resolve_memory(c, e.phys_addr, e.length)
         return
     if kind == KIND_DMA_UNMAP or kind == KIND_DMA_FREE:
         s = event_side(c.batch, e, SIDE_SG_PHYS) if e.side != 0 else NULL
@@ -442,6 +625,18 @@ cdef void context_resolve(dv_context* c) noexcept nogil:
     elif kind == KIND_DMA_SYNC_FOR_CPU or kind == KIND_DMA_SYNC_FOR_DEVICE:
         if not e.flags & F_BUS_UNKNOWN:
             resolve_sync(c)
+    elif KIND_DEV_READ <= kind <= KIND_DEV_START:
+        if e.flags & F_BUS_UNKNOWN:
+            return
+        resolve_transfer(c)
+        if c.meant[OBJ_MAPPING] == 0:
+            resolve_ghost(c)
+            judge_beginning(c)
+        trace_back(c)
+        # Memory that came into use in the recording was not mapped before it.
+        if c.provenance == FROM_PHYSICAL and c.memory != 0:
+            c.may_predate = False
+        return
     else:
         return
     if c.meant[OBJ_MAPPING] != 0:

@@ -23,7 +23,8 @@ cdef enum:
     GRID_BUS = 0
     GRID_PHYS = 1
     GRID_GHOST = 2
-    GRIDS = 3
+    GRID_MEMORY = 3      # physical ranges of which the recording names the kind
+    GRIDS = 4
     CHAIN_MAX = 4096     # steps along one chain before a look-up gives up
     CELLS_MAX = 4096     # cells of one level that one look-up visits
 
@@ -32,11 +33,12 @@ cdef struct dv_segment:
     uint64_t length      # bytes
     uint64_t phys        # physical address
     uint64_t phys_length # bytes; 0 = not in the physical grid
-    uint32_t mapping     # index of its mapping; 0 = free
+    uint64_t* masks      # which copy of each byte is newest (coherence.pxd); NULL = both are
+    uint32_t mapping     # index of its mapping (GRID_MEMORY: kind of memory); 0 = free
     uint32_t sibling     # next segment of the same mapping, or next free; 0 = none
     uint32_t next[4]     # links: two cells of its bus or ghost grid, two of the physical
     uint32_t prev[4]     # 0 = first of its chain
-    uint8_t grid         # GRID_BUS or GRID_GHOST
+    uint8_t grid         # GRID_BUS, GRID_GHOST or GRID_MEMORY
     uint8_t level[2]     # bus or ghost level, physical level
     uint8_t cells[2]     # cells it touches there: 0 = not linked
 
@@ -46,8 +48,8 @@ cdef struct dv_shadow:
     uint32_t capacity
     uint32_t free
     dv_table heads
-    uint32_t population[3][18]
-    uint32_t levels[3]   # one bit a level that holds anything
+    uint32_t population[4][18]
+    uint32_t levels[4]   # one bit a level that holds anything
     uint64_t crowded     # look-ups that gave up
 
 cdef inline int level_shift(int level) noexcept nogil:

@@ -21,6 +21,10 @@ cdef int shadow_init(dv_shadow* s, uint64_t seed) noexcept nogil:
 
 
 cdef void shadow_deinit(dv_shadow* s) noexcept nogil:
+    cdef uint32_t i
+    if s.segments != NULL:
+        for i in range(1, s.count):
+            free(s.segments[i].masks)
     free(s.segments)
     s.segments = NULL
     table_deinit(&s.heads)
@@ -47,6 +51,8 @@ cdef uint32_t segment_new(dv_shadow* s) noexcept nogil:
 
 
 cdef void segment_free(dv_shadow* s, uint32_t index) noexcept nogil:
+    free(s.segments[index].masks)
+    s.segments[index].masks = NULL
     s.segments[index].mapping = 0
     s.segments[index].sibling = s.free
     s.free = index

@@ -12,7 +12,7 @@ from dmaverify.core.world cimport (
 )
 from dmaverify.model.events cimport (
     F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN, F_MMIO, F_NULL_CPU,
-    F_PHYS_UNKNOWN, F_SKIP_SYNC, F_TIME_UNKNOWN, F_TRUNCATED, KIND_DEVICE_LIMITS, dv_event,
+    F_PHYS_UNKNOWN, F_SKIP_SYNC, F_TIME_UNKNOWN, F_TRUNCATED, KIND_DEVICE_LIMITS, KIND_MEMORY, dv_event,
     event_failed, event_type,
 )
 
@@ -89,6 +89,19 @@ cdef inline uint64_t event_field(const dv_context* c, int number, bint* known) n
         return c.candidates
     if number == 30:
         return c.world.devices[c.device].failures
+    if number == 31:
+        if e.kind == KIND_MEMORY:
+            return e.object
+        known[0] = c.memory != 0
+        return c.memory
+    if number == 32:
+        return c.stale
+    if number == 33:
+        return c.unsent
+    if number == 34:
+        return c.provenance
+    if number == 35:
+        return e.object
     known[0] = False
     return 0
 
@@ -147,6 +160,8 @@ cdef inline uint64_t mapping_field(const dv_context* c, uint32_t index, int numb
     if number == 20:
         known[0] = c.world.time_known and m.made.flags & 1
         return m.made.time
+    if number == 21:
+        return m.transfers
     known[0] = False
     return 0
 
@@ -202,6 +217,8 @@ cdef uint64_t trace_field(const dv_context* c, int number, bint* known) noexcept
         return w.iommu_events
     if number == 4:
         return w.time_known
+    if number == 5:
+        return w.syncs_traced
     known[0] = False
     return 0
 

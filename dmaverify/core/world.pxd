@@ -15,6 +15,13 @@ cdef enum:
     GHOST_SEGMENTS = 64      # segments of an ended list that are remembered
     CPUS = 4096
     SCAN_MAX = 4096          # mappings of a device that one search visits
+    REGIONS_MAX = 65536      # ranges of known memory that are remembered
+
+cdef enum:
+    DEVICE_WROTE = 0
+    CPU_WROTE = 1
+    HANDED_TO_CPU = 2
+    HANDED_TO_DEVICE = 3
 
 cdef enum:
     MARK_PHYS = 1            # its physical address is known
@@ -57,6 +64,7 @@ cdef struct dv_mapping:
     uint32_t next            # list of its device's live mappings, or of all ghosts
     uint32_t prev
     uint32_t syncs
+    uint32_t transfers       # begun and not ended
     uint32_t epoch           # gaps in the recording before it was made (ghosts: ended)
     uint32_t told            # group of the first error about it, plus 1; 0 = none
     uint64_t counted         # the last count that took it in
@@ -117,6 +125,8 @@ cdef struct dv_world:
     uint64_t now
     uint64_t counts          # counts of mappings made so far
     uint8_t time_known
+    uint8_t syncs_traced     # the kernel log says that no sync is left out
+    uint32_t regions         # ranges of known memory
     uint8_t* cpu_rows        # rows seen of each CPU, saturating
 
 cdef int world_init(dv_world* w, uint64_t seed, uint32_t ghost_limit,
@@ -138,6 +148,17 @@ cdef int mapping_end(dv_world* w, uint32_t index, const dv_event* e,
 # addresses or memory the event maps anew. Its ghost proves nothing.
 cdef int retire_stale(dv_world* w, const dv_batch* b, const dv_event* e,
                       const dv_number* n) noexcept nogil
+
+# Remember what kind of memory a physical range is of; an older word about it is void.
+cdef int memory_add(dv_world* w, uint64_t phys, uint64_t length, uint32_t kind) noexcept nogil
+
+# An access or a sync moves or outdates bytes of one mapping: [start, start + length) of the
+# bus, or of physical memory. `how` is one of the four below.
+cdef int mapping_touch(dv_world* w, uint32_t index, bint physical, uint64_t start,
+                       uint64_t length, int how) noexcept nogil
+# Count bytes of the range that are newer on the device's side, or on the CPU's.
+cdef uint64_t mapping_stale(const dv_world* w, uint32_t index, bint physical, uint64_t start,
+                            uint64_t length, bint for_cpu) noexcept nogil
 
 cdef int iommu_map(dv_world* w, uint64_t iova) noexcept nogil
 cdef int iommu_unmap(dv_world* w, uint64_t iova, uint64_t length) noexcept nogil

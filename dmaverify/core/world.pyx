@@ -5,8 +5,11 @@ from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memset
 
+from dmaverify.core.coherence cimport (
+    cpu_wrote, device_wrote, handed_to_cpu, handed_to_device, stale_for_cpu, stale_for_device,
+)
 from dmaverify.core.shadow cimport (
-    GRID_BUS, GRID_GHOST, GRID_PHYS, PAGE_SHIFT, dv_segment, dv_walk, segment_free, segment_link,
+    GRID_BUS, GRID_GHOST, GRID_MEMORY, GRID_PHYS, PAGE_SHIFT, dv_segment, dv_walk, segment_free, segment_link,
     segment_new, segment_unlink, shadow_deinit, shadow_init, walk_init, walk_next,
 )
 from dmaverify.core.table cimport (
@@ -412,6 +415,8 @@ cdef int mapping_end(dv_world* w, uint32_t index, const dv_event* e,
         placed = w.shadow.segments[s].cells[0] != 0
         segment_unlink(&w.shadow, s, False)
         segment_unlink(&w.shadow, s, True)
+        free(w.shadow.segments[s].masks)
+        w.shadow.segments[s].masks = NULL
         if kept < GHOST_SEGMENTS and placed:
             supersede(w, m.device, w.shadow.segments[s].start, w.shadow.segments[s].length)
             w.ghost_segments += 1
@@ -495,6 +500,74 @@ cdef int retire_stale(dv_world* w, const dv_batch* b, const dv_event* e,
         if retire_range(w, e.device, True, entries[i].address, 1, e, n) < 0:
             return -1
     return 0
+
+
+cdef int memory_add(dv_world* w, uint64_t phys, uint64_t length, uint32_t kind) noexcept nogil:
+    cdef dv_walk walk
+    cdef uint32_t s, old = 1
+    if length == 0:
+        return 0
+    while old != 0:
+        walk_init(&walk, &w.shadow, GRID_MEMORY, phys, length)
+        old = walk_next(&walk)
+        if old != 0:
+            segment_unlink(&w.shadow, old, False)
+            segment_free(&w.shadow, old)
+            w.regions -= 1
+    if w.regions >= REGIONS_MAX:
+        return 0
+    s = segment_new(&w.shadow)
+    if s == 0:
+        return -1
+    w.shadow.segments[s].start = phys
+    w.shadow.segments[s].length = length
+    w.shadow.segments[s].mapping = kind
+    w.regions += 1
+    return segment_link(&w.shadow, s, GRID_MEMORY)
+
+
+cdef inline bint shared_part(const dv_segment* seg, bint physical, uint64_t start, uint64_t length,
+                             uint64_t* first, uint64_t* end) noexcept nogil:
+    """Give the part of a range that lies in a segment, as offsets from the segment's start."""
+    cdef uint64_t base = seg.phys if physical else seg.start
+    cdef uint64_t last = start + length if start + length >= start else ~<uint64_t>0
+    if (physical and seg.phys_length == 0) or last <= base or start >= base + seg.length:
+        return False
+    first[0] = start - base if start > base else 0
+    end[0] = last - base if last - base < seg.length else seg.length
+    return True
+
+
+cdef int mapping_touch(dv_world* w, uint32_t index, bint physical, uint64_t start,
+                       uint64_t length, int how) noexcept nogil:
+    cdef uint32_t s = w.mappings[index].first
+    cdef dv_segment* seg
+    cdef uint64_t first = 0, end = 0
+    while s != 0:
+        seg = &w.shadow.segments[s]
+        if shared_part(seg, physical, start, length, &first, &end):
+            if how == HANDED_TO_CPU:
+                handed_to_cpu(seg, first, end)
+            elif how == HANDED_TO_DEVICE:
+                handed_to_device(seg, first, end)
+            elif (device_wrote(seg, first, end) if how == DEVICE_WROTE
+                  else cpu_wrote(seg, first, end)) < 0:
+                return -1
+        s = seg.sibling
+    return 0
+
+
+cdef uint64_t mapping_stale(const dv_world* w, uint32_t index, bint physical, uint64_t start,
+                            uint64_t length, bint for_cpu) noexcept nogil:
+    cdef uint32_t s = w.mappings[index].first
+    cdef const dv_segment* seg
+    cdef uint64_t first = 0, end = 0, total = 0
+    while s != 0:
+        seg = &w.shadow.segments[s]
+        if seg.masks != NULL and shared_part(seg, physical, start, length, &first, &end):
+            total += stale_for_cpu(seg, first, end) if for_cpu else stale_for_device(seg, first, end)
+        s = seg.sibling
+    return total
 
 
 # The IOMMU's pages. `iommu:unmap` is logged inside the call, before the unmap event of a

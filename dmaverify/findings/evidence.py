@@ -25,6 +25,12 @@ ROLES = {
     EventKind.DRIVER_UNBOUND: "unbound",
     EventKind.DEVICE_LIMITS: "limited",
     EventKind.LEFT_MAPPED: "unbound",
+    EventKind.CPU_READ: "read",
+    EventKind.CPU_WRITE: "written",
+    EventKind.DEV_READ: "accessed",
+    EventKind.DEV_WRITE: "accessed",
+    EventKind.DEV_START: "started",
+    EventKind.MEMORY: "born",
 }
 _MAKES = (EventKind.DMA_MAP, EventKind.DMA_ALLOC)
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from dmaverify.model.fields import Type, kind_name
-from dmaverify.model.kinds import Direction, EventKind, MapType
+from dmaverify.model.kinds import Direction, EventKind, MapType, MemoryKind, Provenance
 from dmaverify.model.program import Shown, Template
 
 UNKNOWN_WORD = "unknown"
@@ -16,6 +16,29 @@ MAP_TYPE_WORDS: dict[int, str] = {
     MapType.COHERENT: "coherent",
     MapType.PAGES: "pages",
     MapType.SGT: "non-contiguous",
+}
+
+MEMORY_WORDS: dict[int, str] = {
+    MemoryKind.KMALLOC: "kmalloc memory",
+    MemoryKind.PAGES: "whole pages",
+    MemoryKind.COHERENT: "coherent memory",
+    MemoryKind.NONCOHERENT: "noncoherent memory",
+    MemoryKind.STACK: "a task's stack",
+    MemoryKind.VMALLOC: "vmalloc memory",
+    MemoryKind.RODATA: "the kernel's constants",
+    MemoryKind.TEXT: "the kernel's code",
+}
+
+PROVENANCE_WORDS: dict[int, str] = {
+    Provenance.UNKNOWN: "not known from this recording",
+    Provenance.MAPPING: "a mapping of the device",
+    Provenance.ENDED_MAPPING: "a mapping of the device that has ended",
+    Provenance.FOREIGN_MAPPING: "a mapping of another device",
+    Provenance.PHYSICAL_ADDRESS: "the physical address of memory that is not mapped",
+    Provenance.KERNEL_POINTER: "a kernel pointer",
+    Provenance.TRUNCATED_ADDRESS: "a mapping's address without its upper 32 bits",
+    Provenance.PAST_MAPPING: "an address just past a mapping of the device",
+    Provenance.MAPPING_ERROR: "what a failed mapping returns",
 }
 
 _DIRECTIONS = {d.value: d.name for d in Direction}
@@ -69,6 +92,8 @@ _WRITERS: dict[Type, Namer] = {
     Type.MAP_TYPE: map_type,
     Type.KIND: event_kind,
     Type.TOKEN: hex,
+    Type.MEMORY: lambda value: MEMORY_WORDS.get(value, f"memory {value}"),
+    Type.PROVENANCE: lambda value: PROVENANCE_WORDS.get(value, UNKNOWN_WORD),
 }
 
 

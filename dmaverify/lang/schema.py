@@ -15,13 +15,13 @@ from dmaverify.model.fields import (
     Type,
     kind_name,
 )
-from dmaverify.model.kinds import Direction, EventKind, MapType
+from dmaverify.model.kinds import Direction, EventKind, MapType, MemoryKind, Provenance
 
 TYPE_NAMES = {
     Type.INT: "int", Type.ADDR: "addr", Type.SIZE: "size", Type.TIME: "time",
     Type.DURATION: "duration", Type.BOOL: "bool", Type.DIRECTION: "direction",
     Type.MAP_TYPE: "type", Type.KIND: "kind", Type.TOKEN: "token", Type.DEVICE: "device",
-    Type.TASK: "task",
+    Type.TASK: "task", Type.MEMORY: "memory", Type.PROVENANCE: "provenance",
 }  # fmt: skip
 
 #: Types whose values have an order; the others can only be equal or not.
@@ -35,6 +35,8 @@ def _words(members: Iterable[IntEnum]) -> dict[str, int]:
 ENUMS: dict[Type, dict[str, int]] = {
     Type.DIRECTION: _words(Direction),
     Type.MAP_TYPE: _words(MapType),
+    Type.MEMORY: _words(MemoryKind),
+    Type.PROVENANCE: _words(Provenance),
     Type.KIND: {name: int(kind) for name, kind in KINDS_BY_NAME.items()},
 }
 ENUM_WORDS = frozenset(word for words in ENUMS.values() for word in words)

@@ -30,6 +30,8 @@ _SLOTS = {
     (EventKind.DEVICE_LIMITS, "max_segment"): "length",
     (EventKind.DEVICE_LIMITS, "boundary"): "bus_addr",
     (EventKind.DEVICE_LIMITS, "dma_mask"): "phys_addr",
+    (EventKind.MEMORY, "memory"): "object", (EventKind.DEV_READ, "transfer"): "object",
+    (EventKind.DEV_WRITE, "transfer"): "object", (EventKind.DEV_START, "transfer"): "object",
 }  # fmt: skip
 
 _UNITS = {

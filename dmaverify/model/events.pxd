@@ -26,7 +26,13 @@ cdef enum dv_kind:
     KIND_DRIVER_UNBOUND = 16
     KIND_DEVICE_LIMITS = 17
     KIND_LEFT_MAPPED = 18
-    KIND_COUNT = 19
+    KIND_CPU_READ = 19
+    KIND_CPU_WRITE = 20
+    KIND_DEV_READ = 21
+    KIND_DEV_WRITE = 22
+    KIND_DEV_START = 23
+    KIND_MEMORY = 24
+    KIND_COUNT = 25
 
 cdef enum dv_direction:
     DIR_BIDIRECTIONAL = 0
@@ -67,6 +73,7 @@ cdef enum dv_side_tag:
 # One event: one cache line. Slots by kind, where a name differs from the slot's:
 #   iommu_unmap: phys_addr holds `unmapped`       bounce: bus_addr holds `dma_mask`
 #   device_limits: length = max_segment, bus_addr = boundary, phys_addr = dma_mask
+#   memory: object = what kind of memory    dev_*: object = number of the transfer
 #   lost: length = number of events lost; status 1 = before the recording's first event
 cdef packed struct dv_event:
     uint64_t time        # trace clock, ns or ticks
@@ -120,6 +127,20 @@ cdef inline int event_type(const dv_event* e) noexcept nogil:
 cdef inline bint event_failed(const dv_event* e) noexcept nogil:
     return e.flags & F_FAILED != 0 or \
         (not e.flags & F_BUS_UNKNOWN and e.bus_addr == <uint64_t>-1)
+
+# True where the event is about a device that writes memory.
+cdef inline bint device_writes(const dv_event* e) noexcept nogil:
+    return e.kind == KIND_DEV_WRITE or (
+        e.kind == KIND_DEV_START and e.direction == DIR_FROM_DEVICE)
+
+# Make kind and direction of a device's access agree: either may have been told.
+cdef inline void device_access_settle(dv_event* e) noexcept nogil:
+    if e.kind == KIND_DEV_READ and not e.flags & F_DIRECTION_UNKNOWN and \
+            e.direction == DIR_FROM_DEVICE:
+        e.kind = KIND_DEV_WRITE
+    if e.kind == KIND_DEV_READ or e.kind == KIND_DEV_WRITE:
+        e.direction = DIR_TO_DEVICE if e.kind == KIND_DEV_READ else DIR_FROM_DEVICE
+        e.flags &= <uint16_t>~F_DIRECTION_UNKNOWN
 
 # Return the first side record of an event with this tag, or NULL.
 cdef inline const dv_side* event_side(const dv_batch* b, const dv_event* e, int tag) noexcept nogil:

@@ -53,6 +53,8 @@ class Type(IntEnum):
     TOKEN = 9  # a CPU pointer or its hash: only == and !=
     DEVICE = 10  # a device: only == and !=; shown by name
     TASK = 11  # a task: only == and !=; shown by name
+    MEMORY = 12  # model.kinds.MemoryKind
+    PROVENANCE = 13  # model.kinds.Provenance
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,10 @@ _ENDS = frozenset({K.DMA_UNMAP, K.DMA_FREE})
 _SYNCS = frozenset({K.DMA_SYNC_FOR_CPU, K.DMA_SYNC_FOR_DEVICE})
 _IOMMU = frozenset({K.IOMMU_MAP, K.IOMMU_UNMAP})
 _LEFT = frozenset({K.LEFT_MAPPED})
-_DEVICE = _CALLS | _LEFT | {
+_CPU = frozenset({K.CPU_READ, K.CPU_WRITE})
+_DEV = frozenset({K.DEV_READ, K.DEV_WRITE, K.DEV_START})
+_DEVICE = _CALLS | _LEFT | _CPU | _DEV | {
+    K.MEMORY,
     K.IOMMU_ATTACH, K.DEV_FAULT, K.BOUNCE, K.DRIVER_PROBE, K.DRIVER_BOUND, K.DRIVER_UNBOUND,
     K.DEVICE_LIMITS,
 }  # fmt: skip
@@ -128,22 +133,23 @@ T = Type
 
 EVENT_FIELDS = (
     _ev(1, "bus_addr", T.ADDR, "first bus address: what the device is given",
-        _CALLS | _IOMMU | _LEFT | {K.DEV_FAULT}, True, "bus", True),
+        _CALLS | _IOMMU | _LEFT | _DEV | {K.DEV_FAULT}, True, "bus", True),
     _ev(2, "phys_addr", T.ADDR, "first physical address of the memory behind it",
-        _CALLS | _LEFT | {K.IOMMU_MAP, K.BOUNCE}, True, "physical", True),
+        _CALLS | _LEFT | _CPU | {K.IOMMU_MAP, K.BOUNCE, K.MEMORY}, True, "physical", True),
     _ev(3, "length", T.SIZE, "bytes; the sum over a list",
-        _CALLS | _IOMMU | _LEFT | {K.DEV_FAULT, K.BOUNCE}, True, "", True),
-    _ev(4, "direction", T.DIRECTION, "which way data may move", _CALLS | _LEFT | {K.DEV_FAULT},
-        True, "", True),
+        _CALLS | _IOMMU | _LEFT | _CPU | _DEV | {K.DEV_FAULT, K.BOUNCE, K.MEMORY}, True, "", True),
+    _ev(4, "direction", T.DIRECTION, "which way data may move", 
+        _CALLS | _LEFT | _DEV | {K.DEV_FAULT}, True, "", True),
     _ev(5, "type", T.MAP_TYPE, "family of the call", _CALLS | _LEFT, False, "", True),
     _ev(6, "time", T.TIME, "moment by the trace clock", _ALL, True),
     _ev(7, "cpu", T.INT, "CPU that logged the event"),
     _ev(8, "count", T.INT, "entries in the list that the caller passed, in full; 1 without a list",
         _CALLS | _LEFT),
     _ev(9, "longest_segment", T.SIZE, "bytes of the longest segment of the list", _MAPS, True),
-    _ev(10, "virt_addr", T.TOKEN, "CPU pointer, or its hash", frozenset({K.DMA_ALLOC, K.DMA_FREE}),
-        True, "virtual", True),
-    _ev(11, "failed", T.BOOL, "the call failed, or names the error address", _CALLS, False, "", True),
+    _ev(10, "virt_addr", T.TOKEN, "CPU pointer, or its hash",
+        frozenset({K.DMA_ALLOC, K.DMA_FREE, K.MEMORY}) | _CPU, True, "virtual", True),
+    _ev(11, "failed", T.BOOL, "the call failed, or names the error address",
+        _CALLS | _DEV, False, "", True),
     _ev(12, "null", T.BOOL, "the CPU pointer is NULL: nothing is meant", _ENDS | {K.DMA_ALLOC}),
     _ev(13, "truncated", T.BOOL, "the list has more entries than the event stores", _CALLS),
     _ev(14, "skip_sync", T.BOOL, "attribute: the caller does the syncs itself",
@@ -157,7 +163,7 @@ EVENT_FIELDS = (
     _ev(18, "dma_mask", T.ADDR, "highest bus address that the device reaches",
         frozenset({K.BOUNCE, K.DEVICE_LIMITS}), False, "bus", True),
     _ev(19, "may_predate", T.BOOL,
-        "the mapping meant may have been made before the recording began", _ENDS | _SYNCS),
+        "the mapping meant may have been made before the recording began", _ENDS | _SYNCS | _DEV),
     _ev(20, "crossing", T.ADDR,
         "address bits in which the first and the last byte of a segment differ, or-ed over the list",
         _MAPS),
@@ -166,15 +172,24 @@ EVENT_FIELDS = (
         "leading entries of the list that equal those of the mapping", _ENDS | _SYNCS),
     _ev(23, "kind", T.KIND, "the kind of the event"),
     _ev(24, "task", T.TASK, "task that logged the event"),
-    _ev(25, "past_end", T.SIZE, "bytes of the range past the end of the mapping", _SYNCS | _ENDS),
+    _ev(25, "past_end", T.SIZE, "bytes of the range past the end of the mapping",
+        _SYNCS | _ENDS | _DEV),
     _ev(26, "into", T.SIZE, "distance of the address from the start of the enclosing mapping",
-        _SYNCS | _ENDS),
+        _SYNCS | _ENDS | _DEV),
     _ev(27, "max_segment", T.SIZE, "longest segment that the device takes",
         frozenset({K.DEVICE_LIMITS}), True, "", True),
     _ev(28, "boundary", T.ADDR, "mask of the boundary that a segment must not cross",
         frozenset({K.DEVICE_LIMITS}), True, "bus", True),
-    _ev(29, "candidates", T.INT, "live mappings that the event could mean", _ENDS | _SYNCS),
+    _ev(29, "candidates", T.INT, "live mappings that the event could mean",
+        _ENDS | _SYNCS | _DEV),
     _ev(30, "failures", T.INT, "mappings of the device that failed so far", _CALLS),
+    _ev(31, "memory", T.MEMORY, "kind of memory that it lies in", _MAPS | {K.MEMORY}, True, "", True),
+    _ev(32, "stale_bytes", T.SIZE,
+        "bytes of the range that the device wrote and nobody has handed to the CPU since", _CPU),
+    _ev(33, "unsent_bytes", T.SIZE,
+        "bytes of the range that the CPU wrote and nobody has handed to the device since", _DEV),
+    _ev(34, "provenance", T.PROVENANCE, "where the bus address comes from", _DEV),
+    _ev(35, "transfer", T.INT, "number of the transfer, 0 where there is none", _DEV, False, "", True),
 )  # fmt: skip
 
 MAPPING_FIELDS = (
@@ -187,7 +202,7 @@ MAPPING_FIELDS = (
     _map(7, "segments", T.INT, "segments that the device sees"),
     _map(8, "truncated", T.BOOL, "its list has more entries than were recorded"),
     _map(9, "virt_addr", T.TOKEN, "CPU pointer of the allocation, or its hash", True, "virtual"),
-    _map(10, "age", T.DURATION, "time since it was made"),
+    _map(10, "age", T.DURATION, "time since it was made", True),
     _map(11, "device", T.DEVICE, "the device it was made for"),
     _map(12, "bounced", T.BOOL, "it lies in a bounce buffer"),
     _map(13, "skip_sync", T.BOOL, "attribute: the caller does the syncs itself"),
@@ -195,9 +210,10 @@ MAPPING_FIELDS = (
     _map(15, "whole_pages", T.BOOL, "each segment starts and ends at a page boundary"),
     _map(16, "syncs", T.INT, "syncs of it so far"),
     _map(17, "task", T.TASK, "task that made it"),
-    _map(18, "ended_ago", T.DURATION, "time since it ended; 0 while it lives"),
+    _map(18, "ended_ago", T.DURATION, "time since it ended; 0 while it lives", True),
     _map(19, "gap", T.BOOL, "events were lost since it was made"),
-    _map(20, "time", T.TIME, "when it was made"),
+    _map(20, "time", T.TIME, "when it was made", True),
+    _map(21, "transfers", T.INT, "transfers of the device in it that have begun and not ended"),
 )
 
 DEVICE_FIELDS = (
@@ -223,6 +239,7 @@ TRACE_FIELDS = (
     _trace(2, "gaps", T.INT, "places where events were lost so far"),
     _trace(3, "iommu_events", T.INT, "IOMMU map and unmap events so far"),
     _trace(4, "time_known", T.BOOL, "the clock is time, not a counter"),
+    _trace(5, "syncs_traced", T.BOOL, "the kernel log says that every sync is traced"),
 )
 
 FIELDS = EVENT_FIELDS + MAPPING_FIELDS + DEVICE_FIELDS + TRACE_FIELDS
@@ -255,6 +272,12 @@ KIND_SENTENCES = {
     K.DRIVER_UNBOUND: "a driver's life with a device is over and its managed memory is gone",
     K.DEVICE_LIMITS: "what a device says about itself: segment limits and DMA mask",
     K.LEFT_MAPPED: "derived, once per mapping that is alive when its driver is unbound",
+    K.CPU_READ: "the CPU read memory",
+    K.CPU_WRITE: "the CPU wrote memory",
+    K.DEV_READ: "a device has read memory: its transfer is complete",
+    K.DEV_WRITE: "a device has written memory: its transfer is complete",
+    K.DEV_START: "a device was told to begin a transfer",
+    K.MEMORY: "memory came into use, and what kind it is of",
 }
 
 

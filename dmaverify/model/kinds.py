@@ -28,6 +28,12 @@ class EventKind(IntEnum):
     DRIVER_UNBOUND = 16  # a driver's life with a device is over, managed memory is gone
     DEVICE_LIMITS = 17  # what a device says about itself: segment limits, DMA mask
     LEFT_MAPPED = 18  # derived by the engine: a mapping alive when its driver was unbound
+    CPU_READ = 19  # the CPU read memory
+    CPU_WRITE = 20  # the CPU wrote memory
+    DEV_READ = 21  # a device read memory: its transfer is complete
+    DEV_WRITE = 22  # a device wrote memory: its transfer is complete
+    DEV_START = 23  # a device was told to begin a transfer
+    MEMORY = 24  # memory came into use, and what kind it is of
 
 
 class Direction(IntEnum):
@@ -49,6 +55,33 @@ class MapType(IntEnum):
     COHERENT = 4  # dma_alloc_coherent, dma_alloc_attrs
     PAGES = 5  # dma_alloc_pages, dma_alloc_noncoherent
     SGT = 6  # dma_alloc_noncontiguous
+
+
+class MemoryKind(IntEnum):
+    """What kind of memory a region is of."""
+
+    KMALLOC = 1  # kmalloc
+    PAGES = 2  # whole pages from the page allocator
+    COHERENT = 3  # dma_alloc_coherent
+    NONCOHERENT = 4  # dma_alloc_pages
+    STACK = 5  # a task's stack
+    VMALLOC = 6  # vmalloc: pages that do not follow each other
+    RODATA = 7  # the kernel's constants
+    TEXT = 8  # the kernel's code
+
+
+class Provenance(IntEnum):
+    """Where a bus address that a device used comes from."""
+
+    UNKNOWN = 0  # the recording does not tell
+    MAPPING = 1  # a live mapping of the device
+    ENDED_MAPPING = 2  # a mapping of the device that has ended
+    FOREIGN_MAPPING = 3  # a mapping of another device
+    PHYSICAL_ADDRESS = 4  # the physical address of memory, not mapped for the device
+    KERNEL_POINTER = 5  # a kernel virtual address
+    TRUNCATED_ADDRESS = 6  # a mapping's address without its upper 32 bits
+    PAST_MAPPING = 7  # just behind a mapping of the device
+    MAPPING_ERROR = 8  # what a failed mapping returns
 
 
 class Flag(IntFlag):

@@ -9,13 +9,13 @@ _COUNTERS = (
     (
         "in_flight",
         "trace-starts-in-flight",
-        "calls that end or sync what was mapped before the recording began; "
+        "calls and accesses that may be about what was mapped before the recording began; "
         "begin the recording before the driver is bound to see all of its life",
     ),
     (
         "across_gap",
         "events-lost",
-        "calls that end or sync what is not mapped, after events were lost; "
+        "calls and accesses that lost events may explain; "
         "record with a larger buffer (buffer_size_kb, trace-cmd -b)",
     ),
     (

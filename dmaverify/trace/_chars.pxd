@@ -128,3 +128,14 @@ cdef inline uint64_t hash_name(const char* p, size_t n) noexcept nogil:
         memcpy(&word, p + n - 8, 8)
         h = (h ^ (h >> 31) ^ word) * <uint64_t>0x94D049BB133111EB
     return h ^ (h >> 32)
+
+
+# Return the number of a kind of memory (model/kinds.py, MemoryKind) by its name, or 0.
+cdef inline int memory_kind(const char* p, const char* end) noexcept nogil:
+    cdef const char** names = [b"kmalloc", b"pages", b"coherent", b"noncoherent", b"stack",
+                               b"vmalloc", b"rodata", b"text"]
+    cdef int i
+    for i in range(8):
+        if equals(p, end, names[i]):
+            return i + 1
+    return 0

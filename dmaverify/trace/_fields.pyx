@@ -11,10 +11,11 @@ from dmaverify.model.events cimport (
     F_PHYS_UNKNOWN, F_SKIP_SYNC, F_TRUNCATED, KIND_DEV_FAULT, KIND_DMA_ALLOC, KIND_DMA_FREE,
     KIND_DMA_MAP, KIND_DRIVER_BOUND, KIND_DRIVER_UNBOUND, SIDE_CPU, SIDE_SG_BUS, SIDE_SG_PHYS,
     SIDE_TEXT, TYPE_SG, TYPE_SHIFT, batch_push, batch_side, dv_batch, dv_entry, dv_event, dv_side,
+    device_access_settle,
 )
 from dmaverify.trace._chars cimport (
-    equals, find_space, hash_ends, hex_value, is_digit, is_word, name_ends, read_number,
-    skip_spaces, starts,
+    equals, find_space, hash_ends, hex_value, is_digit, is_word, memory_kind, name_ends,
+    read_number, skip_spaces, starts,
 )
 from dmaverify.trace._head cimport dv_head
 from dmaverify.trace._lists cimport read_list, read_segments
@@ -46,6 +47,8 @@ cdef enum:
     S_PHYS_PAIR = 22
     S_BUS_PAIR = 23
     S_OBJECT = 24
+    S_OPERATION = 25
+    S_MEMORY = 26
 
 cdef enum:
     ATTR_SKIP_SYNC = 1 << 5
@@ -289,6 +292,14 @@ cdef const char* _other_value(dv_tables* t, const dv_spec* spec, uint32_t slot, 
         v.attrs = _attrs(p, stop)
     elif slot == S_VIRT_ADDR:
         _pointer(p, stop, v)
+    elif slot == S_OPERATION:
+        v.direction = DIR_FROM_DEVICE if equals(p, stop, b"DEV_WRITE") or \
+            equals(p, stop, b"1") or starts(p, stop, b"0x1 ") else DIR_TO_DEVICE
+        v.direction_known = 1
+        v.seen |= 1 << S_OPERATION | 1 << S_DIRECTION
+    elif slot == S_MEMORY:
+        v.object = memory_kind(p, stop)
+        v.seen |= 1 << S_MEMORY
     elif slot == S_TYPE:
         v.type = <unsigned char>_map_type(p, stop)
         v.seen |= 1 << S_TYPE
@@ -576,6 +587,7 @@ cdef int make_row(dv_tables* t, const dv_spec* spec, const char* p, const char* 
     e.phys_addr = v.phys_addr if v.seen & 1 << S_PHYS_ADDR else 0
     e.length = v.length if v.seen & 1 << S_LENGTH else 0
     e.object = <uint32_t>v.object
+    device_access_settle(e)
     if -32768 <= v.status <= 32767:
         e.status = <short>v.status
     return ROW_MADE if _put_sides(t, batch, &v) == 0 else ROW_NO_MEMORY

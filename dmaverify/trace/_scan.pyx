@@ -353,7 +353,7 @@ cdef class Scanner:
         c.shape = SHAPE_KEYS
         if spec.kind is EventKind.MARK and not native:
             c.shape = SHAPE_MARK
-        elif event_has_device(spec.kind) and (native or "dma" in spec.systems):
+        elif event_has_device(spec.kind) and (native or spec.systems & {"dma", "edu"}):
             c.shape = SHAPE_DEVICE
         for slot in spec.needs:
             c.needs |= 1 << <int>slot

@@ -57,8 +57,10 @@ cdef enum:               # slots; repeats events.Slot, as far as binary events h
     SLOT_FORCE = 17
     SLOT_FAULT_FLAGS = 18
     SLOT_TEXT = 19
-    SLOT_OBJECT = 24     # address of a mark's text
-    SLOT_COUNT = 25
+    SLOT_OBJECT = 24     # number of a transfer; of a mark, the address of its text
+    SLOT_OPERATION = 25
+    SLOT_MEMORY = 26
+    SLOT_COUNT = 27
 
 cdef enum dat_result:
     DAT_END = 0          # nothing is left

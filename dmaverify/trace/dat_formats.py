@@ -92,7 +92,7 @@ _EIGHT = {"u64", "__u64", "s64", "__s64", "dma_addr_t", "phys_addr_t", "unsigned
 _FOUR = {"u32", "__u32", "s32", "__s32", "int", "unsigned int", "unsigned"}
 _LONG = {"unsigned long", "long", "size_t", "uintptr_t"}
 _LISTS = {Slot.BUS_LIST, Slot.LENGTH_LIST, Slot.PHYS_LIST}
-_TEXTS = {Slot.DEVICE, Slot.TEXT}
+_TEXTS = {Slot.DEVICE, Slot.TEXT, Slot.MEMORY}
 
 
 def parse_fields(text: str) -> dict[str, Field]:

@@ -26,7 +26,7 @@ How a row is filled, for every reader:
 from dataclasses import dataclass
 from enum import IntEnum
 
-from dmaverify.model.kinds import EventKind, MapType
+from dmaverify.model.kinds import EventKind, MapType, MemoryKind
 
 
 class Slot(IntEnum):
@@ -57,6 +57,8 @@ class Slot(IntEnum):
     PHYS_PAIR = 22  # `stored/full` of SG_PHYS
     BUS_PAIR = 23  # `stored/full` of SG_BUS
     OBJECT = 24  # row.object
+    OPERATION = 25  # what a device does, DEV_READ (0) or DEV_WRITE (1): row.kind, row.direction
+    MEMORY = 26  # row.object of MEMORY: a name of MEMORY_NAMES
 
 
 #: Names that the kernel prints for enum dma_data_direction, by value
@@ -68,6 +70,9 @@ ATTR_MMIO = 1 << 10  # DMA_ATTR_MMIO, include/linux/dma-mapping.h, since 6.18
 
 #: Attributes that matter, as the kernel prints them (joined by `|` with others).
 ATTR_NAMES = {"SKIP_CPU_SYNC": ATTR_SKIP_SYNC, "MMIO": ATTR_MMIO}
+
+#: Kinds of memory by number, model/kinds.py's MemoryKind.
+MEMORY_NAMES = tuple(kind.name.lower() for kind in MemoryKind)
 
 #: Numbers that the kernel prints in hexadecimal without saying so.
 HEX_FIELDS = frozenset(
@@ -228,8 +233,31 @@ def _others() -> list[EventSpec]:
     ]
 
 
+def _accesses() -> list[EventSpec]:
+    """Return the events by which a driver for QEMU's `edu` device tells its accesses.
+
+    A transfer takes some time: one event when the device is told to begin, one when it has
+    said that it is ready. Any driver can have events of this shape.
+    """
+    touch = {
+        "device": S.DEVICE, "virt_addr": S.VIRT_ADDR, "phys_addr": S.PHYS_ADDR, "size": S.LENGTH,
+    }  # fmt: skip
+    transfer = {
+        "device": S.DEVICE, "op": S.OPERATION, "to_ram": S.OPERATION, "dma_addr": S.BUS_ADDR,
+        "size": S.LENGTH, "id": S.OBJECT,
+    }  # fmt: skip
+    here = "tracepoints of a driver of its own, system edu"
+    return [
+        _spec("cpu_read", "edu", K.CPU_READ, touch, here, S.VIRT_ADDR),
+        _spec("cpu_write", "edu", K.CPU_WRITE, touch, here, S.VIRT_ADDR),
+        _spec("edu_dma_start", "edu", K.DEV_START, transfer, here, S.OBJECT),
+        _spec("edu_dma_done", "edu", K.DEV_READ, transfer, here, S.OBJECT),
+        _spec("edu_region", "edu", K.MEMORY, {**touch, "kind": S.MEMORY}, here, S.VIRT_ADDR),
+    ]
+
+
 #: Every kernel event that the event model has.
-EVENTS = (*_maps(), *_syncs(), *_allocations(), *_iommu(), *_others())
+EVENTS = (*_maps(), *_syncs(), *_allocations(), *_iommu(), *_others(), *_accesses())
 
 #: The same by name; names are unique.
 EVENTS_BY_NAME = {spec.name: spec for spec in EVENTS}

@@ -18,7 +18,7 @@ from typing import IO
 
 from dmaverify.model.events import Event, EventBatch
 from dmaverify.model.fields import event_has_device, kind_name
-from dmaverify.model.kinds import UNKNOWN, Direction, EventKind, Flag, MapType
+from dmaverify.model.kinds import UNKNOWN, Direction, EventKind, Flag, MapType, MemoryKind
 from dmaverify.trace.events import EVENTS_BY_NAME, EventSpec, Slot
 
 HEADER = "# dmaverify trace 1"
@@ -29,7 +29,7 @@ _FIELDS = {
     "device": S.DEVICE, "type": S.TYPE, "direction": S.DIRECTION, "bus_addr": S.BUS_ADDR,
     "phys_addr": S.PHYS_ADDR, "length": S.LENGTH, "virt_addr": S.VIRT_ADDR,
     "segments": S.SEGMENTS, "phys": S.PHYS_LIST, "bus_entries": S.BUS_PAIR,
-    "phys_entries": S.PHYS_PAIR, "status": S.STATUS, "object": S.OBJECT, "text": S.TEXT,
+    "phys_entries": S.PHYS_PAIR, "status": S.STATUS, "object": S.OBJECT, "text": S.TEXT, "memory": S.MEMORY,
 }  # fmt: skip
 
 #: Kinds whose slots have names of their own: name -> slot.
@@ -39,6 +39,9 @@ _RENAMED = {
     K.DEVICE_LIMITS: {
         "max_segment": S.LENGTH, "boundary": S.BUS_ADDR, "dma_mask": S.PHYS_ADDR,
     },
+    K.DEV_READ: {"transfer": S.OBJECT},
+    K.DEV_WRITE: {"transfer": S.OBJECT},
+    K.DEV_START: {"transfer": S.OBJECT},
 }  # fmt: skip
 
 _TYPES = {
@@ -162,7 +165,12 @@ def _fields(event: Event) -> list[str]:
     parts += _lists(event)
     if event.virt_addr is not None:
         parts.append(f"virt_addr={event.virt_addr:#x}")
-    parts += [f"{n}={v}" for n, v in (("status", event.status), ("object", event.object)) if v]
+    if event.status:
+        parts.append(f"status={event.status}")
+    if event.object and event.kind == K.MEMORY and event.object <= max(MemoryKind):
+        parts.append(f"memory={MemoryKind(event.object).name.lower()}")
+    elif event.object:
+        parts.append(f"{names.get(S.OBJECT, 'object')}={event.object}")
     return parts
 
 

@@ -1,7 +1,9 @@
 """Time whole runs beside other programs: `whole_runs.py [--events N] [--rounds N]`.
 
 Each figure is the median of ratios of runs made in turn, so that a machine that is busy for a
-while slows both. `trace-cmd report` only prints the file, and mawk only counts its fourth words.
+while slows both. `trace-cmd report` only prints the file, and mawk only counts words of it: the
+fourth, which is the time and always another, or the fifth, which is the event's name and costs
+it less.
 """
 
 import argparse
@@ -16,11 +18,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-# Behind everything else: an installed package is what is measured.
-sys.path.append(str(ROOT))
-
-from tests.bench.make_trace import write_dat, write_text  # noqa: E402
-
 PYTHON = sys.executable
 
 
@@ -55,16 +52,18 @@ class Bench:
     def speed(self, events: int) -> None:
         """Print the time of `check` beside a program that only prints or counts."""
         dat, text = self._folder / "long.dat", self._folder / "long.txt"
-        write_dat(dat, events)
-        write_text(text, events)
+        write(dat, events)
+        write(text, events)
         printed = ["trace-cmd", "report", str(dat)]
-        counted = ["mawk", "{c[$4]++}", str(text)]
         self._pair(f"trace.dat, {events:,} events", self._check(dat), printed, 0.3)
-        self._pair(f"tracefs text, {events:,} events", self._check(text), counted, 2.5)
+        for word in ("$4", "$5"):
+            counted = ["mawk", f"{{c[{word}]++}}", str(text)]
+            what = f"tracefs text, {events:,} events, {text.stat().st_size / 1e6:.0f} MB, {word}"
+            self._pair(what, self._check(text), counted, 2.5)
 
     def memory(self, events: int) -> None:
         """Print how the peak memory grows with ten times the length and as many mappings."""
-        for ending, write in (("dat", write_dat), ("txt", write_text)):
+        for ending in ("dat", "txt"):
             peaks = []
             for size in (events // 10, events):
                 path = self._folder / f"memory.{ending}"
@@ -79,14 +78,13 @@ class Bench:
 
     def start(self) -> None:
         """Print what `--version` takes beyond a bare interpreter."""
-        ours = [PYTHON, "-P", "-m", "dmaverify", "--version"]
         bare = [PYTHON, "-P", "-c", "pass"]
-        command = shutil.which("dmaverify", path=str(Path(PYTHON).parent))
-        for name, words in (("-m dmaverify", ours), ("dmaverify", [command] if command else [])):
-            if not words:
-                continue
+        starts = {"python -m dmaverify": [PYTHON, "-P", "-m", "dmaverify"]}
+        if command := shutil.which("dmaverify", path=str(Path(PYTHON).parent)):
+            starts["dmaverify"] = [command]
+        for name, words in starts.items():
             rounds = max(self._rounds * 4, 5)
-            extra = [seconds(words) - seconds(bare) for _ in range(rounds)]
+            extra = [seconds([*words, "--version"]) - seconds(bare) for _ in range(rounds)]
             print(f"{name} --version: {statistics.median(extra) * 1000:.1f} ms (at most 25 ms)")
 
     def _check(self, path: Path) -> list[str]:
@@ -102,6 +100,12 @@ class Bench:
         ratio = statistics.median(a / b for a, b in times)
         a, b = (statistics.median(column) for column in zip(*times, strict=True))
         print(f"{what}: {a:.3f} s, {other[0]} {b:.3f} s, ratio {ratio:.2f} (at most {goal})")
+
+
+def write(path: Path, events: int) -> None:
+    """Make a recording, in another process: what it takes would count as memory of the runs."""
+    make = [PYTHON, "-P", str(ROOT / "tests/bench/make_trace.py"), str(path), str(events)]
+    subprocess.run(make, check=True)
 
 
 def seconds(words: list[str]) -> float:
