@@ -12,7 +12,8 @@ from dmaverify.model.fields import (
     Obj,
 )
 from dmaverify.model.kinds import EventKind, Flag
-from tests.oracle.engine import TOP, Mapping, Meaning, World
+from tests.oracle.engine import World
+from tests.oracle.nouns import TOP, Mapping, Meaning
 
 Value = int | None
 ROLES = {obj: name for name, obj in MAPPING_OBJECTS.items()}

@@ -11,7 +11,8 @@ from dmaverify.lang.source import Source
 from dmaverify.model.fields import KINDS_BY_NAME
 from dmaverify.model.kinds import EventKind
 from tests.oracle.answers import Answers
-from tests.oracle.engine import Call, World
+from tests.oracle.engine import World
+from tests.oracle.nouns import Call
 from tests.oracle.rules import Oracle
 
 Outcomes = dict[str, Counter[str]]

@@ -7,7 +7,7 @@ from typing import Any
 
 from dmaverify.model.events import EventBatch
 from dmaverify.model.kinds import MAPPING_ERROR, EventKind, Flag
-from tests.oracle.engine import Call
+from tests.oracle.nouns import Call
 
 K = EventKind
 TOP = 1 << 64
@@ -227,7 +227,9 @@ def smallest(calls: list[Call], differ: Callable[[list[Call]], str]) -> str:
 def shown(call: Call) -> str:
     """Return an event as text, without what is not set."""
     values = {f.name: getattr(call, f.name) for f in fields(call) if f.name != "kind"}
-    plain = {k: hex(v) if isinstance(v, int) else v for k, v in values.items() if v not in (None, 0)}
+    plain = {
+        k: hex(v) if isinstance(v, int) else v for k, v in values.items() if v not in (None, 0)
+    }
     return f"{call.kind.name.lower()} " + " ".join(f"{k}={v}" for k, v in plain.items())
 
 

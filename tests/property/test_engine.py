@@ -21,8 +21,9 @@ from dmaverify.model.fields import (
 from dmaverify.model.kinds import EventKind, Flag, Maturity, Severity
 from dmaverify.model.program import INSTRUCTION, MAX_SHOWN, Op, Program, Rule
 from tests.oracle.answers import Answers
-from tests.oracle.engine import Call, World
+from tests.oracle.engine import World
 from tests.oracle.judge import Judge
+from tests.oracle.nouns import Call
 from tests.property.events import batch_of, recording, smallest
 
 DEEP = int(os.environ.get("DMAVERIFY_DEEP", "0"))  # how many examples; 0: few

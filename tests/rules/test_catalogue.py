@@ -212,7 +212,9 @@ def changed(rule: str, tmp_path: Path) -> tuple[Path, str]:
         text, times = re.subn(rf"^((?:let|set) {name} *=).*$", rf"\1 {value}", text, flags=re.M)
         assert 1 == times
     copy = f"copy-of-{rule}"
-    text = text.replace(f"rule {rule}:", f"rule {copy}:").replace(f"  class {RULES[rule].cls}\n", "")
+    text = text.replace(f"rule {rule}:", f"rule {copy}:").replace(
+        f"  class {RULES[rule].cls}\n", ""
+    )
     path = tmp_path / f"{copy}.dmar"
     path.write_text(text, "utf-8")
     return path, copy

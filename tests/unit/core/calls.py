@@ -7,7 +7,7 @@ from dmaverify.core.engine import Engine
 from dmaverify.model.fields import EVENT_FIELDS, MAPPING_FIELDS, MAPPING_OBJECTS, Obj
 from dmaverify.model.kinds import EventKind, Maturity, Severity
 from dmaverify.model.program import INSTRUCTION, Op, Program, Rule
-from tests.oracle.engine import Call
+from tests.oracle.nouns import Call
 from tests.property.events import batch_of
 
 K = EventKind

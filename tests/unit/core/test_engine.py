@@ -7,7 +7,7 @@ from dmaverify.lang.builtin import load_builtin
 from dmaverify.model.events import EventBatch
 from dmaverify.model.kinds import EventKind, Severity
 from dmaverify.model.program import Program
-from tests.oracle.engine import Call
+from tests.oracle.nouns import Call
 from tests.property.events import batch_of
 from tests.unit.core.calls import (
     always,
@@ -98,10 +98,12 @@ def test_cpus_may_be_sparse() -> None:
 
 
 def test_witnesses_lie_where_mappings_were_made() -> None:
-    """The lines that a later hit may name: births of what lives, both ends of what is remembered."""
+    """The lines that a later hit may name: where mappings were made, and where they ended."""
     batch = EventBatch(16)
     for offset, one in ((100, dma_map()), (200, dma_map(0x2000)), (300, dma_unmap())):
-        batch.add(one.kind, offset=offset, bus_addr=one.bus_addr, length=one.length, device=1, type=1)
+        batch.add(
+            one.kind, offset=offset, bus_addr=one.bus_addr, length=one.length, device=1, type=1
+        )
     engine = Engine(CATALOGUE)
     engine.feed(batch)
     assert [100, 200, 300] == sorted(engine.witnesses_between(0, 1000))
@@ -209,7 +211,9 @@ def test_many_unmaps_of_nothing() -> None:
 
 def test_the_iommu_table_forgets_what_is_balanced() -> None:
     """Maps and unmaps of pages cancel out, for very long ranges too."""
-    calls = [call(kind, n << 12, device=0) for n in range(5000) for kind in (K.IOMMU_MAP, K.IOMMU_UNMAP)]
+    calls = [
+        call(kind, n << 12, device=0) for n in range(5000) for kind in (K.IOMMU_MAP, K.IOMMU_UNMAP)
+    ]
     calls += [call(K.IOMMU_UNMAP, 0, length=TOP - 1, device=0)] * 100
     assert 10_100 == hostile(calls).counters["iommu_events"]
 

@@ -5,7 +5,7 @@ from dmaverify.lang.builtin import load_builtin
 from dmaverify.model.hit import Hit
 from dmaverify.model.kinds import EventKind, Maturity, Severity
 from dmaverify.model.program import INSTRUCTION, Need, Op, Program, Rule
-from tests.oracle.engine import Call
+from tests.oracle.nouns import Call
 from tests.unit.core.calls import (
     always,
     call,
@@ -123,7 +123,8 @@ def test_groups_are_by_device_kind_task_and_size_class() -> None:
     base = dma_map()
     for other, groups in (
         (dma_map(0x5000), 1), (dma_map(length=0x1800), 1), (dma_map(length=0x2000), 2),
-        (dma_map(device=2), 2), (dma_map(site=9), 2), (dma_map(type=2), 2), (dma_map(length=None), 2),
+        (dma_map(device=2), 2), (dma_map(site=9), 2), (dma_map(type=2), 2),
+        (dma_map(length=None), 2),
     ):  # fmt: skip
         assert groups == len(fed(program, [base, other]).hits())
 
@@ -247,16 +248,19 @@ def test_needs_are_judged_by_the_whole_recording() -> None:
 
 def test_the_first_need_that_is_not_met_is_named() -> None:
     """Of two needs the index of the first that fails is told."""
-    pack = INSTRUCTION.pack
-    code = b"".join([
-        pack(Op.VIOLATED, 0, 0, 0, 0, 0),
-        pack(Op.FEQ, 0, 9, 2, 3, 0), pack(Op.VIOLATED, 0, 0, 0, 0, 0), pack(Op.HOLDS, 0, 0, 0, 0, 0),
-        pack(Op.FGT, 0, 9, 1, 6, 0), pack(Op.VIOLATED, 0, 0, 0, 0, 0), pack(Op.HOLDS, 0, 0, 0, 0, 0),
-    ])  # fmt: skip
-    rule = Rule("r", "r", Severity.ERROR, Maturity.STABLE, (int(K.DMA_MAP),), 0, (),
-                needs=(Need(1, "no gaps"), Need(4, "losses")))  # fmt: skip
+    code = b"".join(
+        INSTRUCTION.pack(*one)
+        for one in (
+            (Op.VIOLATED, 0, 0, 0, 0, 0),
+            (Op.FEQ, 0, 9, 2, 3, 0), (Op.VIOLATED, 0, 0, 0, 0, 0), (Op.HOLDS, 0, 0, 0, 0, 0),
+            (Op.FGT, 0, 9, 1, 6, 0), (Op.VIOLATED, 0, 0, 0, 0, 0), (Op.HOLDS, 0, 0, 0, 0, 0),
+        )
+    )  # fmt: skip
+    needs = Need(1, "no gaps"), Need(4, "losses")
+    rule = Rule("r", "r", Severity.ERROR, Maturity.STABLE, (int(K.DMA_MAP),), 0, (), needs)
+    before = Call(K.LOST, length=5, status=1)
     for calls, unmet in (
-        ([dma_map()], 1), ([dma_map(), lost()], 0), ([dma_map(), Call(K.LOST, length=5, status=1)], None),
+        ([dma_map()], 1), ([dma_map(), lost()], 0), ([dma_map(), before], None),
     ):  # fmt: skip
         assert [unmet] == [h.unmet for h in fed(Program(code, (rule,)), calls).hits()]
 

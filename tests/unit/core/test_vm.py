@@ -15,14 +15,28 @@ from dmaverify.model.kinds import EventKind, Maturity, Severity
 from dmaverify.model.program import INSTRUCTION, MAX_SHOWN, Need, Op, Program, Rule
 from tests.oracle import vm
 from tests.oracle.answers import Answers
-from tests.oracle.engine import Call, World
+from tests.oracle.engine import World
+from tests.oracle.nouns import Call
 from tests.property.events import batch_of
 from tests.unit.core.calls import dma_map, dma_sync, numbered
 
 TOP = (1 << 64) - 1
 NUMBERS = [0, 1, 2, 3, 7, 63, 64, 65, 0x1000, 1 << 32, 1 << 63, TOP - 1, TOP]
 #: What a sync of a known mapping certainly has, so that a program may look at it.
-FIELDS = [(0, 1), (0, 3), (0, 4), (0, 5), (0, 7), (0, 23), (1, 1), (1, 3), (1, 4), (1, 6), (8, 1), (9, 2)]
+FIELDS = [
+    (0, 1),
+    (0, 3),
+    (0, 4),
+    (0, 5),
+    (0, 7),
+    (0, 23),
+    (1, 1),
+    (1, 3),
+    (1, 4),
+    (1, 6),
+    (8, 1),
+    (9, 2),
+]
 MAYBE = [*FIELDS, (1, 0), (2, 0), (2, 1), (5, 0), (0, 2), (0, 10), (1, 2), (8, 9)]
 ARITHMETIC = [op for op in Op if Op.ADD <= op <= Op.SHR]
 COMPARE = [Op.JEQ, Op.JNE, Op.JLT, Op.JLE]

@@ -139,7 +139,9 @@ def test_what_a_gap_ended_proves_nothing() -> None:
     """Its ghost is of before the gap: another unmap may be older than the recording."""
     calls = [dma_map(), lost(), dma_map(0x1000), dma_unmap(), dma_unmap()]
     assert [0] == asked(calls, "may_predate")
-    assert [1] == asked([dma_map(length=0x2000), lost(), dma_map(), dma_unmap(0x2000)], "may_predate")
+    assert [1] == asked(
+        [dma_map(length=0x2000), lost(), dma_map(), dma_unmap(0x2000)], "may_predate"
+    )
 
 
 def test_the_oldest_is_retired_first() -> None:

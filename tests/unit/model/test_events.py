@@ -147,7 +147,9 @@ def test_tally_counts_kinds_times_and_cpus() -> None:
 def enums(package: object, name: str) -> dict[str, int]:
     """Return the names and numbers of all enums in a .pxd file."""
     text = (Path(package.__path__[0]) / name).read_text("utf-8")  # type: ignore[attr-defined]
-    return {n: int(v, 0) for n, v in re.findall(r"^    ([A-Z_]+) = (0x[0-9a-f]+|\d+)\b", text, re.M)}
+    return {
+        n: int(v, 0) for n, v in re.findall(r"^    ([A-Z_]+) = (0x[0-9a-f]+|\d+)\b", text, re.M)
+    }
 
 
 EVENTS = enums(dmaverify.model, "events.pxd")
