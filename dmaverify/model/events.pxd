@@ -133,15 +133,6 @@ cdef inline bint device_writes(const dv_event* e) noexcept nogil:
     return e.kind == KIND_DEV_WRITE or (
         e.kind == KIND_DEV_START and e.direction == DIR_FROM_DEVICE)
 
-# Make kind and direction of a device's access agree: either may have been told.
-cdef inline void device_access_settle(dv_event* e) noexcept nogil:
-    if e.kind == KIND_DEV_READ and not e.flags & F_DIRECTION_UNKNOWN and \
-            e.direction == DIR_FROM_DEVICE:
-        e.kind = KIND_DEV_WRITE
-    if e.kind == KIND_DEV_READ or e.kind == KIND_DEV_WRITE:
-        e.direction = DIR_TO_DEVICE if e.kind == KIND_DEV_READ else DIR_FROM_DEVICE
-        e.flags &= <uint16_t>~F_DIRECTION_UNKNOWN
-
 # Return the first side record of an event with this tag, or NULL.
 cdef inline const dv_side* event_side(const dv_batch* b, const dv_event* e, int tag) noexcept nogil:
     cdef size_t at = e.side

@@ -268,7 +268,6 @@ cdef class EventBatch:
         e.status = status
         e.direction = direction or 0
         e.flags = flags | int(type) << TYPE_SHIFT
-        device_access_settle(e)
         self.c.numbers[self.c.count - 1].record = self.c.count if record is None else record
         self.c.numbers[self.c.count - 1].line = line
         for tag, items, full in ((SIDE_SG_BUS, sg_bus, bus_full), (SIDE_SG_PHYS, sg_phys, phys_full)):

@@ -8,10 +8,9 @@ from libc.string cimport memcmp, memcpy, memset, strlen
 from dmaverify.model.events cimport (
     DIR_BIDIRECTIONAL, DIR_FROM_DEVICE, DIR_NONE, DIR_TO_DEVICE, F_BUS_UNKNOWN,
     F_DIRECTION_UNKNOWN, F_FAILED, F_FROM_MARK, F_HASHED, F_LENGTH_UNKNOWN, F_MMIO, F_NULL_CPU,
-    F_PHYS_UNKNOWN, F_SKIP_SYNC, F_TRUNCATED, KIND_DEV_FAULT, KIND_DMA_ALLOC, KIND_DMA_FREE,
+    F_PHYS_UNKNOWN, F_SKIP_SYNC, F_TRUNCATED, KIND_DEV_FAULT, KIND_DEV_READ, KIND_DEV_WRITE, KIND_DMA_ALLOC, KIND_DMA_FREE,
     KIND_DMA_MAP, KIND_DRIVER_BOUND, KIND_DRIVER_UNBOUND, SIDE_CPU, SIDE_SG_BUS, SIDE_SG_PHYS,
     SIDE_TEXT, TYPE_SG, TYPE_SHIFT, batch_push, batch_side, dv_batch, dv_entry, dv_event, dv_side,
-    device_access_settle,
 )
 from dmaverify.trace._chars cimport (
     equals, find_space, hash_ends, hex_value, is_digit, is_word, memory_kind, name_ends,
@@ -587,7 +586,8 @@ cdef int make_row(dv_tables* t, const dv_spec* spec, const char* p, const char* 
     e.phys_addr = v.phys_addr if v.seen & 1 << S_PHYS_ADDR else 0
     e.length = v.length if v.seen & 1 << S_LENGTH else 0
     e.object = <uint32_t>v.object
-    device_access_settle(e)
+    if v.seen & 1 << S_OPERATION and e.kind == KIND_DEV_READ and v.direction == DIR_FROM_DEVICE:
+        e.kind = KIND_DEV_WRITE
     if -32768 <= v.status <= 32767:
         e.status = <short>v.status
     return ROW_MADE if _put_sides(t, batch, &v) == 0 else ROW_NO_MEMORY

@@ -11,9 +11,8 @@ from libc.string cimport memset
 from dmaverify.model.events cimport (
     DIR_FROM_DEVICE, DIR_TO_DEVICE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_FAILED, F_FROM_MARK,
     F_LENGTH_UNKNOWN, F_MMIO, F_NULL_CPU, F_PHYS_UNKNOWN, F_SKIP_SYNC, F_TRUNCATED,
-    KIND_DMA_ALLOC, KIND_DMA_FREE, KIND_DMA_MAP, KIND_LOST, KIND_MARK, SIDE_CPU, SIDE_SG_BUS, SIDE_SG_PHYS, TYPE_SHIFT, batch_push,
+    KIND_DEV_READ, KIND_DEV_WRITE, KIND_DMA_ALLOC, KIND_DMA_FREE, KIND_DMA_MAP, KIND_LOST, KIND_MARK, SIDE_CPU, SIDE_SG_BUS, SIDE_SG_PHYS, TYPE_SHIFT, batch_push,
     batch_side, dv_batch, dv_entry, dv_event, dv_side,
-    device_access_settle,
 )
 from dmaverify.trace._chars cimport memory_kind
 from dmaverify.trace._names cimport names_number
@@ -128,7 +127,6 @@ cdef int row_make(dat_decoder* d, const dat_plan* plan, dat_stream* s, dv_batch*
     if plan.spots[SLOT_MEMORY].mode and \
             extent(d, &plan.spots[SLOT_MEMORY], r, s.head_size, &start, &size) == 0:
         e.object = memory_kind(<const char*>start, <const char*>start + text_length(start, size))
-    device_access_settle(e)
     if plan.spots[SLOT_BUS_LIST].mode or plan.spots[SLOT_PHYS_LIST].mode:
         if lists_add(d, plan, r, s.head_size, b) < 0:
             return -1
@@ -217,6 +215,8 @@ cdef inline void scalars_fill(const dat_decoder* d, const dat_plan* plan, const 
     if f[SLOT_OPERATION].mode:
         e.direction = DIR_FROM_DEVICE if number(d, &f[SLOT_OPERATION], r) else DIR_TO_DEVICE
         e.flags &= ~F_DIRECTION_UNKNOWN
+        if e.kind == KIND_DEV_READ and e.direction == DIR_FROM_DEVICE:
+            e.kind = KIND_DEV_WRITE
     if f[SLOT_OBJECT].mode:
         e.object = <uint32_t>number(d, &f[SLOT_OBJECT], r)
 

@@ -13,7 +13,9 @@ TRACES = ("tracefs_text", "trace_cmd_report", "trace_dat", "file")
 
 #: What a mistake is seen by, where dmaverify does not judge that yet: no false error may come.
 AWAITING = {
-    "edu": "accesses by the device and the processor, as a driver's own events tell them",
+    # Only the kernel log tells that these recordings leave out no sync.
+    "edu/direct/missing_sync_for_cpu": "the kernel log",
+    "edu/strict/missing_sync_for_cpu": "the kernel log",
     "device_log": "accesses, as the log of an emulated device tells them",
     "hca": "memory regions of an HCA and its accesses to them",
 }
@@ -68,7 +70,7 @@ def _outcome(entry: dict[str, Any]) -> str:
         return "healthy"
     if not entry["decidable"]:
         return "undecidable"
-    return "awaiting" if entry["shown_by"] in AWAITING else "mistake"
+    return "awaiting" if {entry["shown_by"], entry["name"]} & set(AWAITING) else "mistake"
 
 
 def _key(finding: dict[str, Any]) -> tuple[Any, ...]:
@@ -198,4 +200,4 @@ def test_the_figures_of_the_manifest() -> None:
     for entry in MANIFEST:
         figures[_outcome(entry)] = figures.get(_outcome(entry), 0) + 1
 
-    assert {"healthy": 87, "mistake": 31, "awaiting": 21, "undecidable": 7} == figures
+    assert {"healthy": 87, "mistake": 46, "awaiting": 6, "undecidable": 7} == figures
