@@ -126,7 +126,7 @@ cdef int left_mapped(dv_engine* g, dv_batch* b, const dv_event* e, const dv_numb
         context_init(&c, w, b, &left, n)
         c.meant[OBJ_MAPPING] = index
         c.count = m.count
-        if run_rules(g, &c) < 0 or mapping_end(w, index, e, n) < 0:
+        if run_rules(g, &c) < 0 or mapping_end(w, index, e, n, w.gaps) < 0:
             return -1
         index = before
     d = &w.devices[e.device]
@@ -145,7 +145,7 @@ cdef int failed_map(dv_world* w, const dv_batch* b, const dv_event* e,
     if e.flags & F_BUS_UNKNOWN or e.bus_addr != <uint64_t>-1:
         return 0
     index = mapping_add(w, b, e, n)
-    return mapping_end(w, <uint32_t>index, e, n) if index > 0 else index
+    return mapping_end(w, <uint32_t>index, e, n, w.gaps) if index > 0 else index
 
 
 cdef int apply_map(dv_engine* g, const dv_batch* b, const dv_event* e,
@@ -185,7 +185,7 @@ cdef int apply_end(dv_engine* g, dv_context* c, const dv_event* e, const dv_numb
             iommu_ended(w, w.mappings[index].bus_addr) < 0:
         return -1
     if index != 0:
-        return mapping_end(w, index, e, n)
+        return mapping_end(w, index, e, n, w.gaps)
     if c.across_gap:
         w.across_gap += 1
     elif c.may_predate:
@@ -600,6 +600,13 @@ cdef class Engine:
                 out.append(m.made.offset)
             if m.state == STATE_GHOST and start <= m.ended.offset < end:
                 out.append(m.ended.offset)
+        for i in range(self.g.world.ring.count):
+            m = &self.g.world.ring.mappings[i]
+            if self.g.world.ring.keys[i].device != 0:
+                if start <= m.made.offset < end:
+                    out.append(m.made.offset)
+                if start <= m.ended.offset < end:
+                    out.append(m.ended.offset)
         return out
 
     def left_open(self):
@@ -617,7 +624,7 @@ cdef class Engine:
         return {
             "events": self.g.events, "checked": self.g.checked, "in_flight": w.in_flight,
             "across_gap": w.across_gap, "lost": w.lost, "gaps": w.gaps, "refused": w.refused,
-            "forgotten": w.forgotten, "crowded": w.shadow.crowded, "live": w.live,
+            "forgotten": w.forgotten, "asked_late": w.asked_late, "crowded": w.shadow.crowded, "live": w.live,
             "overflow": self.g.groups.overflow, "iommu_events": w.iommu_events,
         }
 

@@ -10,7 +10,8 @@ from dmaverify.core.shadow cimport (
 from dmaverify.core.table cimport table_get
 from dmaverify.core.world cimport (
     CPUS, MARK_AMBIGUOUS, MARK_DIRECTION, MARK_LENGTH, MARK_PHYS, MARK_VIRT, MARK_WHOLE_PAGES, SCAN_MAX,
-    STATE_GHOST, STATE_LIVE, dv_device, dv_mapping, dv_world, iommu_removed, list_key,
+    STATE_GHOST, STATE_LIVE, dv_device, dv_mapping, dv_world, ghosts_ask, iommu_removed,
+    list_key,
     mapping_stale,
 )
 from dmaverify.model.events cimport (
@@ -279,6 +280,8 @@ cdef void resolve_ghost(dv_context* c) noexcept nogil:
     cdef dv_walk walk
     cdef dv_mapping* m
     cdef uint32_t s, index, held
+    if ghosts_ask(w, c.device, c.event.bus_addr) < 0:
+        return  # no memory: then there is no ghost to be had
     walk_init(&walk, &w.shadow, GRID_GHOST, c.event.bus_addr, 1)
     s = walk_next(&walk)
     while s != 0:

@@ -23,6 +23,7 @@ from dmaverify.model.events cimport (
 
 cdef uint32_t IOMMU_LIVE = <uint32_t>1 << 31
 cdef int32_t BALANCE_ZERO = 0x8000
+cdef uint32_t SUPERSEDE_LOOKS = 8  # ghosts that one look for covered ones visits
 cdef uint64_t IOMMU_CLEAR_MAX = 1024  # pages; a longer range leaves some marked as live
 
 
@@ -41,6 +42,12 @@ cdef int world_init(dv_world* w, uint64_t seed, uint32_t ghost_limit,
     w.cpu_rows = <uint8_t*>calloc(CPUS, 1)
     if w.mappings == NULL or w.devices == NULL or w.cpu_rows == NULL:
         return -1
+    if ghost_limit >= RING_LEAST:
+        w.ring.capacity = RING_LEAST
+        w.ring.mappings = <dv_mapping*>malloc(RING_LEAST * sizeof(dv_mapping))
+        w.ring.keys = <dv_ended*>malloc(RING_LEAST * sizeof(dv_ended))
+        if w.ring.mappings == NULL or w.ring.keys == NULL:
+            return -1
     if shadow_init(&w.shadow, seed) < 0 or table_init(&w.lists, 1024, seed) < 0:
         return -1
     return table_init(&w.iommu, 4096, seed)
@@ -55,6 +62,7 @@ cdef void world_deinit(dv_world* w) noexcept nogil:
     free(w.mappings)
     free(w.devices)
     free(w.cpu_rows)
+    ring_deinit(&w.ring)
     shadow_deinit(&w.shadow)
     table_deinit(&w.lists)
     table_deinit(&w.iommu)
@@ -348,15 +356,20 @@ cdef void drop_ghost_segment(dv_world* w, uint32_t s) noexcept nogil:
 
 
 cdef void supersede(dv_world* w, uint32_t device, uint64_t start, uint64_t length) noexcept nogil:
-    """Drop what a new ghost of this device covers: who covered an address last is what counts."""
+    """Drop what a new ghost of this device covers: who covered an address last is what counts.
+
+    Only the newest few are looked at: that keeps the chains of reused addresses short, and
+    which ghost a look-up takes does not depend on it.
+    """
     cdef dv_walk walk
-    cdef uint32_t s, drop = 1
+    cdef uint32_t s, drop = 1, looks = SUPERSEDE_LOOKS
     cdef dv_segment* seg
-    while drop != 0:
+    while drop != 0 and looks != 0:
         drop = 0
         walk_init(&walk, &w.shadow, GRID_GHOST, start, length)
         s = walk_next(&walk)
-        while s != 0:
+        while s != 0 and looks != 0:
+            looks -= 1
             seg = &w.shadow.segments[s]
             if seg.start >= start and seg.length <= length - (seg.start - start) and \
                     w.mappings[seg.mapping].device == device:
@@ -380,12 +393,108 @@ cdef void supersede_list(dv_world* w, uint32_t index) noexcept nogil:
         steps += 1
 
 
-cdef int mapping_end(dv_world* w, uint32_t index, const dv_event* e,
-                     const dv_number* n) noexcept nogil:
+cdef int ring_push(dv_world* w, const dv_mapping* m, const dv_segment* seg) noexcept nogil:
+    """Put the ghost of a mapping with one segment into the ring."""
+    cdef dv_ring* r = &w.ring
+    cdef uint32_t capacity
+    cdef void* p
+    if r.count == r.capacity and r.capacity < w.ghost_limit:
+        capacity = r.capacity * 2 if r.capacity * 2 < w.ghost_limit else w.ghost_limit
+        p = realloc(r.mappings, capacity * sizeof(dv_mapping))
+        if p == NULL:
+            return -1
+        r.mappings = <dv_mapping*>p
+        p = realloc(r.keys, capacity * sizeof(dv_ended))
+        if p == NULL:
+            return -1
+        r.keys = <dv_ended*>p
+        r.capacity = capacity
+        r.next = r.count
+    if r.count < r.capacity:
+        r.count += 1
+    elif r.keys[r.next].device != 0:
+        w.forgotten += 1
+    r.mappings[r.next] = m[0]
+    r.mappings[r.next].list = NULL  # its owner frees it
+    r.mappings[r.next].listed = 0
+    r.keys[r.next].start = seg.start
+    r.keys[r.next].length = seg.length
+    r.keys[r.next].device = m.device
+    r.next = r.next + 1 if r.next + 1 < r.capacity else (
+        0 if r.capacity == w.ghost_limit else r.capacity)
+    return 0
+
+
+cdef int ring_take(dv_world* w, uint32_t at) noexcept nogil:
+    """Move one ghost from the ring into the grid."""
+    cdef uint32_t index = mapping_new(w)
+    cdef uint32_t s = segment_new(&w.shadow)
+    if index == 0 or s == 0:
+        return -1
+    w.mappings[index] = w.ring.mappings[at]
+    w.mappings[index].first = s
+    w.shadow.segments[s].start = w.ring.keys[at].start
+    w.shadow.segments[s].length = w.ring.keys[at].length
+    w.shadow.segments[s].mapping = index
+    w.ring.keys[at].device = 0
+    ghost_chain(w, index)
+    supersede(w, w.mappings[index].device, w.shadow.segments[s].start,
+              w.shadow.segments[s].length)
+    w.ghost_segments += 1
+    return segment_link(&w.shadow, s, GRID_GHOST)
+
+
+cdef inline uint32_t ring_older(const dv_ring* r, uint32_t at) noexcept nogil:
+    return at - 1 if at != 0 else r.count - 1
+
+
+cdef int ghosts_ask(dv_world* w, uint32_t device, uint64_t bus_addr) noexcept nogil:
+    cdef dv_ring* r = &w.ring
+    cdef dv_ended* key
+    cdef uint32_t i, at
+    if w.forgotten != 0:
+        w.asked_late += 1
+    if r.count == 0:
+        return 0
+    r.asks += 1
+    at = r.next if r.count == r.capacity and r.next < r.count else 0  # the oldest
+    if r.asks > RING_ASKS:
+        for i in range(r.count):
+            if r.keys[at].device != 0 and ring_take(w, at) < 0:
+                return -1
+            at = at + 1 if at + 1 < r.count else 0
+        ring_deinit(r)
+        return 0
+    for i in range(r.count):
+        at = ring_older(r, at)
+        key = &r.keys[at]
+        if key.device == device and bus_addr >= key.start and (
+                bus_addr - key.start < key.length or bus_addr == key.start):
+            return ring_take(w, at)
+    return 0
+
+
+cdef void ring_deinit(dv_ring* r) noexcept nogil:
+    free(r.mappings)
+    free(r.keys)
+    memset(r, 0, sizeof(dv_ring))
+
+
+cdef void ghost_chain(dv_world* w, uint32_t index) noexcept nogil:
+    """Put a mapping at the head of the list of ghosts."""
     cdef dv_mapping* m = &w.mappings[index]
+    m.prev = 0
+    m.next = w.ghost_first
+    if w.ghost_first != 0:
+        w.mappings[w.ghost_first].prev = index
+    else:
+        w.ghost_last = index
+    w.ghost_first = index
+    w.ghosts += 1
+
+
+cdef void leave_device(dv_world* w, const dv_mapping* m) noexcept nogil:
     cdef dv_device* d = &w.devices[m.device]
-    cdef uint32_t s, after, tail = 0, kept = 0
-    cdef bint placed
     if m.prev != 0:
         w.mappings[m.prev].next = m.next
     else:
@@ -396,20 +505,37 @@ cdef int mapping_end(dv_world* w, uint32_t index, const dv_event* e,
     if m.flags & F_TRUNCATED:
         d.truncated_live -= 1
     w.live -= 1
+
+
+cdef int mapping_end(dv_world* w, uint32_t index, const dv_event* e, const dv_number* n,
+                     uint32_t epoch) noexcept nogil:
+    cdef dv_mapping* m = &w.mappings[index]
+    cdef uint32_t s = m.first
+    cdef bint placed = s != 0 and w.shadow.segments[s].cells[0] != 0
+    leave_device(w, m)
+    m.state = STATE_GHOST
+    m.epoch = epoch
+    m.ended = place_of(e, n)
+    if w.ring.capacity == 0 or m.marks & MARK_IN_LIST or not placed or \
+            w.shadow.segments[s].sibling != 0:
+        return grid_ghost(w, index)
+    segment_unlink(&w.shadow, s, False)
+    segment_unlink(&w.shadow, s, True)
+    if ring_push(w, m, &w.shadow.segments[s]) < 0:
+        return -1
+    segment_free(&w.shadow, s)
+    mapping_release(w, index)
+    return 0
+
+
+cdef int grid_ghost(dv_world* w, uint32_t index) noexcept nogil:
+    """Make an ended mapping a ghost in the grid, with some of its segments."""
+    cdef dv_mapping* m = &w.mappings[index]
+    cdef uint32_t s = m.first, after, tail = 0, kept = 0
+    cdef bint placed
     if m.marks & MARK_IN_LIST:
         supersede_list(w, index)
-    m.state = STATE_GHOST
-    m.epoch = w.gaps
-    m.ended = place_of(e, n)
-    m.prev = 0
-    m.next = w.ghost_first
-    if w.ghost_first != 0:
-        w.mappings[w.ghost_first].prev = index
-    else:
-        w.ghost_last = index
-    w.ghost_first = index
-    w.ghosts += 1
-    s = m.first
+    ghost_chain(w, index)
     while s != 0:
         after = w.shadow.segments[s].sibling
         placed = w.shadow.segments[s].cells[0] != 0
@@ -460,7 +586,7 @@ cdef void find_stale(dv_world* w, uint32_t device, int grid, bint memory, uint64
 
 cdef int retire_range(dv_world* w, uint32_t device, bint memory, uint64_t start, uint64_t length,
                       const dv_event* e, const dv_number* n) noexcept nogil:
-    cdef uint32_t epoch, stale
+    cdef uint32_t stale
     while True:
         stale = 0
         find_stale(w, device, GRID_BUS, memory, start, length, &stale)
@@ -468,11 +594,8 @@ cdef int retire_range(dv_world* w, uint32_t device, bint memory, uint64_t start,
             find_stale(w, device, GRID_PHYS, memory, start, length, &stale)
         if stale == 0:
             return 0
-        epoch = w.mappings[stale].epoch
-        if mapping_end(w, stale, e, n) < 0:
+        if mapping_end(w, stale, e, n, w.mappings[stale].epoch) < 0:
             return -1
-        if w.mappings[stale].state == STATE_GHOST:
-            w.mappings[stale].epoch = epoch
         w.across_gap += 1
 
 
