@@ -3,14 +3,16 @@
 import errno
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from dmaverify.lang import ast
 from dmaverify.lang.errors import Problems, did_you_mean, safe
+from dmaverify.lang.files import rules_folder
+from dmaverify.lang.limits import MAX_FILE_BYTES
 from dmaverify.lang.parse import parse
-from dmaverify.lang.source import MAX_FILE_BYTES, UNSAFE, Source
+from dmaverify.lang.source import UNSAFE, Source
 from dmaverify.model.program import Span
 
 MAX_FILES = 4096
