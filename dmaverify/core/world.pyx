@@ -530,12 +530,22 @@ cdef inline bint shared_part(const dv_segment* seg, bint physical, uint64_t star
                              uint64_t* first, uint64_t* end) noexcept nogil:
     """Give the part of a range that lies in a segment, as offsets from the segment's start."""
     cdef uint64_t base = seg.phys if physical else seg.start
-    cdef uint64_t last = start + length if start + length >= start else ~<uint64_t>0
-    if (physical and seg.phys_length == 0) or last <= base or start >= base + seg.length:
+    if physical and seg.phys_length == 0:
         return False
-    first[0] = start - base if start > base else 0
-    end[0] = last - base if last - base < seg.length else seg.length
-    return True
+    # As differences: a range may end at the very top of the address space.
+    if start >= base:
+        if start - base >= seg.length:
+            return False
+        first[0] = start - base
+        end[0] = seg.length if length > seg.length - first[0] else first[0] + length
+    else:
+        if base - start >= length:
+            return False
+        first[0] = 0
+        end[0] = length - (base - start)
+        if end[0] > seg.length:
+            end[0] = seg.length
+    return first[0] < end[0]
 
 
 cdef int mapping_touch(dv_world* w, uint32_t index, bint physical, uint64_t start,
