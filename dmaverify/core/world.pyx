@@ -10,7 +10,7 @@ from dmaverify.core.coherence cimport (
 )
 from dmaverify.core.shadow cimport (
     GRID_BUS, GRID_GHOST, GRID_MEMORY, GRID_PHYS, PAGE_SHIFT, dv_segment, dv_walk, segment_free, segment_link,
-    segment_new, segment_unlink, shadow_deinit, shadow_init, walk_init, walk_next,
+    segment_new, segment_settle, segment_unlink, shadow_deinit, shadow_init, walk_init, walk_next,
 )
 from dmaverify.core.table cimport (
     dv_slot, table_deinit, table_find, table_get, table_init, table_remove, table_set,
@@ -415,8 +415,7 @@ cdef int mapping_end(dv_world* w, uint32_t index, const dv_event* e,
         placed = w.shadow.segments[s].cells[0] != 0
         segment_unlink(&w.shadow, s, False)
         segment_unlink(&w.shadow, s, True)
-        free(w.shadow.segments[s].masks)
-        w.shadow.segments[s].masks = NULL
+        segment_settle(&w.shadow, s)
         if kept < GHOST_SEGMENTS and placed:
             supersede(w, m.device, w.shadow.segments[s].start, w.shadow.segments[s].length)
             w.ghost_segments += 1
@@ -560,8 +559,8 @@ cdef int mapping_touch(dv_world* w, uint32_t index, bint physical, uint64_t star
                 handed_to_cpu(seg, first, end)
             elif how == HANDED_TO_DEVICE:
                 handed_to_device(seg, first, end)
-            elif (device_wrote(seg, first, end) if how == DEVICE_WROTE
-                  else cpu_wrote(seg, first, end)) < 0:
+            elif (device_wrote(&w.shadow, seg, first, end) if how == DEVICE_WROTE
+                  else cpu_wrote(&w.shadow, seg, first, end)) < 0:
                 return -1
         s = seg.sibling
     return 0
