@@ -10,7 +10,7 @@ from dmaverify.core.coherence cimport (
 )
 from dmaverify.core.shadow cimport (
     GRID_BUS, GRID_GHOST, GRID_MEMORY, GRID_PHYS, PAGE_SHIFT, dv_segment, dv_walk, segment_free, segment_link,
-    segment_new, segment_unlink, shadow_deinit, shadow_init, walk_init, walk_next,
+    segment_new, segment_settle, segment_unlink, shadow_deinit, shadow_init, walk_init, walk_next,
 )
 from dmaverify.core.table cimport (
     dv_slot, table_deinit, table_find, table_get, table_init, table_remove, table_set,
@@ -541,8 +541,7 @@ cdef int grid_ghost(dv_world* w, uint32_t index) noexcept nogil:
         placed = w.shadow.segments[s].cells[0] != 0
         segment_unlink(&w.shadow, s, False)
         segment_unlink(&w.shadow, s, True)
-        free(w.shadow.segments[s].masks)
-        w.shadow.segments[s].masks = NULL
+        segment_settle(&w.shadow, s)
         if kept < GHOST_SEGMENTS and placed:
             supersede(w, m.device, w.shadow.segments[s].start, w.shadow.segments[s].length)
             w.ghost_segments += 1
@@ -653,12 +652,22 @@ cdef inline bint shared_part(const dv_segment* seg, bint physical, uint64_t star
                              uint64_t* first, uint64_t* end) noexcept nogil:
     """Give the part of a range that lies in a segment, as offsets from the segment's start."""
     cdef uint64_t base = seg.phys if physical else seg.start
-    cdef uint64_t last = start + length if start + length >= start else ~<uint64_t>0
-    if (physical and seg.phys_length == 0) or last <= base or start >= base + seg.length:
+    if physical and seg.phys_length == 0:
         return False
-    first[0] = start - base if start > base else 0
-    end[0] = last - base if last - base < seg.length else seg.length
-    return True
+    # As differences: a range may end at the very top of the address space.
+    if start >= base:
+        if start - base >= seg.length:
+            return False
+        first[0] = start - base
+        end[0] = seg.length if length > seg.length - first[0] else first[0] + length
+    else:
+        if base - start >= length:
+            return False
+        first[0] = 0
+        end[0] = length - (base - start)
+        if end[0] > seg.length:
+            end[0] = seg.length
+    return first[0] < end[0]
 
 
 cdef int mapping_touch(dv_world* w, uint32_t index, bint physical, uint64_t start,
@@ -673,8 +682,8 @@ cdef int mapping_touch(dv_world* w, uint32_t index, bint physical, uint64_t star
                 handed_to_cpu(seg, first, end)
             elif how == HANDED_TO_DEVICE:
                 handed_to_device(seg, first, end)
-            elif (device_wrote(seg, first, end) if how == DEVICE_WROTE
-                  else cpu_wrote(seg, first, end)) < 0:
+            elif (device_wrote(&w.shadow, seg, first, end) if how == DEVICE_WROTE
+                  else cpu_wrote(&w.shadow, seg, first, end)) < 0:
                 return -1
         s = seg.sibling
     return 0
