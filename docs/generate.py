@@ -39,7 +39,7 @@ from dmaverify.model.fields import (  # noqa: E402
     event_has_device,
     kind_name,
 )  # fmt: skip
-from dmaverify.model.kinds import EventKind, MapType  # noqa: E402
+from dmaverify.model.kinds import EventKind, MapType, MemoryKind, Provenance  # noqa: E402
 from dmaverify.model.program import Rule  # noqa: E402
 from dmaverify.trace.events import EVENTS, EventSpec, Slot  # noqa: E402
 
@@ -47,9 +47,10 @@ REFERENCE = ROOT / "docs/reference"
 MADE = "<!-- Made by docs/generate.py: change the code, then run it. -->"
 
 GROUPS = {
+    "access": "What the device and the CPU did",
     "api": "The arguments of a call",
     "bounds": "Addresses and lengths",
-    "coherence": "Memory shared by mappings",
+    "coherence": "Memory shared by mappings, CPU and device",
     "iommu": "What the IOMMU did",
     "lifetime": "Life of a mapping",
 }
@@ -61,7 +62,6 @@ OBJECTS = {
     "enclosing": "a live mapping of this device that has the address inside it",
     "overlap": "a live mapping that shares bytes of memory with the one being made",
     "neighbour": "a live mapping that shares a cache line, but no byte, with the one being made",
-    "alias": "reserved: nothing fills it yet, it is always missing",
 }
 
 SLOT_NAMES = {
@@ -72,6 +72,7 @@ SLOT_NAMES = {
     Slot.BUS_PAIR: "bus_entries", Slot.PHYS_PAIR: "phys_entries", Slot.TRUNCATED: "truncated",
     Slot.STATUS: "status", Slot.UNMAPPED: "unmapped", Slot.DMA_MASK: "dma_mask",
     Slot.FORCE: "forced", Slot.FAULT_FLAGS: "direction", Slot.TEXT: "text",
+    Slot.OBJECT: "transfer", Slot.OPERATION: "kind, direction", Slot.MEMORY: "memory",
 }  # fmt: skip
 
 
@@ -298,6 +299,7 @@ def _origin(kind: EventKind) -> str:
     return {
         EventKind.LOST: "the recorder's own words about losses",
         EventKind.DEVICE_LIMITS: "the native format only",
+        EventKind.DEV_WRITE: code(["edu_dma_done"]),
         EventKind.LEFT_MAPPED: "made by the engine at `driver_unbound`",
     }.get(kind, "")
 
@@ -326,6 +328,8 @@ def _types() -> Iterator[str]:
         Type.DIRECTION: "`bidirectional`, `to_device`, `from_device`, `none`",
         Type.MAP_TYPE: code(t.name.lower() for t in MapType),
         Type.KIND: "a kind's name",
+        Type.MEMORY: code(k.name.lower() for k in MemoryKind),
+        Type.PROVENANCE: code(p.name.lower() for p in Provenance),
         Type.TOKEN: "a CPU pointer or its hash: equal or not, nothing else",
         Type.DEVICE: "equal or not; shown by name", Type.TASK: "equal or not; shown by name",
     }  # fmt: skip
@@ -351,11 +355,12 @@ def _kernel_events() -> Iterator[str]:
         (
             (f"`{spec.name}`", _becomes(spec), spec.type.name.lower() if spec.type else "",
              ", ".join(f"`{label}` → {SLOT_NAMES[slot]}" for label, slot in spec.fields.items()),
-             f"`{spec.source}`")
+             f"`{spec.source}`" if "/" in spec.source else spec.source)
             for spec in EVENTS
         ),
     )  # fmt: skip
     yield ""
+    yield "`edu_dma_done` becomes `dev_write` where its operation says so."
     yield (
         "The three `driver_*` events are kprobes that you make yourself, see [record a "
         "trace](../how-to/record-a-trace.md)."

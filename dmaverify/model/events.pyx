@@ -9,7 +9,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memset
 
-from dmaverify.model.kinds import MAP_TYPE_SHIFT, UNKNOWN, EventKind, Flag, MapType, SideTag
+from dmaverify.model.kinds import MAP_TYPE_SHIFT, UNKNOWN, EventKind, Flag, MapType
 
 cdef extern from *:
     """
@@ -270,7 +270,8 @@ cdef class EventBatch:
         e.flags = flags | int(type) << TYPE_SHIFT
         self.c.numbers[self.c.count - 1].record = self.c.count if record is None else record
         self.c.numbers[self.c.count - 1].line = line
-        for tag, items, full in ((SIDE_SG_BUS, sg_bus, bus_full), (SIDE_SG_PHYS, sg_phys, phys_full)):
+        lists = ((SIDE_SG_BUS, sg_bus, bus_full), (SIDE_SG_PHYS, sg_phys, phys_full))
+        for tag, items, full in lists:
             if items is None:
                 continue
             s = batch_side(&self.c, tag, len(items), len(items) if full is None else full, 16)

@@ -163,7 +163,7 @@ EVENT_FIELDS = (
     _ev(19, "may_predate", T.BOOL,
         "the mapping meant may have been made before the recording began", _ENDS | _SYNCS | _DEV),
     _ev(20, "crossing", T.ADDR,
-        "address bits in which the first and the last byte of a segment differ, or-ed over the list",
+        "address bits in which a segment's first and last byte differ, or-ed over the list",
         _MAPS),
     _ev(21, "overlaps", T.INT, "live mappings that share bytes of memory with this one", _MAPS),
     _ev(22, "matching_entries", T.INT,
@@ -181,13 +181,15 @@ EVENT_FIELDS = (
     _ev(29, "candidates", T.INT, "live mappings that the event could mean",
         _ENDS | _SYNCS | _DEV),
     _ev(30, "failures", T.INT, "mappings of the device that failed so far", _CALLS),
-    _ev(31, "memory", T.MEMORY, "kind of memory that it lies in", _MAPS | {K.MEMORY}, True, "", True),
+    _ev(31, "memory", T.MEMORY, "kind of memory that it lies in",
+        _MAPS | {K.MEMORY}, True, "", True),
     _ev(32, "stale_bytes", T.SIZE,
         "bytes of the range that the device wrote and nobody has handed to the CPU since", _CPU),
     _ev(33, "unsent_bytes", T.SIZE,
         "bytes of the range that the CPU wrote and nobody has handed to the device since", _DEV),
     _ev(34, "provenance", T.PROVENANCE, "where the bus address comes from", _DEV),
-    _ev(35, "transfer", T.INT, "number of the transfer, 0 where there is none", _DEV, False, "", True),
+    _ev(35, "transfer", T.INT, "number of the transfer, 0 where there is none",
+        _DEV, False, "", True),
 )  # fmt: skip
 
 MAPPING_FIELDS = (

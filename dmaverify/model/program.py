@@ -179,7 +179,8 @@ class Program:
 
 def _template(parts: list[Any]) -> Template:
     return tuple(
-        p if isinstance(p, str) else Shown(p["slot"], Type(p["type"]), p["format"], p["name"]) for p in parts
+        p if isinstance(p, str) else Shown(p["slot"], Type(p["type"]), p["format"], p["name"])
+        for p in parts
     )
 
 

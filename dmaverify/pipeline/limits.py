@@ -45,7 +45,9 @@ _COUNTERS = (
 )
 
 
-NO_UNBIND = "mappings are open at the end, and the recording does not hold the end of the driver's life"
+NO_UNBIND = (
+    "mappings are open at the end, and the recording does not hold the end of the driver's life"
+)
 
 
 def limit_notices(engine: Engine, program: Program, devices: Sequence[str]) -> list[Notice]:

@@ -8,9 +8,10 @@ from libc.string cimport memcmp, memcpy, memset, strlen
 from dmaverify.model.events cimport (
     DIR_BIDIRECTIONAL, DIR_FROM_DEVICE, DIR_NONE, DIR_TO_DEVICE, F_BUS_UNKNOWN,
     F_DIRECTION_UNKNOWN, F_FAILED, F_FROM_MARK, F_HASHED, F_LENGTH_UNKNOWN, F_MMIO, F_NULL_CPU,
-    F_PHYS_UNKNOWN, F_SKIP_SYNC, F_TRUNCATED, KIND_DEV_FAULT, KIND_DEV_READ, KIND_DEV_WRITE, KIND_DMA_ALLOC, KIND_DMA_FREE,
-    KIND_DMA_MAP, KIND_DRIVER_BOUND, KIND_DRIVER_UNBOUND, SIDE_CPU, SIDE_SG_BUS, SIDE_SG_PHYS,
-    SIDE_TEXT, TYPE_SG, TYPE_SHIFT, batch_push, batch_side, dv_batch, dv_entry, dv_event, dv_side,
+    F_PHYS_UNKNOWN, F_SKIP_SYNC, F_TRUNCATED, KIND_DEV_FAULT, KIND_DEV_READ, KIND_DEV_WRITE,
+    KIND_DMA_ALLOC, KIND_DMA_FREE, KIND_DMA_MAP, KIND_DRIVER_BOUND, KIND_DRIVER_UNBOUND, SIDE_CPU,
+    SIDE_SG_BUS, SIDE_SG_PHYS, SIDE_TEXT, TYPE_SG, TYPE_SHIFT, batch_push, batch_side, dv_batch,
+    dv_entry, dv_event, dv_side,
 )
 from dmaverify.trace._chars cimport (
     equals, find_space, hash_ends, hex_value, is_digit, is_word, memory_kind, name_ends,

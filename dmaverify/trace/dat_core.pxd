@@ -162,7 +162,8 @@ cdef inline uint64_t read8(const dat_decoder* d, const uint8_t* p) noexcept nogi
 
 
 # The record has all bytes of its spots: plan.least is compared first.
-cdef inline uint64_t number(const dat_decoder* d, const dat_spot* f, const uint8_t* r) noexcept nogil:
+cdef inline uint64_t number(const dat_decoder* d, const dat_spot* f,
+                            const uint8_t* r) noexcept nogil:
     cdef const uint8_t* p = r + f.offset
     if f.size == 8:
         return read8(d, p)

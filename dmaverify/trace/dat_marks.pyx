@@ -30,7 +30,8 @@ cdef struct text_maker:
 
 
 # Return where the word ends that starts at `at`, and put where the next one starts.
-cdef uint32_t word_end(const uint8_t* p, uint32_t size, uint32_t at, uint32_t* next_) noexcept nogil:
+cdef uint32_t word_end(const uint8_t* p, uint32_t size, uint32_t at,
+                       uint32_t* next_) noexcept nogil:
     cdef uint32_t end = at
     while end < size and p[end] > 32:
         end += 1
@@ -156,7 +157,8 @@ cdef const char* convert(const dat_decoder* d, text_maker* t, const char* p, con
     return p + 1
 
 
-cdef bint argument_take(const dat_decoder* d, text_maker* t, uint32_t size, uint64_t* ret) noexcept nogil:
+cdef bint argument_take(const dat_decoder* d, text_maker* t, uint32_t size,
+                        uint64_t* ret) noexcept nogil:
     cdef size_t align = 4 if size == 8 else size
     cdef size_t at = (<size_t>(t.argument - t.start) + align - 1) & ~(align - 1)
     cdef dat_spot spot

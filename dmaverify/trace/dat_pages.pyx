@@ -30,7 +30,7 @@ cdef uint32_t MISSED = 0x80000000U   # RB_MISSED_EVENTS
 
 # Go to the stream's next page. Returns 0 when the chunk has no more.
 cdef int page_open(dat_decoder* d, dat_stream* s) noexcept nogil:
-    cdef const dat_layout* l = &d.layout
+    cdef const dat_layout* layout = &d.layout
     cdef const uint8_t* p = s.chunk + s.page
     cdef size_t here = s.size - s.page, used
     cdef uint64_t word
@@ -41,26 +41,26 @@ cdef int page_open(dat_decoder* d, dat_stream* s) noexcept nogil:
         here = s.page_size
     s.page += here
     s.at = s.end = p
-    if here < l.data_offset:
+    if here < layout.data_offset:
         d.damaged += 1
         return 1
-    s.clock = read8(d, p + l.time_offset)
-    if l.commit_size == 8:
-        word = read8(d, p + l.commit_offset)
+    s.clock = read8(d, p + layout.time_offset)
+    if layout.commit_size == 8:
+        word = read8(d, p + layout.commit_offset)
         commit = <uint32_t>word
     else:
-        commit = read4(d, p + l.commit_offset)
+        commit = read4(d, p + layout.commit_offset)
     used = commit & COMMIT_MASK
-    if l.data_offset + used > s.page_size:
+    if layout.data_offset + used > s.page_size:
         d.damaged += 1
         note_missed(s, -1, p)
         return 1
     if commit & MISSED:
-        note_missed(s, stored_missed(d, p, l.data_offset + used, here, commit), p)
-    if l.data_offset + used > here:
+        note_missed(s, stored_missed(d, p, layout.data_offset + used, here, commit), p)
+    if layout.data_offset + used > here:
         d.damaged += 1
-        used = here - l.data_offset
-    s.at = p + l.data_offset
+        used = here - layout.data_offset
+    s.at = p + layout.data_offset
     s.end = s.at + used
     return 1
 
@@ -299,7 +299,11 @@ cdef class PageDecoder:
 
     def add_plan(self, uint16_t event, uint8_t kind, uint8_t type, uint8_t family, bint failed,
                  bint garbage, list spots):
-        """Add how records of an event id become rows; `spots` are (slot, mode, offset, size, element)."""
+        """Add how records of an event id become rows.
+
+        Args:
+            spots: a (slot, mode, offset, size, element) each.
+        """
         cdef void* p = realloc(self.c.plans, (self._planned + 1) * sizeof(dat_plan))
         cdef dat_plan* plan
         cdef int slot
@@ -333,7 +337,7 @@ cdef class PageDecoder:
         s.where = where
 
     def decode(self, EventBatch batch not None, size_t limit):
-        """Add rows to the batch; return 0 at the end, 1 at the limit, 2 where `hungry` needs a chunk.
+        """Add rows to the batch; 0: at the end, 1: at the limit, 2: `hungry` needs a chunk.
 
         Raises:
             MemoryError: no memory for the rows.

@@ -11,8 +11,9 @@ from libc.string cimport memset
 from dmaverify.model.events cimport (
     DIR_FROM_DEVICE, DIR_TO_DEVICE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_FAILED, F_FROM_MARK,
     F_LENGTH_UNKNOWN, F_MMIO, F_NULL_CPU, F_PHYS_UNKNOWN, F_SKIP_SYNC, F_TRUNCATED,
-    KIND_DEV_READ, KIND_DEV_WRITE, KIND_DMA_ALLOC, KIND_DMA_FREE, KIND_DMA_MAP, KIND_LOST, KIND_MARK, SIDE_CPU, SIDE_SG_BUS, SIDE_SG_PHYS, TYPE_SHIFT, batch_push,
-    batch_side, dv_batch, dv_entry, dv_event, dv_side,
+    KIND_DEV_READ, KIND_DEV_WRITE, KIND_DMA_ALLOC, KIND_DMA_FREE, KIND_DMA_MAP, KIND_LOST,
+    KIND_MARK, SIDE_CPU, SIDE_SG_BUS, SIDE_SG_PHYS, TYPE_SHIFT, batch_push, batch_side, dv_batch,
+    dv_entry, dv_event, dv_side,
 )
 from dmaverify.trace._chars cimport memory_kind
 from dmaverify.trace._names cimport names_number
@@ -44,7 +45,8 @@ cdef dv_event* row_add(dat_decoder* d, dat_stream* s, dv_batch* b) noexcept nogi
     return e
 
 
-cdef int lost_add(dat_decoder* d, dat_stream* s, dv_batch* b, int64_t count, uint64_t offset) noexcept nogil:
+cdef int lost_add(dat_decoder* d, dat_stream* s, dv_batch* b, int64_t count,
+                  uint64_t offset) noexcept nogil:
     cdef dv_event* e = row_add(d, s, b)
     if e == NULL:
         return -1
@@ -79,7 +81,8 @@ cdef int record_use(dat_decoder* d, dat_stream* s, dv_batch* b) noexcept nogil:
         if d.records == 1:
             b.rows[b.count - 1].status = 1
         s.missed = 0
-    if size < d.layout.type.offset + d.layout.type.size or size < d.layout.pid.offset + d.layout.pid.size:
+    if (size < d.layout.type.offset + d.layout.type.size
+            or size < d.layout.pid.offset + d.layout.pid.size):
         d.damaged += 1
         return 0
     number_ = d.plan_of[<uint16_t>number(d, &d.layout.type, r)]
@@ -136,7 +139,8 @@ cdef int row_make(dat_decoder* d, const dat_plan* plan, dat_stream* s, dv_batch*
 
 
 # The instance that first told of a device (and family of events) goes on telling.
-cdef inline bint owner_is(dat_decoder* d, uint32_t device, uint8_t family, uint16_t instance) noexcept nogil:
+cdef inline bint owner_is(dat_decoder* d, uint32_t device, uint8_t family,
+                          uint16_t instance) noexcept nogil:
     cdef size_t at = <size_t>device * FAMILIES + family
     cdef size_t room
     cdef void* p
@@ -153,7 +157,8 @@ cdef inline bint owner_is(dat_decoder* d, uint32_t device, uint8_t family, uint1
     return d.owners[at] == instance + 1
 
 
-cdef inline bint lists_fit(dat_decoder* d, const dat_plan* plan, const uint8_t* r, uint32_t size) noexcept nogil:
+cdef inline bint lists_fit(dat_decoder* d, const dat_plan* plan, const uint8_t* r,
+                           uint32_t size) noexcept nogil:
     cdef const uint8_t* start
     cdef uint32_t bytes_
     cdef int slot
@@ -307,7 +312,8 @@ cdef int phys_list_add(dat_decoder* d, const dat_spot* f, const uint8_t* r, uint
     return 0
 
 
-cdef int pointer_add(dat_decoder* d, const dat_plan* plan, const uint8_t* r, dv_batch* b) noexcept nogil:
+cdef int pointer_add(dat_decoder* d, const dat_plan* plan, const uint8_t* r,
+                     dv_batch* b) noexcept nogil:
     cdef uint64_t pointer = number(d, &plan.spots[SLOT_VIRT_ADDR], r)
     cdef dv_event* e = &b.rows[b.count - 1]
     cdef dv_side* side = batch_side(b, SIDE_CPU, 1, 1, 16)

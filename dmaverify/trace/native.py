@@ -6,11 +6,12 @@ device, then fields under the names that rules use, then words for the flags:
     nvme-12 [001] ..... 1.911778000: dma_map: 0000:00:04.0 type=single direction=to_device
     bus_addr=0xfffff000 length=4080 phys_addr=0x2e3b000
 
-(in one line). What stands before the name may be missing, in every line alike. Numbers are decimal, or hexadecimal after
-`0x`; `?` is an unknown value, as is a missing field. Lists: `segments={0x1000+0x200,...}` as
-the device sees them, `phys={0x5000,...}` as the CPU passed them; `bus_entries=128/200` and
-`phys_entries=128/200` where more were passed than stored. Texts are quoted, with a backslash,
-`x` and two digits for control characters. Kernel events in their own spelling are read too.
+(in one line). What stands before the name may be missing, in every line alike. Numbers are
+decimal, or hexadecimal after `0x`; `?` is an unknown value, as is a missing field. Lists:
+`segments={0x1000+0x200,...}` as the device sees them, `phys={0x5000,...}` as the CPU passed them;
+`bus_entries=128/200` and `phys_entries=128/200` where more were passed than stored. Texts are
+quoted, with a backslash, `x` and two digits for control characters. Kernel events in their own
+spelling are read too.
 """
 
 from collections.abc import Sequence
@@ -29,7 +30,8 @@ _FIELDS = {
     "device": S.DEVICE, "type": S.TYPE, "direction": S.DIRECTION, "bus_addr": S.BUS_ADDR,
     "phys_addr": S.PHYS_ADDR, "length": S.LENGTH, "virt_addr": S.VIRT_ADDR,
     "segments": S.SEGMENTS, "phys": S.PHYS_LIST, "bus_entries": S.BUS_PAIR,
-    "phys_entries": S.PHYS_PAIR, "status": S.STATUS, "object": S.OBJECT, "text": S.TEXT, "memory": S.MEMORY,
+    "phys_entries": S.PHYS_PAIR, "status": S.STATUS, "object": S.OBJECT, "text": S.TEXT,
+    "memory": S.MEMORY,
 }  # fmt: skip
 
 #: Kinds whose slots have names of their own: name -> slot.
