@@ -355,8 +355,14 @@ cdef void drop_ghost_segment(dv_world* w, uint32_t s) noexcept nogil:
         drop_ghost(w, index)
 
 
-cdef void supersede(dv_world* w, uint32_t device, uint64_t start, uint64_t length) noexcept nogil:
-    """Drop what a new ghost of this device covers: who covered an address last is what counts.
+cdef inline bint ended_before(const dv_mapping* a, const dv_mapping* b) noexcept nogil:
+    """Tell whether one ghost of a device is older than another; two may end at one event."""
+    return a.device == b.device and (a.ended.record < b.ended.record or (
+        a.ended.record == b.ended.record and a.serial < b.serial))
+
+
+cdef void supersede(dv_world* w, uint32_t by, uint64_t start, uint64_t length) noexcept nogil:
+    """Drop older ghosts of the device that ghost `by` covers: who came last is what counts.
 
     Only the newest few are looked at: that keeps the chains of reused addresses short, and
     which ghost a look-up takes does not depend on it.
@@ -372,7 +378,7 @@ cdef void supersede(dv_world* w, uint32_t device, uint64_t start, uint64_t lengt
             looks -= 1
             seg = &w.shadow.segments[s]
             if seg.start >= start and seg.length <= length - (seg.start - start) and \
-                    w.mappings[seg.mapping].device == device:
+                    ended_before(&w.mappings[seg.mapping], &w.mappings[by]):
                 drop = s
                 break
             s = walk_next(&walk)
@@ -438,8 +444,7 @@ cdef int ring_take(dv_world* w, uint32_t at) noexcept nogil:
     w.shadow.segments[s].mapping = index
     w.ring.keys[at].device = 0
     ghost_chain(w, index)
-    supersede(w, w.mappings[index].device, w.shadow.segments[s].start,
-              w.shadow.segments[s].length)
+    supersede(w, index, w.shadow.segments[s].start, w.shadow.segments[s].length)
     w.ghost_segments += 1
     return segment_link(&w.shadow, s, GRID_GHOST)
 
@@ -543,7 +548,7 @@ cdef int grid_ghost(dv_world* w, uint32_t index) noexcept nogil:
         segment_unlink(&w.shadow, s, True)
         segment_settle(&w.shadow, s)
         if kept < GHOST_SEGMENTS and placed:
-            supersede(w, m.device, w.shadow.segments[s].start, w.shadow.segments[s].length)
+            supersede(w, index, w.shadow.segments[s].start, w.shadow.segments[s].length)
             w.ghost_segments += 1
             if segment_link(&w.shadow, s, GRID_GHOST) < 0:
                 return -1
