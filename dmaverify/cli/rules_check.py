@@ -4,7 +4,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from dmaverify.cli.base import Command, Streams
-from dmaverify.cli.streams import ascii_if_needed, complain
+from dmaverify.cli.streams import ascii_if_needed, complain_at_length
 from dmaverify.report.safe import visible
 from dmaverify.report.units import count
 
@@ -30,7 +30,7 @@ class RulesCheck(Command):
         warnings: list[Diagnostic] = []
         program = compile_files(arguments.files, warnings.append)
         if warnings:
-            complain(streams.err, render_all(warnings), prefix="")
+            complain_at_length(streams.err, render_all(warnings))
         files = ", ".join(visible(f) for f in arguments.files)
         text = f"{files}: {count(len(program.rules), 'rule')}, no mistakes\n"
         streams.out.write(ascii_if_needed(text, streams.out))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from dmaverify.cli.base import Command, Parser, Streams
 from dmaverify.cli.commands import COMMANDS, GROUPS
-from dmaverify.cli.streams import abandon, complain
+from dmaverify.cli.streams import abandon, complain, complain_at_length
 from dmaverify.errors import DmaVerifyError, InternalError, RuleError
 
 DESCRIPTION = """Driver Verifier for recordings: replays what a driver did with DMA memory
@@ -41,7 +41,7 @@ def run(words: Sequence[str]) -> int:
     except InternalError as error:
         return _internal(error, streams)
     except RuleError as error:
-        complain(streams.err, str(error), prefix="")
+        complain_at_length(streams.err, str(error))
         complain(streams.err, "the rules do not compile; nothing was done")
         return error.exit_code
     except DmaVerifyError as error:
@@ -99,9 +99,9 @@ def _internal(error: Exception, streams: Streams) -> int:
     from dmaverify._version import __version__
 
     what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    complain(
+    complain(streams.err, f"internal error in dmaverify {__version__}: {what}")
+    complain_at_length(
         streams.err,
-        f"internal error in dmaverify {__version__}: {what}\n"
         "  This is a mistake of dmaverify, not of the trace. Please report it with the command\n"
         "  line and what DMAVERIFY_DEBUG=1 in the environment adds to this message.",
     )

@@ -5,16 +5,21 @@ import shutil
 from collections.abc import Mapping
 from typing import TextIO
 
-from dmaverify.report.safe import ascii_only, visible_lines
+from dmaverify.report.safe import ascii_only, visible, visible_lines
 
 _NARROWEST, _WIDEST = 40, 120
 _PIPE_WIDTH = 100
 
 
 def complain(stream: TextIO, text: str, prefix: str = "dmaverify: error: ") -> None:
-    """Write an error message, harmless, whatever a path or a trace put into it."""
+    """Write an error message in one line, harmless, whatever a path or a trace put into it."""
+    complain_at_length(stream, visible(f"{prefix}{text}"))
+
+
+def complain_at_length(stream: TextIO, text: str) -> None:
+    """Write a message of several lines; the names in it are harmless already."""
     try:
-        stream.write(ascii_if_needed(visible_lines(f"{prefix}{text}"), stream) + "\n")
+        stream.write(ascii_if_needed(visible_lines(text), stream) + "\n")
         stream.flush()
     except OSError:
         abandon(stream)  # nobody listens; the exit code still tells

@@ -147,8 +147,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
 
 
 def safe(text: str) -> str:
-    """Return a text in which nothing can steer a terminal."""
-    return UNSAFE.sub(lambda m: f"\\u{ord(m[0]):04x}", text)
+    """Return a text as one line in which nothing can steer a terminal."""
+    escaped = UNSAFE.sub(lambda m: f"\\u{ord(m[0]):04x}", text)
+    return escaped.replace("\n", "\\u000a")
 
 
 def _width(text: str) -> int:

@@ -59,7 +59,7 @@ def _check_readable(file: File, head: Container) -> None:
     if head.has_text:
         text = "holds text of a latency tracer; read what `trace-cmd report` prints of it"
         raise TraceError(file.path, None, text)
-    missing = "the list of buffers" if head.formats else "the event formats"
+    missing = "the list of buffers is" if head.formats else "the event formats are"
     at = file.size if head.cut is None else head.cut
-    text = f"the file is cut short or damaged: {missing} is missing; {RECORD_AGAIN}"
+    text = f"the file is cut short or damaged: {missing} missing; {RECORD_AGAIN}"
     raise TraceError(file.path, at, text)

@@ -3,7 +3,9 @@
 trace-cmd manual page trace-cmd.dat.v7(5), "FORMAT OF THE SECTION HEADER" and following.
 """
 
+import struct
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from dmaverify.errors import TraceError
 from dmaverify.trace.dat_sections import (
@@ -19,6 +21,7 @@ from dmaverify.trace.dat_sections import (
     SECTION_FTRACE_EVENTS,
     SECTION_HEADER_INFO,
     SECTION_PRINTK,
+    SECTION_STRINGS,
     Container,
     CpuData,
     Cursor,
@@ -43,6 +46,20 @@ _READERS: dict[int, Callable[[Cursor, Container], None]] = {
     SECTION_CMDLINES: read_cmdlines,
 }  # the kernel's symbols may be many megabytes, and nothing here needs them
 
+_HEADER = "HHIQ"  # of a section: id, flags, where its name stands in the strings, size
+_HEADER_SIZE = 16
+_MAX_ID = 63  # 22 ids are given so far; what is behind the sections may be anything
+_MAX_TAIL = 4096
+
+
+@dataclass(slots=True)
+class _Chain:
+    """The chain of options sections: where the first is, the last ended, and if they have names."""
+
+    first: int
+    end: int = 0
+    named: bool = False
+
 
 def read_v7(file: File, cursor: Cursor, ret: Container) -> None:
     """Read what follows the common head.
@@ -55,7 +72,8 @@ def read_v7(file: File, cursor: Cursor, ret: Container) -> None:
     try:
         ret.compression = cursor.name()
         cursor.name()
-        for option, data in _options(file, cursor.number(8), ret.order):
+        chain = _Chain(cursor.number(8))
+        for option, data in _options(file, chain, ret.order):
             if option == OPTION_BUFFER:
                 buffers.append(data)
             elif option in _READERS and len(data) >= 8:
@@ -71,14 +89,19 @@ def read_v7(file: File, cursor: Cursor, ret: Container) -> None:
             _read_section(file, pointers[option], reader, ret)
     for data in buffers:
         _read_buffer(file, data, ret)
+    if ret.cut is None and not _ends_whole(file, ret, chain):
+        ret.cut = file.size
 
 
-def _options(file: File, offset: int, order: str) -> Iterator[tuple[int, bytes]]:
+def _options(file: File, chain: _Chain, order: str) -> Iterator[tuple[int, bytes]]:
     """Give the options of all sections in the chain; a loop in the chain ends it."""
+    offset = chain.first
     seen: set[int] = set()
     while offset and offset not in seen and len(seen) < MAX_OPTIONS_SECTIONS:
         seen.add(offset)
         cursor = Cursor(file.read_at, offset, file.size, order)
+        named = struct.unpack(order + _HEADER, cursor.take(_HEADER_SIZE))[2]
+        cursor.at = offset
         block = _section(file, cursor, order, "")
         offset = 0
         while True:
@@ -87,6 +110,37 @@ def _options(file: File, offset: int, order: str) -> Iterator[tuple[int, bytes]]
                 offset = Cursor.over(data, order).number(8) if len(data) >= 8 else 0
                 break
             yield option, data
+        # The size in the header may be short; where the contents end is certain.
+        chain.end = max(chain.end, cursor.at)
+        chain.named |= named > 0
+
+
+def _ends_whole(file: File, ret: Container, chain: _Chain) -> bool:
+    """Return False where the file ends before its last section does.
+
+    What no option points to stands at the end: the names of the sections, which trace-cmd
+    writes last of all.
+    """
+    at = chain.end
+    for instance in ret.instances:
+        more = 4 if instance.compressed else 0  # the size leaves out the count of chunks
+        at = max([at, *(place.offset + place.size + more for place in instance.cpus if place.size)])
+    names = not chain.named
+    for _ in range(_MAX_TAIL):
+        left = file.size - at
+        if left <= 0:
+            break
+        if left < _HEADER_SIZE:
+            return False
+        header = file.read_at(at, _HEADER_SIZE)
+        number, _, _, size = struct.unpack(ret.order + _HEADER, header)
+        if number > _MAX_ID:
+            break
+        if size > left - _HEADER_SIZE:
+            return False
+        names |= number == SECTION_STRINGS
+        at += _HEADER_SIZE + size
+    return names
 
 
 def _section(file: File, cursor: Cursor, order: str, method: str) -> Cursor:
@@ -98,7 +152,7 @@ def _section(file: File, cursor: Cursor, order: str, method: str) -> Cursor:
     size = cursor.number(8)
     if not flags & COMPRESSED:
         # trace-cmd 3.1 leaves the size of some sections short: the contents say their own.
-        return Cursor(file.read_at, cursor.at, cursor.end, order)
+        return cursor
     packed, plain = cursor.number(4), cursor.number(4)
     if plain > MAX_METADATA or packed > size:
         raise TraceError(file.path, start, f"a section of {plain} bytes is not possible")

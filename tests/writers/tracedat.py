@@ -322,7 +322,11 @@ class Instance:
 
 @dataclass
 class File:
-    """A whole file. `options` are further (id, data) pairs, written before the pages."""
+    """A whole file. `options` are further (id, data) pairs, written before the pages.
+
+    Args:
+        named: sections of version 7 have names, which the last section holds.
+    """
 
     kernel: Kernel
     instances: list[Instance]
@@ -333,6 +337,7 @@ class File:
     printk: str = ""
     kallsyms: bytes = b""
     chunk_pages: int = 4
+    named: bool = True
 
     def build(self, version: int = 7) -> bytes:
         """Return the file's bytes."""
@@ -396,6 +401,7 @@ class _V7:
         self.f = file
         self.p = file._pack
         self.out = bytearray(head + file.compression.encode() + b"\0" + b"1\0")
+        self.names = b""
         self.options_at = len(self.out)
         self.out += bytes(8)
 
@@ -413,7 +419,14 @@ class _V7:
         buffers = [(3, self._buffer(instance)) for instance in f.instances]
         struct.pack_into(f.kernel.order + "Q", self.out, link, len(self.out))
         self._options(buffers)
+        if f.named:
+            self._section(15, self.names + b"strings\0")
         return bytes(self.out)
+
+    def _head(self, number: int, packed: bool, size: int) -> bytes:
+        at = len(self.names) if self.f.named else 0
+        self.names += f"section {number}\0".encode()
+        return self.p("HHIQ", number, packed, at, size)
 
     def _section(self, number: int, data: bytes) -> int:
         at = len(self.out)
@@ -422,20 +435,21 @@ class _V7:
             plain = len(data)
             data = self.f.pack(data)
             data = self.p("II", len(data), plain) + data
-        self.out += self.p("HHIQ", number, packed, 0, len(data)) + data
+        self.out += self._head(number, packed, len(data)) + data
         return at
 
     def _options(self, options: list[tuple[int, bytes]]) -> int:
         """Write an options section and return where its link to the next stands."""
         body = b"".join(self.p("HI", number, len(data)) + data for number, data in options)
         body += self.p("HIQ", 0, 8, 0)
-        self.out += self.p("HHIQ", 0, 0, 0, len(body)) + body
+        self.out += self._head(0, False, len(body)) + body
         return len(self.out) - 8
 
     def _buffer(self, instance: Instance) -> bytes:
         packed = self.f.compression != "none"
         at = len(self.out)
-        self.out += self.p("HHIQ", 3, packed, 0, 0)
+        head = len(self.out)
+        self.out += bytes(16)
         places = b""
         for ring in instance.rings:
             self.out += bytes(-len(self.out) % PAGE)
@@ -444,6 +458,7 @@ class _V7:
             # The count of chunks is left out of the size, as trace-cmd does.
             places += self.p("IQQ", ring.cpu, start, len(body) - (4 if packed else 0))
             self.out += body
+        self.out[head : head + 16] = self._head(3, packed, len(self.out) - head - 16)
         size = instance.rings[0].page_size if instance.rings else PAGE
         names = instance.name.encode() + b"\0" + instance.clock.encode() + b"\0"
         return self.p("Q", at) + names + self.p("II", size, len(instance.rings)) + places

@@ -139,3 +139,16 @@ def test_a_reader_that_leaves_is_no_error(tmp_path) -> None:
     )  # fmt: skip
 
     assert "" == done.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [["check"], ["check", "-r"], ["trace", "info"], ["rules", "check"], ["rules", "test"]]
+)
+def test_a_path_is_told_in_one_harmless_line(words: list[str], capsys: Capture) -> None:
+    """Control characters of a path are told as escapes, a line feed too."""
+    more = ["trace"] if words[-1] == "-r" else []
+
+    assert main([*words, "a\nb\x1b[31m\r\x9b", *more]) in (2, 3)
+    out, err = capsys.readouterr()
+    assert [] == [c for c in out + err if not c.isprintable() and c != "\n"]
+    assert not any(line.startswith("b") for line in err.splitlines())

@@ -7,13 +7,13 @@ import pytest
 
 from dmaverify.errors import TraceError
 from dmaverify.trace import open_trace
-from tests.writers.reading import notice_ids, read
+from tests.writers.reading import fixture, notice_ids, read
 from tests.writers.tracedat import EVENTS, File, Instance, Kernel, Ring
 
 CONTAINERS = [(6, "none"), (7, "none"), (7, "zlib"), (7, "zstd")]
 
 
-def small(version: int, compression: str) -> bytes:
+def small(version: int, compression: str, named: bool = True) -> bytes:
     """Return a file of two CPUs with some dozens of events."""
     kernel = Kernel()
     keep = ("map", "unmap", "dma_map_sg", "print", "other")
@@ -25,7 +25,18 @@ def small(version: int, compression: str) -> bytes:
         rings[1].add(time + 1, kernel.record("dma_map_sg", device="d", **sg))
     rings[0].lose(7)
     rings[0].add(99, kernel.record("print", buf="x"))
-    return File(kernel, [Instance(rings)], compression, chunk_pages=1).build(version)
+    file = File(kernel, [Instance(rings)], compression, chunk_pages=1, named=named)
+    return file.build(version)
+
+
+def tiny(version: int, compression: str) -> bytes:
+    """Return a file of one CPU and one kind of event."""
+    kernel = Kernel()
+    kernel.events = {"map": kernel.events["map"]}
+    ring = Ring(kernel)
+    for time in range(3):
+        ring.add(time, kernel.record("map", iova=time))
+    return File(kernel, [Instance([ring])], compression).build(version)
 
 
 def outcome(data: bytes) -> str:
@@ -43,16 +54,37 @@ def outcome(data: bytes) -> str:
 @pytest.mark.parametrize(("version", "compression"), CONTAINERS)
 def test_cut_at_every_byte(version: int, compression: str) -> None:
     """Wherever a file is cut, what is left is read and the loss is told."""
-    data = small(version, compression)
-    steps = list(range(len(data))) if len(data) < 4000 else [
-        *range(0, len(data), 7), *range(len(data) - 300, len(data)), *range(300),
-    ]  # fmt: skip
-    found = {n: outcome(data[:n]) for n in steps}
+    data = tiny(version, compression)
 
-    assert {"complete"} == {outcome(data)}
-    assert {"error", "cut", "complete"} >= set(found.values())
-    whole = [n for n, text in found.items() if text == "complete"]
-    assert [] == [n for n in whole if data[n:].strip(b"\0")]
+    assert "complete" == outcome(data)
+    assert [] == [n for n in range(len(data)) if outcome(data[:n]) not in ("error", "cut")]
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize(("version", "compression"), CONTAINERS)
+def test_cut_of_a_larger_file(version: int, compression: str, named: bool) -> None:
+    """A file with several CPUs is told to be cut too, whether its sections have names or not."""
+    data = small(version, compression, named)
+    steps = {*range(0, len(data), 31), *range(len(data) - 300, len(data))}
+
+    assert "complete" == outcome(data)
+    assert [] == [n for n in steps if outcome(data[:n]) not in ("error", "cut")]
+
+
+@pytest.mark.parametrize("name", ["record_v7_nocomp", "record_date", "instances", "record_v6"])
+def test_cut_of_a_recording(name: str) -> None:
+    """A file of trace-cmd that lacks any of its last bytes is told to be cut."""
+    data = fixture(name)
+
+    assert "complete" == outcome(data)
+    steps = range(len(data) - 300, len(data))
+    assert [] == [n for n in steps if outcome(data[:n]) not in ("error", "cut")]
+
+
+@pytest.mark.parametrize("more", [bytes(16), bytes(50_000), b"\xff" * 100])
+def test_more_than_sections_at_the_end(more: bytes) -> None:
+    """What somebody put behind the last section is no cut."""
+    assert "complete" == outcome(small(7, "zstd") + more)
 
 
 def test_cut_pages_are_read_as_far_as_they_go() -> None:
