@@ -1,7 +1,7 @@
 # cython: language_level=3
 """What an event means, looked up in the world as it was before the event."""
 
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memset
 
 from dmaverify.core.shadow cimport (
@@ -9,18 +9,17 @@ from dmaverify.core.shadow cimport (
 )
 from dmaverify.core.table cimport table_get
 from dmaverify.core.world cimport (
-    CPUS, MARK_AMBIGUOUS, MARK_DIRECTION, MARK_LENGTH, MARK_PHYS, MARK_VIRT, MARK_WHOLE_PAGES, SCAN_MAX,
-    STATE_GHOST, STATE_LIVE, dv_device, dv_mapping, dv_world, ghosts_ask, iommu_removed,
-    list_key,
+    CPUS, MARK_AMBIGUOUS, MARK_DIRECTION, MARK_LENGTH, MARK_VIRT, MARK_WHOLE_PAGES, SCAN_MAX,
+    STATE_GHOST, STATE_LIVE, dv_device, dv_mapping, dv_world, ghosts_ask, iommu_removed, list_key,
     mapping_stale,
 )
 from dmaverify.model.events cimport (
     DIR_BIDIRECTIONAL, DIR_FROM_DEVICE, DIR_TO_DEVICE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN,
     F_LENGTH_UNKNOWN, F_MMIO, F_NULL_CPU, F_PHYS_UNKNOWN, F_SKIP_SYNC, KIND_DEV_READ,
-    KIND_DEV_START, KIND_DMA_ALLOC, KIND_DMA_FREE,
-    KIND_DMA_MAP, KIND_DMA_SYNC_FOR_CPU, KIND_DMA_SYNC_FOR_DEVICE, KIND_DMA_UNMAP,
-    KIND_LEFT_MAPPED, SIDE_CPU, SIDE_SG_BUS, SIDE_SG_PHYS, TYPE_SG, dv_batch, dv_entry, dv_event,
-    dv_number, dv_side, device_writes, event_failed, event_side, event_type, side_entries,
+    KIND_DEV_START, KIND_DMA_ALLOC, KIND_DMA_FREE, KIND_DMA_MAP, KIND_DMA_SYNC_FOR_CPU,
+    KIND_DMA_SYNC_FOR_DEVICE, KIND_DMA_UNMAP, SIDE_CPU, SIDE_SG_BUS, SIDE_SG_PHYS, TYPE_SG,
+    device_writes, dv_batch, dv_entry, dv_event, dv_number, dv_side, event_failed, event_side,
+    event_type, side_entries,
 )
 
 cdef enum:                   # as model/kinds.py's Provenance

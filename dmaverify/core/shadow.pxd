@@ -32,9 +32,8 @@ cdef struct dv_segment:
     uint64_t start       # bus address
     uint64_t length      # bytes
     uint64_t phys        # physical address
-    uint64_t phys_length # bytes; 0 = not in the physical grid
-    uint64_t* masks      # which copy of each byte is newest (coherence.pxd); NULL = both are;
-                         # first the number of lines
+    uint64_t phys_length  # bytes; 0 = not in the physical grid
+    uint64_t* masks      # line count, then what is newest where (coherence.pxd); NULL = both
     uint32_t mapping     # index of its mapping (GRID_MEMORY: kind of memory); 0 = free
     uint32_t sibling     # next segment of the same mapping, or next free; 0 = none
     uint32_t next[4]     # links: two cells of its bus or ghost grid, two of the physical
@@ -44,7 +43,7 @@ cdef struct dv_segment:
     uint8_t cells[2]     # cells it touches there: 0 = not linked
 
 cdef struct dv_shadow:
-    dv_segment* segments # index 0 is never used
+    dv_segment* segments  # index 0 is never used
     uint32_t count
     uint32_t capacity
     uint32_t free

@@ -1,7 +1,7 @@
 # cython: language_level=3
 """The shadow memory: a grid of cells over bus and physical addresses (see shadow.pxd)."""
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t, uint8_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memset
 

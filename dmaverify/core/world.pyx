@@ -1,23 +1,24 @@
 # cython: language_level=3
 """The state of the replay: devices, mappings, ghosts and the IOMMU's pages."""
 
-from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint32_t, uint64_t, uint8_t
 from libc.stdlib cimport calloc, free, malloc, realloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 from dmaverify.core.coherence cimport (
     cpu_wrote, device_wrote, handed_to_cpu, handed_to_device, stale_for_cpu, stale_for_device,
 )
 from dmaverify.core.shadow cimport (
-    GRID_BUS, GRID_GHOST, GRID_MEMORY, GRID_PHYS, PAGE_SHIFT, dv_segment, dv_walk, segment_free, segment_link,
-    segment_new, segment_settle, segment_unlink, shadow_deinit, shadow_init, walk_init, walk_next,
+    GRID_BUS, GRID_GHOST, GRID_MEMORY, GRID_PHYS, PAGE_SHIFT, dv_segment, dv_walk, segment_free,
+    segment_link, segment_new, segment_settle, segment_unlink, shadow_deinit, shadow_init,
+    walk_init, walk_next,
 )
 from dmaverify.core.table cimport (
     dv_slot, table_deinit, table_find, table_get, table_init, table_remove, table_set,
 )
 from dmaverify.model.events cimport (
-    DIR_NONE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN, F_PHYS_UNKNOWN,
-    F_TIME_UNKNOWN, F_TRUNCATED, KIND_DMA_ALLOC, SIDE_CPU, SIDE_SG_BUS, SIDE_SG_PHYS, TYPE_SG, dv_batch, dv_entry, dv_event,
+    DIR_NONE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN, F_PHYS_UNKNOWN, F_TIME_UNKNOWN,
+    F_TRUNCATED, SIDE_CPU, SIDE_SG_BUS, SIDE_SG_PHYS, TYPE_SG, dv_batch, dv_entry, dv_event,
     dv_number, dv_side, event_side, event_type, side_entries,
 )
 
@@ -177,7 +178,8 @@ cdef int add_unplaced(dv_world* w, uint32_t index, const dv_event* e) noexcept n
     return segment_link(&w.shadow, s, GRID_PHYS)
 
 
-cdef int add_list(dv_world* w, uint32_t index, const dv_side* bus, const dv_side* phys) noexcept nogil:
+cdef int add_list(dv_world* w, uint32_t index, const dv_side* bus,
+                  const dv_side* phys) noexcept nogil:
     """Add the segments of a scatter/gather list; physical lengths are known only one to one."""
     cdef const dv_entry* b = side_entries(bus)
     cdef const dv_entry* p = side_entries(phys) if phys != NULL else NULL
@@ -456,7 +458,7 @@ cdef inline uint32_t ring_older(const dv_ring* r, uint32_t at) noexcept nogil:
 cdef int ghosts_ask(dv_world* w, uint32_t device, uint64_t bus_addr) noexcept nogil:
     cdef dv_ring* r = &w.ring
     cdef dv_ended* key
-    cdef uint32_t i, at
+    cdef uint32_t _, at
     if w.forgotten != 0:
         w.asked_late += 1
     if r.count == 0:
@@ -464,13 +466,13 @@ cdef int ghosts_ask(dv_world* w, uint32_t device, uint64_t bus_addr) noexcept no
     r.asks += 1
     at = r.next if r.count == r.capacity and r.next < r.count else 0  # the oldest
     if r.asks > RING_ASKS:
-        for i in range(r.count):
+        for _ in range(r.count):
             if r.keys[at].device != 0 and ring_take(w, at) < 0:
                 return -1
             at = at + 1 if at + 1 < r.count else 0
         ring_deinit(r)
         return 0
-    for i in range(r.count):
+    for _ in range(r.count):
         at = ring_older(r, at)
         key = &r.keys[at]
         if key.device == device and bus_addr >= key.start and (
@@ -702,7 +704,8 @@ cdef uint64_t mapping_stale(const dv_world* w, uint32_t index, bint physical, ui
     while s != 0:
         seg = &w.shadow.segments[s]
         if seg.masks != NULL and shared_part(seg, physical, start, length, &first, &end):
-            total += stale_for_cpu(seg, first, end) if for_cpu else stale_for_device(seg, first, end)
+            total += stale_for_cpu(seg, first, end) if for_cpu else \
+                stale_for_device(seg, first, end)
         s = seg.sibling
     return total
 
