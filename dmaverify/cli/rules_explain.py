@@ -1,8 +1,6 @@
 """`dmaverify rules explain`: all there is to say about one rule."""
 
 import argparse
-import difflib
-import inspect
 import os
 from collections.abc import Iterator
 
@@ -42,7 +40,9 @@ class RulesExplain(Command):
         program = load_builtin()
         rules = {r.id: r for r in program.rules}
         if arguments.id not in rules:
-            near = difflib.get_close_matches(arguments.id, rules, n=3)
+            from difflib import get_close_matches
+
+            near = get_close_matches(arguments.id, rules, n=3)
             hint = f"; did you mean {' or '.join(near)}?" if near else "; `rules list` has them all"
             raise UsageError(f"there is no built-in rule {arguments.id!r}{hint}")
         columns = width(streams.out, os.environ)
@@ -54,7 +54,9 @@ class RulesExplain(Command):
 def _lines(rule: Rule, program: Program, columns: int) -> Iterator[str]:
     yield f"{rule.id} ({SEVERITY_NAMES[rule.severity]}, {rule.maturity.name.lower()})"
     yield ""
-    for paragraph in inspect.cleandoc(rule.explain).split("\n\n"):
+    from inspect import cleandoc
+
+    for paragraph in cleandoc(rule.explain).split("\n\n"):
         yield from (f"  {line}" for line in wrap(_flat(paragraph), columns - 2, columns - 2))
         yield ""
     for label, text in _facts(rule, program):

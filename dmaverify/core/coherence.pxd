@@ -9,16 +9,17 @@
 
 from libc.stdint cimport uint64_t
 
-from dmaverify.core.shadow cimport dv_segment
+from dmaverify.core.shadow cimport dv_segment, dv_shadow
 
 cdef enum:
     LINE_BYTES = 64
-    LINES_MAX = 1 << 20      # lines of one segment that are followed
+    LINES_MAX = 1 << 18      # lines of one segment that are followed
+    LINES_IN_ALL = 1 << 22   # lines of all segments together; more are counted as crowded
 
 # Note that one side wrote bytes [start, end) of a segment (offsets from its start): its copy
 # is the newest, and the other side's is not. Return 0, or -1 when memory is gone.
-cdef int device_wrote(dv_segment* s, uint64_t start, uint64_t end) noexcept nogil
-cdef int cpu_wrote(dv_segment* s, uint64_t start, uint64_t end) noexcept nogil
+cdef int device_wrote(dv_shadow* sh, dv_segment* s, uint64_t start, uint64_t end) noexcept nogil
+cdef int cpu_wrote(dv_shadow* sh, dv_segment* s, uint64_t start, uint64_t end) noexcept nogil
 cdef void handed_to_cpu(dv_segment* s, uint64_t start, uint64_t end) noexcept nogil
 cdef void handed_to_device(dv_segment* s, uint64_t start, uint64_t end) noexcept nogil
 # Count the bytes of [start, end) that are newer on one side.

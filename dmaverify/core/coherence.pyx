@@ -4,7 +4,7 @@
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport calloc
 
-from dmaverify.core.shadow cimport dv_segment
+from dmaverify.core.shadow cimport dv_segment, dv_shadow
 
 cdef extern from *:
     int ones "__builtin_popcountll"(unsigned long long bits) noexcept nogil
@@ -29,10 +29,10 @@ cdef inline uint64_t bits_between(uint64_t first, uint64_t end) noexcept nogil:
 
 
 cdef void change(dv_segment* s, int side, bint put, uint64_t start, uint64_t end) noexcept nogil:
-    cdef uint64_t lines = line_count(s)
+    cdef uint64_t lines = s.masks[0]
     cdef uint64_t at = start + first_byte(s), stop = end + first_byte(s)
     cdef uint64_t line, upto, bits
-    cdef uint64_t* masks = s.masks + lines * side
+    cdef uint64_t* masks = s.masks + 1 + lines * side
     while at < stop:
         line = at // LINE_BYTES
         if line >= lines:
@@ -49,8 +49,8 @@ cdef uint64_t count(const dv_segment* s, int side, uint64_t start, uint64_t end)
     cdef const uint64_t* masks
     if s.masks == NULL:
         return 0
-    lines = line_count(s)
-    masks = s.masks + lines * side
+    lines = s.masks[0]
+    masks = s.masks + 1 + lines * side
     at = start + first_byte(s)
     stop = end + first_byte(s)
     while at < stop:
@@ -64,24 +64,31 @@ cdef uint64_t count(const dv_segment* s, int side, uint64_t start, uint64_t end)
     return total
 
 
-cdef int wrote(dv_segment* s, int side, uint64_t start, uint64_t end) noexcept nogil:
+cdef int wrote(dv_shadow* sh, dv_segment* s, int side, uint64_t start, uint64_t end) noexcept nogil:
+    cdef uint64_t lines
     if start >= end:
         return 0
     if s.masks == NULL:
-        s.masks = <uint64_t*>calloc(line_count(s) * 2, sizeof(uint64_t))
+        lines = line_count(s)
+        if sh.mask_lines + lines > LINES_IN_ALL:
+            sh.crowded += 1
+            return 0
+        s.masks = <uint64_t*>calloc(lines * 2 + 1, sizeof(uint64_t))
         if s.masks == NULL:
             return -1
+        s.masks[0] = lines
+        sh.mask_lines += lines
     change(s, side, True, start, end)
     change(s, 1 - side, False, start, end)
     return 0
 
 
-cdef int device_wrote(dv_segment* s, uint64_t start, uint64_t end) noexcept nogil:
-    return wrote(s, 0, start, end)
+cdef int device_wrote(dv_shadow* sh, dv_segment* s, uint64_t start, uint64_t end) noexcept nogil:
+    return wrote(sh, s, 0, start, end)
 
 
-cdef int cpu_wrote(dv_segment* s, uint64_t start, uint64_t end) noexcept nogil:
-    return wrote(s, 1, start, end)
+cdef int cpu_wrote(dv_shadow* sh, dv_segment* s, uint64_t start, uint64_t end) noexcept nogil:
+    return wrote(sh, s, 1, start, end)
 
 
 cdef void handed_to_cpu(dv_segment* s, uint64_t start, uint64_t end) noexcept nogil:

@@ -1,35 +1,37 @@
 # cython: language_level=3
 """The engine: batches of events in, groups of hits out."""
 
-from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint32_t, uint64_t, uint8_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
 from dmaverify.core.groups cimport (
-    GROUP_FIELDS, RULE_FOLDS, RULE_TELLS, dv_consequence, dv_group, dv_groups, dv_rule, dv_view,
-    groups_deinit, groups_forget, groups_hit, groups_init, groups_told,
+    GROUP_FIELDS, RULE_FOLDS, RULE_TELLS, dv_group, dv_groups, dv_rule, dv_view, groups_deinit,
+    groups_forget, groups_hit, groups_init, groups_told,
 )
 from dmaverify.core.resolve cimport (
-    OBJ_EVENT, OBJ_FOREIGN, OBJ_MAPPING, OBJ_MAPPINGS, context_accessed, context_accesses, context_init,
-    context_resolve, dv_context,
+    OBJ_EVENT, OBJ_FOREIGN, OBJ_MAPPING, OBJ_MAPPINGS, context_accessed, context_accesses,
+    context_init, context_resolve, dv_context,
 )
 from dmaverify.core.vm cimport (
-    OP_FEQ, OP_FNE, OP_FNIN, OP_HOLDS, OP_JUMP, OP_LOAD, OP_NOT_APPLICABLE, OP_SHOWF, OP_VIOLATED, OP_XIST,
-    OP_XMISS, OUT_FAULT, dv_instruction, dv_shown, program_check, rule_run,
+    OP_FEQ, OP_FNE, OP_FNIN, OP_HOLDS, OP_JUMP, OP_LOAD, OP_NOT_APPLICABLE, OP_SHOWF, OP_VIOLATED,
+    OP_XIST, OP_XMISS, OUT_FAULT, dv_instruction, dv_shown, program_check, rule_run,
 )
 from dmaverify.core.world cimport (
-    CPUS, CPU_WROTE, DEVICE_WROTE, HANDED_TO_CPU, HANDED_TO_DEVICE, MARK_DIRECTION, MARK_LENGTH, MARK_PHYS, MARK_VIRT, STATE_FREE, STATE_GHOST, STATE_LIVE, dv_device,
-    dv_mapping, dv_place, dv_world, iommu_ended, iommu_map, iommu_unmap, mapping_add, mapping_end,
-    mapping_touch, memory_add, place_of, retire_stale, world_deinit, world_device, world_init,
+    CPUS, CPU_WROTE, DEVICE_WROTE, HANDED_TO_CPU, HANDED_TO_DEVICE, MARK_DIRECTION, MARK_LENGTH,
+    MARK_PHYS, MARK_VIRT, STATE_FREE, STATE_GHOST, STATE_LIVE, dv_device, dv_mapping, dv_place,
+    dv_world, iommu_ended, iommu_map, iommu_unmap, mapping_add, mapping_end, mapping_touch,
+    memory_add, retire_stale, world_deinit, world_device, world_init,
 )
 from dmaverify.model.events cimport (
-    F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN, F_NULL_CPU, F_PHYS_UNKNOWN,
-    F_TIME_UNKNOWN, KIND_BOUNCE, KIND_COUNT, KIND_CPU_READ, KIND_CPU_WRITE, KIND_DEV_READ, KIND_DEV_START,
-    KIND_DEV_WRITE, KIND_DEVICE_LIMITS, KIND_DMA_ALLOC, KIND_DMA_FREE,
-    KIND_DMA_MAP, KIND_DMA_SYNC_FOR_CPU, KIND_DMA_SYNC_FOR_DEVICE, KIND_DMA_UNMAP,
-    KIND_DRIVER_BOUND, KIND_DRIVER_PROBE, KIND_DRIVER_UNBOUND, KIND_IOMMU_MAP, KIND_IOMMU_UNMAP,
-    KIND_LEFT_MAPPED, KIND_LOST, KIND_MEMORY, SIDE_SG_BUS, DIR_FROM_DEVICE, DIR_TO_DEVICE, TYPE_COHERENT, TYPE_PAGES, TYPE_SGT, TYPE_SHIFT, EventBatch,
-    dv_batch, dv_event, dv_entry, dv_number, dv_side, event_failed, event_side, event_type, side_entries,
+    DIR_FROM_DEVICE, DIR_TO_DEVICE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN,
+    F_NULL_CPU, F_PHYS_UNKNOWN, F_TIME_UNKNOWN, KIND_BOUNCE, KIND_COUNT, KIND_CPU_READ,
+    KIND_CPU_WRITE, KIND_DEVICE_LIMITS, KIND_DEV_READ, KIND_DEV_START, KIND_DEV_WRITE,
+    KIND_DMA_ALLOC, KIND_DMA_FREE, KIND_DMA_MAP, KIND_DMA_SYNC_FOR_CPU, KIND_DMA_SYNC_FOR_DEVICE,
+    KIND_DMA_UNMAP, KIND_DRIVER_BOUND, KIND_DRIVER_PROBE, KIND_DRIVER_UNBOUND, KIND_IOMMU_MAP,
+    KIND_IOMMU_UNMAP, KIND_LEFT_MAPPED, KIND_LOST, KIND_MEMORY, SIDE_SG_BUS, TYPE_SHIFT, EventBatch,
+    dv_batch, dv_entry, dv_event, dv_number, dv_side, event_failed, event_side, event_type,
+    side_entries,
 )
 
 import os
@@ -94,7 +96,8 @@ cdef int run_rules(dv_engine* g, dv_context* c) noexcept nogil:
     return 0
 
 
-cdef int left_mapped(dv_engine* g, dv_batch* b, const dv_event* e, const dv_number* n) noexcept nogil:
+cdef int left_mapped(dv_engine* g, dv_batch* b, const dv_event* e,
+                     const dv_number* n) noexcept nogil:
     """Run the rules on each mapping that its driver left behind, oldest first, and end it."""
     cdef dv_world* w = &g.world
     cdef dv_device* d = &w.devices[e.device]
@@ -126,7 +129,7 @@ cdef int left_mapped(dv_engine* g, dv_batch* b, const dv_event* e, const dv_numb
         context_init(&c, w, b, &left, n)
         c.meant[OBJ_MAPPING] = index
         c.count = m.count
-        if run_rules(g, &c) < 0 or mapping_end(w, index, e, n) < 0:
+        if run_rules(g, &c) < 0 or mapping_end(w, index, e, n, w.gaps) < 0:
             return -1
         index = before
     d = &w.devices[e.device]
@@ -145,7 +148,7 @@ cdef int failed_map(dv_world* w, const dv_batch* b, const dv_event* e,
     if e.flags & F_BUS_UNKNOWN or e.bus_addr != <uint64_t>-1:
         return 0
     index = mapping_add(w, b, e, n)
-    return mapping_end(w, <uint32_t>index, e, n) if index > 0 else index
+    return mapping_end(w, <uint32_t>index, e, n, w.gaps) if index > 0 else index
 
 
 cdef int apply_map(dv_engine* g, const dv_batch* b, const dv_event* e,
@@ -168,7 +171,8 @@ cdef int apply_map(dv_engine* g, const dv_batch* b, const dv_event* e,
     return 0
 
 
-cdef int apply_end(dv_engine* g, dv_context* c, const dv_event* e, const dv_number* n) noexcept nogil:
+cdef int apply_end(dv_engine* g, dv_context* c, const dv_event* e,
+                   const dv_number* n) noexcept nogil:
     cdef dv_world* w = &g.world
     cdef dv_device* d = &w.devices[e.device]
     cdef uint32_t index = c.meant[OBJ_MAPPING]
@@ -185,7 +189,7 @@ cdef int apply_end(dv_engine* g, dv_context* c, const dv_event* e, const dv_numb
             iommu_ended(w, w.mappings[index].bus_addr) < 0:
         return -1
     if index != 0:
-        return mapping_end(w, index, e, n)
+        return mapping_end(w, index, e, n, w.gaps)
     if c.across_gap:
         w.across_gap += 1
     elif c.may_predate:
@@ -193,7 +197,8 @@ cdef int apply_end(dv_engine* g, dv_context* c, const dv_event* e, const dv_numb
     return 0
 
 
-cdef int apply_sync(dv_world* w, const dv_batch* b, const dv_event* e, uint32_t index) noexcept nogil:
+cdef int apply_sync(dv_world* w, const dv_batch* b, const dv_event* e,
+                    uint32_t index) noexcept nogil:
     """Hand the synced bytes over. The sync's own direction decides what moves.
 
     Source: Linux kernel/dma/swiotlb.c, swiotlb_sync_single_for_cpu() and _for_device().
@@ -464,8 +469,8 @@ cdef class Engine:
     cdef uint32_t told_witnesses
     cdef readonly object program
 
-    def __cinit__(self, program, *, bint time_known=True, bint syncs_traced=False, uint32_t ghost_limit=65536,
-                  uint64_t live_limit=1 << 24, uint32_t group_limit=16384):
+    def __cinit__(self, program, *, bint time_known=True, bint syncs_traced=False,
+                  uint32_t ghost_limit=65536, uint64_t live_limit=1 << 24, uint32_t group_limit=16384):
         cdef uint64_t seed = int.from_bytes(os.urandom(8), "little")
         memset(&self.g, 0, sizeof(dv_engine))
         self.program = program
@@ -489,7 +494,8 @@ cdef class Engine:
         if count:
             code = program.code
             memcpy(self.g.code, &code[0], count * sizeof(dv_instruction))
-        entries = [r.entry for r in program.rules] + [n.entry for r in program.rules for n in r.needs]
+        entries = [r.entry for r in program.rules]
+        entries += [n.entry for r in program.rules for n in r.needs]
         if len(program.code) % sizeof(dv_instruction) or \
                 not program_check(self.g.code, count) or not all(0 <= e < count for e in entries):
             raise InternalError("a compiled rule program is not well formed")
@@ -600,6 +606,13 @@ cdef class Engine:
                 out.append(m.made.offset)
             if m.state == STATE_GHOST and start <= m.ended.offset < end:
                 out.append(m.ended.offset)
+        for i in range(self.g.world.ring.count):
+            m = &self.g.world.ring.mappings[i]
+            if self.g.world.ring.keys[i].device != 0:
+                if start <= m.made.offset < end:
+                    out.append(m.made.offset)
+                if start <= m.ended.offset < end:
+                    out.append(m.ended.offset)
         return out
 
     def left_open(self):
@@ -617,7 +630,8 @@ cdef class Engine:
         return {
             "events": self.g.events, "checked": self.g.checked, "in_flight": w.in_flight,
             "across_gap": w.across_gap, "lost": w.lost, "gaps": w.gaps, "refused": w.refused,
-            "forgotten": w.forgotten, "crowded": w.shadow.crowded, "live": w.live,
+            "forgotten": w.forgotten, "asked_late": w.asked_late,
+            "crowded": w.shadow.crowded, "live": w.live,
             "overflow": self.g.groups.overflow, "iommu_events": w.iommu_events,
         }
 

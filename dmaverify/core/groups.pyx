@@ -1,12 +1,12 @@
 # cython: language_level=3
 """Groups of hits, and the folding of consequences into their cause."""
 
-from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint32_t, uint64_t, uint8_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memset
 
 from dmaverify.core.resolve cimport (
-    OBJ_FOREIGN, OBJ_GHOST, OBJ_MAPPING, OBJ_MAPPINGS, OBJ_OVERLAP, context_evident, dv_context,
+    OBJ_GHOST, OBJ_MAPPING, OBJ_MAPPINGS, context_evident, dv_context,
 )
 from dmaverify.core.shadow cimport dv_segment
 from dmaverify.core.table cimport (
@@ -15,9 +15,8 @@ from dmaverify.core.table cimport (
 from dmaverify.core.vm cimport dv_shown, field_value
 from dmaverify.core.world cimport dv_mapping, dv_world
 from dmaverify.model.events cimport (
-    F_BUS_UNKNOWN, F_LENGTH_UNKNOWN, KIND_DMA_ALLOC, KIND_DMA_FREE, KIND_DMA_MAP, KIND_DMA_SYNC_FOR_CPU,
-    KIND_DMA_SYNC_FOR_DEVICE, KIND_DMA_UNMAP, SIDE_SG_BUS, SIDE_SG_PHYS, dv_batch, dv_entry,
-    dv_event, dv_side, event_side, event_type, side_entries,
+    F_BUS_UNKNOWN, F_LENGTH_UNKNOWN, KIND_DMA_ALLOC, KIND_DMA_MAP, SIDE_SG_BUS, SIDE_SG_PHYS,
+    dv_entry, dv_event, dv_side, event_side, event_type, side_entries,
 )
 
 
@@ -63,7 +62,8 @@ cdef uint64_t group_key(const dv_rule* rule, uint32_t number, const dv_context* 
         for i in range(rule.group_count):
             key = table_mix(key ^ field_value(c, rule.group_obj[i], rule.group_number[i], &known))
         return key
-    key = table_mix(key ^ (<uint64_t>e.device << 16 | <uint64_t>e.kind << 8 | <uint64_t>event_type(e)))
+    key = table_mix(key ^ (
+        <uint64_t>e.device << 16 | <uint64_t>e.kind << 8 | <uint64_t>event_type(e)))
     key = table_mix(key ^ e.site)
     if not e.flags & F_LENGTH_UNKNOWN:
         key = table_mix(key ^ size_class(e.length))

@@ -49,8 +49,8 @@ cdef void context_init(dv_context* c, dv_world* w, const dv_batch* b, const dv_e
                        const dv_number* n) noexcept nogil
 # Find what the event means. Does nothing for kinds that mean no mapping.
 cdef void context_resolve(dv_context* c) noexcept nogil
-# Find the live mappings whose memory a CPU access touches, at most `room` of them, and return
-# how many; context_accessed then stands at one of them.
+# Find the live mappings whose memory a CPU access touches, at most `room` of them, the oldest
+# first, and return how many; context_accessed then stands at one of them.
 cdef int context_accesses(dv_context* c, uint32_t* ret, int room) noexcept nogil
 cdef void context_accessed(dv_context* c, uint32_t index) noexcept nogil
 # The mapping that a wrong call evidently meant, though it did not name it; 0 = none.

@@ -1,7 +1,7 @@
 # cython: language_level=3
 """What an event means, looked up in the world as it was before the event."""
 
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memset
 
 from dmaverify.core.shadow cimport (
@@ -9,17 +9,17 @@ from dmaverify.core.shadow cimport (
 )
 from dmaverify.core.table cimport table_get
 from dmaverify.core.world cimport (
-    CPUS, MARK_AMBIGUOUS, MARK_DIRECTION, MARK_LENGTH, MARK_PHYS, MARK_VIRT, MARK_WHOLE_PAGES, SCAN_MAX,
-    STATE_GHOST, STATE_LIVE, dv_device, dv_mapping, dv_world, iommu_removed, list_key,
+    CPUS, MARK_AMBIGUOUS, MARK_DIRECTION, MARK_LENGTH, MARK_VIRT, MARK_WHOLE_PAGES, SCAN_MAX,
+    STATE_GHOST, STATE_LIVE, dv_device, dv_mapping, dv_world, ghosts_ask, iommu_removed, list_key,
     mapping_stale,
 )
 from dmaverify.model.events cimport (
     DIR_BIDIRECTIONAL, DIR_FROM_DEVICE, DIR_TO_DEVICE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN,
     F_LENGTH_UNKNOWN, F_MMIO, F_NULL_CPU, F_PHYS_UNKNOWN, F_SKIP_SYNC, KIND_DEV_READ,
-    KIND_DEV_START, KIND_DMA_ALLOC, KIND_DMA_FREE,
-    KIND_DMA_MAP, KIND_DMA_SYNC_FOR_CPU, KIND_DMA_SYNC_FOR_DEVICE, KIND_DMA_UNMAP,
-    KIND_LEFT_MAPPED, SIDE_CPU, SIDE_SG_BUS, SIDE_SG_PHYS, TYPE_SG, dv_batch, dv_entry, dv_event,
-    dv_number, dv_side, device_writes, event_failed, event_side, event_type, side_entries,
+    KIND_DEV_START, KIND_DMA_ALLOC, KIND_DMA_FREE, KIND_DMA_MAP, KIND_DMA_SYNC_FOR_CPU,
+    KIND_DMA_SYNC_FOR_DEVICE, KIND_DMA_UNMAP, SIDE_CPU, SIDE_SG_BUS, SIDE_SG_PHYS, TYPE_SG,
+    device_writes, dv_batch, dv_entry, dv_event, dv_number, dv_side, event_failed, event_side,
+    event_type, side_entries,
 )
 
 cdef enum:                   # as model/kinds.py's Provenance
@@ -279,6 +279,8 @@ cdef void resolve_ghost(dv_context* c) noexcept nogil:
     cdef dv_walk walk
     cdef dv_mapping* m
     cdef uint32_t s, index, held
+    if ghosts_ask(w, c.device, c.event.bus_addr) < 0:
+        return  # no memory: then there is no ghost to be had
     walk_init(&walk, &w.shadow, GRID_GHOST, c.event.bus_addr, 1)
     s = walk_next(&walk)
     while s != 0:
@@ -436,32 +438,50 @@ cdef void resolve_map(dv_context* c) noexcept nogil:
 cdef void resolve_memory(dv_context* c, uint64_t phys, uint64_t length) noexcept nogil:
     """Tell what kind of memory a physical range lies in, where the recording names it."""
     cdef dv_walk walk
+    cdef const dv_segment* seg
+    cdef uint64_t lowest = ~<uint64_t>0
     cdef uint32_t s
     walk_init(&walk, &c.world.shadow, GRID_MEMORY, phys, length)
     s = walk_next(&walk)
-    if s != 0:
-        c.memory = c.world.shadow.segments[s].mapping
+    while s != 0:
+        seg = &c.world.shadow.segments[s]
+        if seg.start <= lowest:  # what it begins in, or meets first
+            lowest = seg.start
+            c.memory = seg.mapping
+        s = walk_next(&walk)
 
 
-cdef uint64_t covered_end(dv_context* c, uint64_t end, uint64_t wanted) noexcept nogil:
-    """Return how far live mappings of the device that follow each other reach, up to `wanted`."""
+cdef uint64_t covered(dv_context* c, uint64_t reach, uint64_t wanted) noexcept nogil:
+    """Return how many bytes from the event's address on lie in live mappings of the device that
+    follow each other, of `wanted`, where `reach` do at least.
+
+    Counted from the address, so that nothing is carried past the top of the address space.
+    """
     cdef dv_world* w = c.world
     cdef dv_walk walk
     cdef dv_segment* seg
     cdef uint32_t s, steps = 0
-    cdef uint64_t reach = end
+    cdef uint64_t at, into, further
     while reach < wanted and steps < SCAN_MAX:
         steps += 1
-        walk_init(&walk, &w.shadow, GRID_BUS, reach, 1)
+        at = c.event.bus_addr + reach
+        if at < c.event.bus_addr:
+            return reach
+        further = reach
+        walk_init(&walk, &w.shadow, GRID_BUS, at, 1)
         s = walk_next(&walk)
         while s != 0:
             seg = &w.shadow.segments[s]
-            if w.mappings[seg.mapping].device == c.device and seg.start + seg.length > end:
-                end = seg.start + seg.length
+            into = at - seg.start
+            if w.mappings[seg.mapping].device == c.device and seg.length > into and \
+                    seg.length - into > further - reach:
+                further = reach + (seg.length - into)
+                if further < reach:
+                    further = ~<uint64_t>0
             s = walk_next(&walk)
-        if end <= reach:
+        if further == reach:
             return reach
-        reach = end
+        reach = further
     return reach
 
 
@@ -472,26 +492,24 @@ cdef void resolve_transfer(dv_context* c) noexcept nogil:
     cdef dv_walk walk
     cdef dv_segment* seg
     cdef dv_mapping* m
-    cdef uint64_t end, reach, wanted = e.bus_addr + e.length
+    cdef uint64_t room, reach = 0
     cdef uint32_t s
     cdef int best = 0, score
-    if wanted < e.bus_addr:
-        wanted = ~<uint64_t>0
+    w.counts += 1
     walk_init(&walk, &w.shadow, GRID_BUS, e.bus_addr, 1)
     s = walk_next(&walk)
     while s != 0:
         seg = &w.shadow.segments[s]
         m = &w.mappings[seg.mapping]
-        end = run_end(w, s)
-        score = (8 if end >= wanted else 0) + (4 if allows(e, m) else 0) + 1
+        room = run_end(w, s) - e.bus_addr
+        score = (8 if room >= e.length else 0) + (4 if allows(e, m) else 0) + 1
         if m.device == c.device:
-            c.candidates += 1
+            c.candidates += first_count(c, m)
             if c.meant[OBJ_MAPPING] == 0 or score > best or (
                     score == best and m.serial > w.mappings[c.meant[OBJ_MAPPING]].serial):
                 c.meant[OBJ_MAPPING] = seg.mapping
-                c.into = e.bus_addr - m.bus_addr
-                reach = end if end >= wanted else covered_end(c, end, wanted)
-                c.past_end = wanted - reach if wanted > reach else 0
+                c.into = distance_into(w, s, e.bus_addr)
+                reach = room
                 best = score
         elif c.meant[OBJ_FOREIGN] == 0 or \
                 m.serial > w.mappings[c.meant[OBJ_FOREIGN]].serial:
@@ -499,6 +517,8 @@ cdef void resolve_transfer(dv_context* c) noexcept nogil:
         s = walk_next(&walk)
     if c.meant[OBJ_MAPPING] != 0:
         c.meant[OBJ_FOREIGN] = 0
+        reach = covered(c, reach, e.length)
+        c.past_end = e.length - reach if e.length > reach else 0
         c.unsent = mapping_stale(w, c.meant[OBJ_MAPPING], False, e.bus_addr, e.length, False)
 
 
@@ -509,12 +529,29 @@ cdef inline bint allows(const dv_event* e, const dv_mapping* m) noexcept nogil:
     return m.direction == (DIR_FROM_DEVICE if device_writes(e) else DIR_TO_DEVICE)
 
 
+cdef bint memory_is_mapped(dv_world* w, uint64_t phys, uint64_t length) noexcept nogil:
+    """Tell whether a live mapping of any device holds memory of a physical range."""
+    cdef dv_walk walk
+    cdef const dv_segment* seg
+    cdef uint32_t s
+    walk_init(&walk, &w.shadow, GRID_PHYS, phys, length)
+    if walk_next(&walk) != 0:
+        return True
+    walk_init(&walk, &w.shadow, GRID_BUS, phys, length)
+    s = walk_next(&walk)
+    while s != 0:
+        seg = &w.shadow.segments[s]
+        if seg.phys == seg.start and seg.phys_length != 0:
+            return True
+        s = walk_next(&walk)
+    return False
+
+
 cdef void trace_back(dv_context* c) noexcept nogil:
     """Tell where the bus address of a device's access comes from."""
     cdef dv_world* w = c.world
     cdef const dv_event* e = c.event
-    cdef dv_walk walk
-    cdef uint32_t s, ghost = c.meant[OBJ_GHOST], foreign = c.meant[OBJ_FOREIGN]
+    cdef uint32_t ghost = c.meant[OBJ_GHOST], foreign = c.meant[OBJ_FOREIGN]
     if e.bus_addr == <uint64_t>-1:
         c.provenance = FROM_ERROR
     elif c.meant[OBJ_MAPPING] != 0:
@@ -535,9 +572,7 @@ cdef void trace_back(dv_context* c) noexcept nogil:
         c.provenance = FROM_POINTER
     else:
         resolve_memory(c, e.bus_addr, e.length)
-        walk_init(&walk, &w.shadow, GRID_PHYS, e.bus_addr, e.length)
-        s = walk_next(&walk)
-        if c.memory != 0 or s != 0:
+        if c.memory != 0 or memory_is_mapped(w, e.bus_addr, e.length):
             c.provenance = FROM_PHYSICAL
         elif e.bus_addr != 0:
             trace_back_near(c)
@@ -549,15 +584,17 @@ cdef void trace_back_near(dv_context* c) noexcept nogil:
     cdef dv_walk walk
     cdef dv_mapping* m
     cdef uint32_t s, steps = 0
+    cdef int best = 0
     cdef uint64_t before = c.event.bus_addr - PAGE if c.event.bus_addr > PAGE else 0
     walk_init(&walk, &w.shadow, GRID_BUS, before, c.event.bus_addr - before)
     s = walk_next(&walk)
     while s != 0:
         if w.mappings[w.shadow.segments[s].mapping].device == c.device:
             c.provenance = FROM_PAST
-            c.meant[OBJ_ENCLOSING] = w.shadow.segments[s].mapping
-            return
+            take_newer(c, OBJ_ENCLOSING, w.shadow.segments[s].mapping, 1, &best)
         s = walk_next(&walk)
+    if c.provenance == FROM_PAST:
+        return
     s = w.devices[c.device].first
     while s != 0 and steps < SCAN_MAX:
         m = &w.mappings[s]
@@ -576,20 +613,27 @@ cdef int context_accesses(dv_context* c, uint32_t* ret, int room) noexcept nogil
     cdef dv_segment* seg
     cdef uint32_t s
     cdef int grid, i, found = 0
+    cdef uint32_t serial
     if c.event.flags & (F_PHYS_UNKNOWN | F_LENGTH_UNKNOWN) or c.event.length == 0:
         return 0
+    w.counts += 1
     for grid in range(GRID_BUS, GRID_PHYS + 1):
         walk_init(&walk, &w.shadow, grid, c.event.phys_addr, c.event.length)
         s = walk_next(&walk)
-        while s != 0 and found < room:
+        while s != 0:
             seg = &w.shadow.segments[s]
-            if grid == GRID_PHYS or (seg.phys == seg.start and seg.phys_length != 0):
-                for i in range(found):
-                    if ret[i] == seg.mapping:
-                        break
-                else:
-                    ret[found] = seg.mapping
-                    found += 1
+            if (grid == GRID_PHYS or (seg.phys == seg.start and seg.phys_length != 0)) and \
+                    first_count(c, &w.mappings[seg.mapping]):
+                if found == room:
+                    w.shadow.crowded += 1
+                    return found
+                serial = w.mappings[seg.mapping].serial
+                i = found
+                while i != 0 and w.mappings[ret[i - 1]].serial > serial:
+                    ret[i] = ret[i - 1]
+                    i -= 1
+                ret[i] = seg.mapping
+                found += 1
             s = walk_next(&walk)
     return found
 

@@ -32,8 +32,8 @@ cdef struct dv_segment:
     uint64_t start       # bus address
     uint64_t length      # bytes
     uint64_t phys        # physical address
-    uint64_t phys_length # bytes; 0 = not in the physical grid
-    uint64_t* masks      # which copy of each byte is newest (coherence.pxd); NULL = both are
+    uint64_t phys_length  # bytes; 0 = not in the physical grid
+    uint64_t* masks      # line count, then what is newest where (coherence.pxd); NULL = both
     uint32_t mapping     # index of its mapping (GRID_MEMORY: kind of memory); 0 = free
     uint32_t sibling     # next segment of the same mapping, or next free; 0 = none
     uint32_t next[4]     # links: two cells of its bus or ghost grid, two of the physical
@@ -43,7 +43,7 @@ cdef struct dv_segment:
     uint8_t cells[2]     # cells it touches there: 0 = not linked
 
 cdef struct dv_shadow:
-    dv_segment* segments # index 0 is never used
+    dv_segment* segments  # index 0 is never used
     uint32_t count
     uint32_t capacity
     uint32_t free
@@ -51,6 +51,7 @@ cdef struct dv_shadow:
     uint32_t population[4][18]
     uint32_t levels[4]   # one bit a level that holds anything
     uint64_t crowded     # look-ups that gave up
+    uint64_t mask_lines  # lines of all masks together
 
 cdef inline int level_shift(int level) noexcept nogil:
     return PAGE_SHIFT + 3 * level
@@ -74,6 +75,8 @@ cdef void shadow_deinit(dv_shadow* s) noexcept nogil
 # Return a new segment's index, or 0 when memory is gone. May move all segments.
 cdef uint32_t segment_new(dv_shadow* s) noexcept nogil
 cdef void segment_free(dv_shadow* s, uint32_t index) noexcept nogil
+# Forget which copy of its bytes is newest.
+cdef void segment_settle(dv_shadow* s, uint32_t index) noexcept nogil
 # Link a segment into its bus or ghost grid, or into the physical grid; 0 or -1.
 cdef int segment_link(dv_shadow* s, uint32_t index, int grid) noexcept nogil
 cdef void segment_unlink(dv_shadow* s, uint32_t index, bint physical) noexcept nogil

@@ -1,7 +1,7 @@
 # cython: language_level=3
 """The shadow memory: a grid of cells over bus and physical addresses (see shadow.pxd)."""
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t, uint8_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memset
 
@@ -50,9 +50,16 @@ cdef uint32_t segment_new(dv_shadow* s) noexcept nogil:
     return index
 
 
+cdef void segment_settle(dv_shadow* s, uint32_t index) noexcept nogil:
+    cdef dv_segment* seg = &s.segments[index]
+    if seg.masks != NULL:
+        s.mask_lines -= seg.masks[0]
+        free(seg.masks)
+        seg.masks = NULL
+
+
 cdef void segment_free(dv_shadow* s, uint32_t index) noexcept nogil:
-    free(s.segments[index].masks)
-    s.segments[index].masks = NULL
+    segment_settle(s, index)
     s.segments[index].mapping = 0
     s.segments[index].sibling = s.free
     s.free = index

@@ -3,16 +3,14 @@
 
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 
-from dmaverify.core.resolve cimport (
-    OBJ_DEVICE, OBJ_EVENT, OBJ_MAPPINGS, OBJ_TRACE, dv_context,
-)
+from dmaverify.core.resolve cimport OBJ_DEVICE, OBJ_EVENT, OBJ_MAPPINGS, OBJ_TRACE, dv_context
 from dmaverify.core.world cimport (
-    MARK_BOUNCED, MARK_DIRECTION, MARK_LENGTH, MARK_PHYS, MARK_VIRT, MARK_WHOLE_PAGES,
-    STATE_GHOST, dv_device, dv_mapping, dv_place, dv_world,
+    MARK_BOUNCED, MARK_DIRECTION, MARK_LENGTH, MARK_PHYS, MARK_VIRT, MARK_WHOLE_PAGES, STATE_GHOST,
+    dv_device, dv_mapping, dv_place, dv_world,
 )
 from dmaverify.model.events cimport (
-    F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN, F_MMIO, F_NULL_CPU,
-    F_PHYS_UNKNOWN, F_SKIP_SYNC, F_TIME_UNKNOWN, F_TRUNCATED, KIND_DEVICE_LIMITS, KIND_MEMORY, dv_event,
+    F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN, F_MMIO, F_NULL_CPU, F_PHYS_UNKNOWN,
+    F_SKIP_SYNC, F_TIME_UNKNOWN, F_TRUNCATED, KIND_DEVICE_LIMITS, KIND_MEMORY, dv_event,
     event_failed, event_type,
 )
 
@@ -113,7 +111,7 @@ cdef uint64_t elapsed(const dv_context* c, const dv_place* since, bint* known) n
 
 
 cdef inline uint64_t mapping_field(const dv_context* c, uint32_t index, int number,
-                            bint* known) noexcept nogil:
+                                   bint* known) noexcept nogil:
     cdef const dv_mapping* m = &c.world.mappings[index]
     if number == 1:
         return m.bus_addr

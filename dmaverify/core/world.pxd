@@ -12,6 +12,8 @@ cdef enum:
     STATE_FREE = 0
     STATE_LIVE = 1
     STATE_GHOST = 2
+    RING_LEAST = 1024        # a smaller ghost limit does without the ring
+    RING_ASKS = 256
     GHOST_SEGMENTS = 64      # segments of an ended list that are remembered
     CPUS = 4096
     SCAN_MAX = 4096          # mappings of a device that one search visits
@@ -74,6 +76,23 @@ cdef struct dv_mapping:
     uint8_t direction
     uint8_t state
 
+# The ghosts of mappings with one segment wait in a ring, written once and rarely read: most
+# recordings never ask. A look-up scans the ring; after RING_ASKS of them all ghosts move into
+# the ghost grid, and stay there.
+cdef struct dv_ended:
+    uint64_t start
+    uint64_t length
+    uint32_t device          # 0 = taken, or nothing here
+    uint32_t unused
+
+cdef struct dv_ring:
+    dv_mapping* mappings
+    dv_ended* keys
+    uint32_t capacity        # grows up to the ghost limit
+    uint32_t count
+    uint32_t next            # where the next goes: the oldest, once the ring is full
+    uint32_t asks
+
 cdef struct dv_device:
     uint64_t maps
     uint64_t unmaps
@@ -109,7 +128,8 @@ cdef struct dv_world:
     uint32_t device_capacity
     uint32_t ghost_first     # newest
     uint32_t ghost_last      # oldest
-    uint32_t ghosts
+    uint32_t ghosts          # in the grid
+    dv_ring ring             # capacity 0: ghosts go into the grid at once
     uint64_t ghost_segments
     uint32_t ghost_limit
     uint32_t serial
@@ -118,6 +138,7 @@ cdef struct dv_world:
     uint64_t live_limit
     uint64_t refused         # mappings not followed because there are too many
     uint64_t forgotten       # ghosts dropped
+    uint64_t asked_late      # look-ups for a ghost after some were forgotten
     uint64_t lost            # events known to be lost
     uint64_t iommu_events
     uint64_t in_flight       # ends and syncs of what was mapped before the recording
@@ -140,9 +161,11 @@ cdef dv_place place_of(const dv_event* e, const dv_number* n) noexcept nogil
 # -1 when memory is gone.
 cdef int32_t mapping_add(dv_world* w, const dv_batch* b, const dv_event* e,
                          const dv_number* n) noexcept nogil
-# End a mapping: it becomes a ghost.
-cdef int mapping_end(dv_world* w, uint32_t index, const dv_event* e,
-                     const dv_number* n) noexcept nogil
+# End a mapping: it becomes a ghost, which proves things up to `epoch` gaps.
+cdef int mapping_end(dv_world* w, uint32_t index, const dv_event* e, const dv_number* n,
+                     uint32_t epoch) noexcept nogil
+# Before a look-up in the ghost grid: bring what the ring holds about the address into it.
+cdef int ghosts_ask(dv_world* w, uint32_t device, uint64_t bus_addr) noexcept nogil
 
 # Lost events may hide the end of a mapping: end each one of before the last gap whose
 # addresses or memory the event maps anew. Its ghost proves nothing.

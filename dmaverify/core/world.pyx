@@ -1,28 +1,30 @@
 # cython: language_level=3
 """The state of the replay: devices, mappings, ghosts and the IOMMU's pages."""
 
-from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint32_t, uint64_t, uint8_t
 from libc.stdlib cimport calloc, free, malloc, realloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 from dmaverify.core.coherence cimport (
     cpu_wrote, device_wrote, handed_to_cpu, handed_to_device, stale_for_cpu, stale_for_device,
 )
 from dmaverify.core.shadow cimport (
-    GRID_BUS, GRID_GHOST, GRID_MEMORY, GRID_PHYS, PAGE_SHIFT, dv_segment, dv_walk, segment_free, segment_link,
-    segment_new, segment_unlink, shadow_deinit, shadow_init, walk_init, walk_next,
+    GRID_BUS, GRID_GHOST, GRID_MEMORY, GRID_PHYS, PAGE_SHIFT, dv_segment, dv_walk, segment_free,
+    segment_link, segment_new, segment_settle, segment_unlink, shadow_deinit, shadow_init,
+    walk_init, walk_next,
 )
 from dmaverify.core.table cimport (
     dv_slot, table_deinit, table_find, table_get, table_init, table_remove, table_set,
 )
 from dmaverify.model.events cimport (
-    DIR_NONE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN, F_PHYS_UNKNOWN,
-    F_TIME_UNKNOWN, F_TRUNCATED, KIND_DMA_ALLOC, SIDE_CPU, SIDE_SG_BUS, SIDE_SG_PHYS, TYPE_SG, dv_batch, dv_entry, dv_event,
+    DIR_NONE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN, F_PHYS_UNKNOWN, F_TIME_UNKNOWN,
+    F_TRUNCATED, SIDE_CPU, SIDE_SG_BUS, SIDE_SG_PHYS, TYPE_SG, dv_batch, dv_entry, dv_event,
     dv_number, dv_side, event_side, event_type, side_entries,
 )
 
 cdef uint32_t IOMMU_LIVE = <uint32_t>1 << 31
 cdef int32_t BALANCE_ZERO = 0x8000
+cdef uint32_t SUPERSEDE_LOOKS = 8  # ghosts that one look for covered ones visits
 cdef uint64_t IOMMU_CLEAR_MAX = 1024  # pages; a longer range leaves some marked as live
 
 
@@ -41,6 +43,12 @@ cdef int world_init(dv_world* w, uint64_t seed, uint32_t ghost_limit,
     w.cpu_rows = <uint8_t*>calloc(CPUS, 1)
     if w.mappings == NULL or w.devices == NULL or w.cpu_rows == NULL:
         return -1
+    if ghost_limit >= RING_LEAST:
+        w.ring.capacity = RING_LEAST
+        w.ring.mappings = <dv_mapping*>malloc(RING_LEAST * sizeof(dv_mapping))
+        w.ring.keys = <dv_ended*>malloc(RING_LEAST * sizeof(dv_ended))
+        if w.ring.mappings == NULL or w.ring.keys == NULL:
+            return -1
     if shadow_init(&w.shadow, seed) < 0 or table_init(&w.lists, 1024, seed) < 0:
         return -1
     return table_init(&w.iommu, 4096, seed)
@@ -55,6 +63,7 @@ cdef void world_deinit(dv_world* w) noexcept nogil:
     free(w.mappings)
     free(w.devices)
     free(w.cpu_rows)
+    ring_deinit(&w.ring)
     shadow_deinit(&w.shadow)
     table_deinit(&w.lists)
     table_deinit(&w.iommu)
@@ -169,7 +178,8 @@ cdef int add_unplaced(dv_world* w, uint32_t index, const dv_event* e) noexcept n
     return segment_link(&w.shadow, s, GRID_PHYS)
 
 
-cdef int add_list(dv_world* w, uint32_t index, const dv_side* bus, const dv_side* phys) noexcept nogil:
+cdef int add_list(dv_world* w, uint32_t index, const dv_side* bus,
+                  const dv_side* phys) noexcept nogil:
     """Add the segments of a scatter/gather list; physical lengths are known only one to one."""
     cdef const dv_entry* b = side_entries(bus)
     cdef const dv_entry* p = side_entries(phys) if phys != NULL else NULL
@@ -347,19 +357,30 @@ cdef void drop_ghost_segment(dv_world* w, uint32_t s) noexcept nogil:
         drop_ghost(w, index)
 
 
-cdef void supersede(dv_world* w, uint32_t device, uint64_t start, uint64_t length) noexcept nogil:
-    """Drop what a new ghost of this device covers: who covered an address last is what counts."""
+cdef inline bint ended_before(const dv_mapping* a, const dv_mapping* b) noexcept nogil:
+    """Tell whether one ghost of a device is older than another; two may end at one event."""
+    return a.device == b.device and (a.ended.record < b.ended.record or (
+        a.ended.record == b.ended.record and a.serial < b.serial))
+
+
+cdef void supersede(dv_world* w, uint32_t by, uint64_t start, uint64_t length) noexcept nogil:
+    """Drop older ghosts of the device that ghost `by` covers: who came last is what counts.
+
+    Only the newest few are looked at: that keeps the chains of reused addresses short, and
+    which ghost a look-up takes does not depend on it.
+    """
     cdef dv_walk walk
-    cdef uint32_t s, drop = 1
+    cdef uint32_t s, drop = 1, looks = SUPERSEDE_LOOKS
     cdef dv_segment* seg
-    while drop != 0:
+    while drop != 0 and looks != 0:
         drop = 0
         walk_init(&walk, &w.shadow, GRID_GHOST, start, length)
         s = walk_next(&walk)
-        while s != 0:
+        while s != 0 and looks != 0:
+            looks -= 1
             seg = &w.shadow.segments[s]
             if seg.start >= start and seg.length <= length - (seg.start - start) and \
-                    w.mappings[seg.mapping].device == device:
+                    ended_before(&w.mappings[seg.mapping], &w.mappings[by]):
                 drop = s
                 break
             s = walk_next(&walk)
@@ -380,12 +401,107 @@ cdef void supersede_list(dv_world* w, uint32_t index) noexcept nogil:
         steps += 1
 
 
-cdef int mapping_end(dv_world* w, uint32_t index, const dv_event* e,
-                     const dv_number* n) noexcept nogil:
+cdef int ring_push(dv_world* w, const dv_mapping* m, const dv_segment* seg) noexcept nogil:
+    """Put the ghost of a mapping with one segment into the ring."""
+    cdef dv_ring* r = &w.ring
+    cdef uint32_t capacity
+    cdef void* p
+    if r.count == r.capacity and r.capacity < w.ghost_limit:
+        capacity = r.capacity * 2 if r.capacity * 2 < w.ghost_limit else w.ghost_limit
+        p = realloc(r.mappings, capacity * sizeof(dv_mapping))
+        if p == NULL:
+            return -1
+        r.mappings = <dv_mapping*>p
+        p = realloc(r.keys, capacity * sizeof(dv_ended))
+        if p == NULL:
+            return -1
+        r.keys = <dv_ended*>p
+        r.capacity = capacity
+        r.next = r.count
+    if r.count < r.capacity:
+        r.count += 1
+    elif r.keys[r.next].device != 0:
+        w.forgotten += 1
+    r.mappings[r.next] = m[0]
+    r.mappings[r.next].list = NULL  # its owner frees it
+    r.mappings[r.next].listed = 0
+    r.keys[r.next].start = seg.start
+    r.keys[r.next].length = seg.length
+    r.keys[r.next].device = m.device
+    r.next = r.next + 1 if r.next + 1 < r.capacity else (
+        0 if r.capacity == w.ghost_limit else r.capacity)
+    return 0
+
+
+cdef int ring_take(dv_world* w, uint32_t at) noexcept nogil:
+    """Move one ghost from the ring into the grid."""
+    cdef uint32_t index = mapping_new(w)
+    cdef uint32_t s = segment_new(&w.shadow)
+    if index == 0 or s == 0:
+        return -1
+    w.mappings[index] = w.ring.mappings[at]
+    w.mappings[index].first = s
+    w.shadow.segments[s].start = w.ring.keys[at].start
+    w.shadow.segments[s].length = w.ring.keys[at].length
+    w.shadow.segments[s].mapping = index
+    w.ring.keys[at].device = 0
+    ghost_chain(w, index)
+    supersede(w, index, w.shadow.segments[s].start, w.shadow.segments[s].length)
+    w.ghost_segments += 1
+    return segment_link(&w.shadow, s, GRID_GHOST)
+
+
+cdef inline uint32_t ring_older(const dv_ring* r, uint32_t at) noexcept nogil:
+    return at - 1 if at != 0 else r.count - 1
+
+
+cdef int ghosts_ask(dv_world* w, uint32_t device, uint64_t bus_addr) noexcept nogil:
+    cdef dv_ring* r = &w.ring
+    cdef dv_ended* key
+    cdef uint32_t _, at
+    if w.forgotten != 0:
+        w.asked_late += 1
+    if r.count == 0:
+        return 0
+    r.asks += 1
+    at = r.next if r.count == r.capacity and r.next < r.count else 0  # the oldest
+    if r.asks > RING_ASKS:
+        for _ in range(r.count):
+            if r.keys[at].device != 0 and ring_take(w, at) < 0:
+                return -1
+            at = at + 1 if at + 1 < r.count else 0
+        ring_deinit(r)
+        return 0
+    for _ in range(r.count):
+        at = ring_older(r, at)
+        key = &r.keys[at]
+        if key.device == device and bus_addr >= key.start and (
+                bus_addr - key.start < key.length or bus_addr == key.start):
+            return ring_take(w, at)
+    return 0
+
+
+cdef void ring_deinit(dv_ring* r) noexcept nogil:
+    free(r.mappings)
+    free(r.keys)
+    memset(r, 0, sizeof(dv_ring))
+
+
+cdef void ghost_chain(dv_world* w, uint32_t index) noexcept nogil:
+    """Put a mapping at the head of the list of ghosts."""
     cdef dv_mapping* m = &w.mappings[index]
+    m.prev = 0
+    m.next = w.ghost_first
+    if w.ghost_first != 0:
+        w.mappings[w.ghost_first].prev = index
+    else:
+        w.ghost_last = index
+    w.ghost_first = index
+    w.ghosts += 1
+
+
+cdef void leave_device(dv_world* w, const dv_mapping* m) noexcept nogil:
     cdef dv_device* d = &w.devices[m.device]
-    cdef uint32_t s, after, tail = 0, kept = 0
-    cdef bint placed
     if m.prev != 0:
         w.mappings[m.prev].next = m.next
     else:
@@ -396,29 +512,45 @@ cdef int mapping_end(dv_world* w, uint32_t index, const dv_event* e,
     if m.flags & F_TRUNCATED:
         d.truncated_live -= 1
     w.live -= 1
+
+
+cdef int mapping_end(dv_world* w, uint32_t index, const dv_event* e, const dv_number* n,
+                     uint32_t epoch) noexcept nogil:
+    cdef dv_mapping* m = &w.mappings[index]
+    cdef uint32_t s = m.first
+    cdef bint placed = s != 0 and w.shadow.segments[s].cells[0] != 0
+    leave_device(w, m)
+    m.state = STATE_GHOST
+    m.epoch = epoch
+    m.ended = place_of(e, n)
+    if w.ring.capacity == 0 or m.marks & MARK_IN_LIST or not placed or \
+            w.shadow.segments[s].sibling != 0:
+        return grid_ghost(w, index)
+    segment_unlink(&w.shadow, s, False)
+    segment_unlink(&w.shadow, s, True)
+    if ring_push(w, m, &w.shadow.segments[s]) < 0:
+        return -1
+    segment_free(&w.shadow, s)
+    mapping_release(w, index)
+    return 0
+
+
+cdef int grid_ghost(dv_world* w, uint32_t index) noexcept nogil:
+    """Make an ended mapping a ghost in the grid, with some of its segments."""
+    cdef dv_mapping* m = &w.mappings[index]
+    cdef uint32_t s = m.first, after, tail = 0, kept = 0
+    cdef bint placed
     if m.marks & MARK_IN_LIST:
         supersede_list(w, index)
-    m.state = STATE_GHOST
-    m.epoch = w.gaps
-    m.ended = place_of(e, n)
-    m.prev = 0
-    m.next = w.ghost_first
-    if w.ghost_first != 0:
-        w.mappings[w.ghost_first].prev = index
-    else:
-        w.ghost_last = index
-    w.ghost_first = index
-    w.ghosts += 1
-    s = m.first
+    ghost_chain(w, index)
     while s != 0:
         after = w.shadow.segments[s].sibling
         placed = w.shadow.segments[s].cells[0] != 0
         segment_unlink(&w.shadow, s, False)
         segment_unlink(&w.shadow, s, True)
-        free(w.shadow.segments[s].masks)
-        w.shadow.segments[s].masks = NULL
+        segment_settle(&w.shadow, s)
         if kept < GHOST_SEGMENTS and placed:
-            supersede(w, m.device, w.shadow.segments[s].start, w.shadow.segments[s].length)
+            supersede(w, index, w.shadow.segments[s].start, w.shadow.segments[s].length)
             w.ghost_segments += 1
             if segment_link(&w.shadow, s, GRID_GHOST) < 0:
                 return -1
@@ -460,7 +592,7 @@ cdef void find_stale(dv_world* w, uint32_t device, int grid, bint memory, uint64
 
 cdef int retire_range(dv_world* w, uint32_t device, bint memory, uint64_t start, uint64_t length,
                       const dv_event* e, const dv_number* n) noexcept nogil:
-    cdef uint32_t epoch, stale
+    cdef uint32_t stale
     while True:
         stale = 0
         find_stale(w, device, GRID_BUS, memory, start, length, &stale)
@@ -468,11 +600,8 @@ cdef int retire_range(dv_world* w, uint32_t device, bint memory, uint64_t start,
             find_stale(w, device, GRID_PHYS, memory, start, length, &stale)
         if stale == 0:
             return 0
-        epoch = w.mappings[stale].epoch
-        if mapping_end(w, stale, e, n) < 0:
+        if mapping_end(w, stale, e, n, w.mappings[stale].epoch) < 0:
             return -1
-        if w.mappings[stale].state == STATE_GHOST:
-            w.mappings[stale].epoch = epoch
         w.across_gap += 1
 
 
@@ -530,12 +659,22 @@ cdef inline bint shared_part(const dv_segment* seg, bint physical, uint64_t star
                              uint64_t* first, uint64_t* end) noexcept nogil:
     """Give the part of a range that lies in a segment, as offsets from the segment's start."""
     cdef uint64_t base = seg.phys if physical else seg.start
-    cdef uint64_t last = start + length if start + length >= start else ~<uint64_t>0
-    if (physical and seg.phys_length == 0) or last <= base or start >= base + seg.length:
+    if physical and seg.phys_length == 0:
         return False
-    first[0] = start - base if start > base else 0
-    end[0] = last - base if last - base < seg.length else seg.length
-    return True
+    # As differences: a range may end at the very top of the address space.
+    if start >= base:
+        if start - base >= seg.length:
+            return False
+        first[0] = start - base
+        end[0] = seg.length if length > seg.length - first[0] else first[0] + length
+    else:
+        if base - start >= length:
+            return False
+        first[0] = 0
+        end[0] = length - (base - start)
+        if end[0] > seg.length:
+            end[0] = seg.length
+    return first[0] < end[0]
 
 
 cdef int mapping_touch(dv_world* w, uint32_t index, bint physical, uint64_t start,
@@ -550,8 +689,8 @@ cdef int mapping_touch(dv_world* w, uint32_t index, bint physical, uint64_t star
                 handed_to_cpu(seg, first, end)
             elif how == HANDED_TO_DEVICE:
                 handed_to_device(seg, first, end)
-            elif (device_wrote(seg, first, end) if how == DEVICE_WROTE
-                  else cpu_wrote(seg, first, end)) < 0:
+            elif (device_wrote(&w.shadow, seg, first, end) if how == DEVICE_WROTE
+                  else cpu_wrote(&w.shadow, seg, first, end)) < 0:
                 return -1
         s = seg.sibling
     return 0
@@ -565,7 +704,8 @@ cdef uint64_t mapping_stale(const dv_world* w, uint32_t index, bint physical, ui
     while s != 0:
         seg = &w.shadow.segments[s]
         if seg.masks != NULL and shared_part(seg, physical, start, length, &first, &end):
-            total += stale_for_cpu(seg, first, end) if for_cpu else stale_for_device(seg, first, end)
+            total += stale_for_cpu(seg, first, end) if for_cpu else \
+                stale_for_device(seg, first, end)
         s = seg.sibling
     return total
 

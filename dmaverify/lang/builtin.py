@@ -2,16 +2,19 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dmaverify.errors import UsageError
 from dmaverify.lang import cache
 from dmaverify.lang.emit import relocated
-from dmaverify.lang.errors import Diagnostic, did_you_mean
-from dmaverify.lang.load import rule_files, rules_folder
+from dmaverify.lang.files import rule_files, rules_folder
 from dmaverify.model.program import INSTRUCTION, Need, Program, Rule
 
+if TYPE_CHECKING:
+    from dmaverify.lang.errors import Diagnostic
+
 BUILTIN = "builtin.json"
-Warn = Callable[[Diagnostic], None]
+Warn = Callable[["Diagnostic"], None]
 
 
 def write_program(rules_dir: Path, out_dir: Path) -> None:
@@ -94,6 +97,8 @@ def _check_names(names: Iterable[str], rules: Sequence[Rule]) -> None:
     known = {r.id for r in rules} | {r.cls for r in rules}
     for name in names:
         if name not in known:
+            from dmaverify.lang.errors import did_you_mean
+
             near = did_you_mean(name, sorted(known))
             more = f"; did you mean `{near}`?" if near else "; `dmaverify rules list` shows all"
             raise UsageError(f"there is no rule or class `{name}`{more}")

@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dmaverify._version import __version__
-from dmaverify.lang.errors import Diagnostic, Label
-from dmaverify.lang.source import MAX_FILE_BYTES
+from dmaverify.lang.limits import MAX_FILE_BYTES
 from dmaverify.model.program import PROGRAM_FORMAT, Program, Span
+
+if TYPE_CHECKING:
+    from dmaverify.lang.errors import Diagnostic, Label
 
 _LANGUAGE = 1  # goes up when the compiler gives other instructions for the same text
 
@@ -23,7 +25,7 @@ class Entry:
     """What the cache keeps of one compilation."""
 
     program: Program
-    warnings: tuple[Diagnostic, ...]
+    warnings: "tuple[Diagnostic, ...]"
 
 
 def folder() -> Path:
@@ -96,11 +98,15 @@ def save(key: Sequence[str], entry: Entry, seen: Mapping[str, str | None]) -> No
             Path(name).unlink(missing_ok=True)
 
 
-def _label(plain: dict[str, Any]) -> Label:
+def _label(plain: dict[str, Any]) -> "Label":
+    from dmaverify.lang.errors import Label
+
     return Label(Span(**plain["span"]), plain["text"], plain["line"], plain["first"])
 
 
-def _diagnostic(plain: dict[str, Any]) -> Diagnostic:
+def _diagnostic(plain: dict[str, Any]) -> "Diagnostic":
+    from dmaverify.lang.errors import Diagnostic
+
     return Diagnostic(
         plain["id"], plain["severity"], plain["text"], _label(plain["label"]),
         tuple(_label(o) for o in plain["others"]), tuple(plain["notes"]), plain["help"],

@@ -8,7 +8,8 @@ from dmaverify.lang import ast
 from dmaverify.lang.check import CheckedRule, RuleChecker
 from dmaverify.lang.compile import generate
 from dmaverify.lang.errors import Diagnostic, Problems
-from dmaverify.lang.load import Loaded, Loader, rule_files
+from dmaverify.lang.files import rule_files
+from dmaverify.lang.load import Loaded, Loader
 from dmaverify.lang.resolve import Definitions
 from dmaverify.lang.source import Source
 from dmaverify.model.program import Program

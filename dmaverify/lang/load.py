@@ -3,42 +3,25 @@
 import errno
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from dmaverify.lang import ast
 from dmaverify.lang.errors import Problems, did_you_mean, safe
+from dmaverify.lang.files import rules_folder
+from dmaverify.lang.limits import MAX_FILE_BYTES
 from dmaverify.lang.parse import parse
-from dmaverify.lang.source import MAX_FILE_BYTES, UNSAFE, Source
+from dmaverify.lang.source import UNSAFE, Source
 from dmaverify.model.program import Span
 
 MAX_FILES = 4096
 MAX_INCLUDE_DEPTH = 16
 
 
-def rules_folder() -> Path:
-    """Return where the built-in rules lie: in the installed package, else in the source tree."""
-    from importlib.util import find_spec
-
-    spec = find_spec("dmaverify.rules")
-    for place in (spec.submodule_search_locations or []) if spec else []:
-        return Path(place)
-    return Path(__file__).parents[2] / "rules"
-
-
 def digest(data: bytes) -> str:
     """Return what a file's content is known by in the cache."""
     return hashlib.sha256(data).hexdigest()
-
-
-def rule_files(paths: Iterable[Path]) -> Iterator[Path]:
-    """Give the rule files that some paths mean: files as they are, folders by `*.dmar`."""
-    for path in paths:
-        if path.is_dir():
-            yield from sorted(p for p in path.rglob("*.dmar") if p.is_file())
-        else:
-            yield path
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dmaverify.lang.limits import MAX_FILE_BYTES
 from dmaverify.model.program import Span
 
-MAX_FILE_BYTES = 1 << 20
 #: Control characters and the marks that reorder text: a terminal would obey them.
 UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]"

@@ -8,7 +8,8 @@ from typing import Any
 from dmaverify.lang import ast
 from dmaverify.lang.build import MAX_NUMBER
 from dmaverify.lang.errors import Problems, did_you_mean
-from dmaverify.lang.load import Loaded, Loader, rule_files
+from dmaverify.lang.files import rule_files
+from dmaverify.lang.load import Loaded, Loader
 from dmaverify.lang.schema import ENUMS
 from dmaverify.lang.source import Source
 from dmaverify.model.fields import EVENT_FIELDS, KINDS_BY_NAME, Type, event_has_device

@@ -55,6 +55,8 @@ def limit_notices(engine: Engine, program: Program, devices: Sequence[str]) -> l
         devices: device names by number.
     """
     counters = engine.counters
+    if not counters["asked_late"]:
+        counters["forgotten"] = 0  # nobody has missed them
     notices = [Notice(id_, text, counters[name]) for name, id_, text in _COUNTERS if counters[name]]
     for rule, (_, _, _, faults) in zip(program.rules, engine.rule_counts, strict=True):
         if faults:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dmaverify.core.engine import Engine
 from dmaverify.lang.builtin import combine, compile_files, load_builtin
-from dmaverify.lang.load import rules_folder
+from dmaverify.lang.files import rules_folder
 from dmaverify.lang.tests import TestCase, collect
 from dmaverify.model.events import EventBatch
 from dmaverify.model.program import Program

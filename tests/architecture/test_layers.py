@@ -45,7 +45,8 @@ LAZY_ROOMS = {
 
 #: Modules of the standard library that few runs need, or that are slow to load.
 LAZY_STANDARD = frozenset(
-    {"bz2", "dataclasses", "gzip", "importlib", "json", "lzma", "shutil", "tempfile", "textwrap",
+    {"bz2", "dataclasses", "difflib", "gzip", "importlib", "inspect", "json", "lzma", "shutil",
+     "tempfile", "textwrap",
      "traceback", "zlib"}
 )  # fmt: skip
 

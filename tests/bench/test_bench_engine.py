@@ -92,8 +92,8 @@ def test_feed(benchmark: BenchmarkFixture, batch: EventBatch, rules: str) -> Non
 
 def test_compile_the_rules(benchmark: BenchmarkFixture) -> None:
     """Compile all built-in rules from their texts, as a changed file makes necessary."""
+    from dmaverify.lang.files import rules_folder
     from dmaverify.lang.front import compile_folder
-    from dmaverify.lang.load import rules_folder
 
     folder = rules_folder()
     compiled = benchmark.pedantic(compile_folder, args=(Path(folder),), rounds=3)

@@ -78,6 +78,10 @@ class Answers:
             "max_segment": lambda: call.length,
             "boundary": lambda: call.bus_addr,
             "failures": lambda: self.device.counts["failures"],
+            "memory": lambda: (
+                call.object if call.kind == EventKind.MEMORY else meaning.numbers["memory"] or None
+            ),
+            "transfer": lambda: call.object,
         }
         value = answers[name]() if name in answers else meaning.numbers[name]
         return None if value is None else int(value)
@@ -105,7 +109,7 @@ class Answers:
             "type": lambda: call.type,
             "count": lambda: m.count,
             "segments": lambda: call.seen if call.sg_bus else 1,
-            "truncated": lambda: bool(flags & Flag.TRUNCATED),
+            "truncated": lambda: m.truncated,
             "virt_addr": lambda: call.virt_addr,
             "age": lambda: self.elapsed(call.time if told else None),
             "device": lambda: m.device,
@@ -120,6 +124,7 @@ class Answers:
             ),
             "gap": lambda: m.epoch != self.world.gaps,
             "time": lambda: call.time if told else None,
+            "transfers": lambda: m.transfers,
         }  # fmt: skip
         value = answers[name]()
         return None if value is None else int(value)
@@ -130,7 +135,7 @@ class Answers:
         mine = [m for m in self.world.live if m.device == number]
         answers: dict[str, Callable[[], Value]] = {
             "live_mappings": lambda: len(mine),
-            "truncated_live": lambda: sum(bool(m.call.flags & Flag.TRUNCATED) for m in mine),
+            "truncated_live": lambda: sum(m.truncated for m in mine),
             "probe_seen": lambda: device.probe_seen,
             "iommu_seen": lambda: device.iommu_seen,
             "lost_since_probe": lambda: device.probe_epoch != self.world.gaps,
@@ -142,5 +147,9 @@ class Answers:
     def trace(self, name: str) -> Value:
         """Answer for the recording."""
         world = self.world
-        own = {"gaps": world.gaps, "time_known": int(world.time_known)}
+        own = {
+            "gaps": world.gaps,
+            "time_known": int(world.time_known),
+            "syncs_traced": int(world.syncs_traced),
+        }
         return own.get(name, world.counters[name])

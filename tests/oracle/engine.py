@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from dmaverify.model.kinds import MAPPING_ERROR, EventKind, Flag
-from tests.oracle.lookup import Lookup
+from tests.oracle.access import CPU_KINDS, DEVICE_KINDS, Accesses
 from tests.oracle.nouns import (
     ENDS,
     MAPS,
@@ -27,7 +27,7 @@ GHOST_LENGTH = 4  # pieces a ghost, on average, that are remembered
 FOLLOWED_PAGES = 1024  # that one IOMMU unmap clears
 
 
-class World(Lookup):
+class World(Accesses):
     """Everything at a moment, and how events change it."""
 
     # ---- one event -------------------------------------------------------------------------------
@@ -36,15 +36,45 @@ class World(Lookup):
         """Replay an event, stopping wherever rules have their say, in the world of that moment."""
         if self.gaps and call.kind in MAPS and not call.failed:
             self.retire(call)
-        meaning = self.meaning(call)
-        yield meaning
-        self.apply(meaning)
+        if call.kind in CPU_KINDS:
+            yield from self.accesses(call)
+        else:
+            meaning = self.meaning(call)
+            yield meaning
+            self.apply(meaning)
         if call.kind == K.DRIVER_UNBOUND:
             yield from self.left(call)
             device = self.devices[call.device]
             device.counts["unbinds"] += 1
             device.probe_seen, device.probe_epoch = True, self.gaps
         self.rows[call.cpu] += 1
+
+    def meaning(self, call: Call) -> Meaning:
+        """Return what an event means, in the world before it."""
+        meaning = Meaning(call)
+        if call.kind in MAPS and not call.failed:
+            self.measure(meaning)
+            if call.phys_addr is not None and call.length is not None:
+                meaning.numbers["memory"] = self.memory_at(call.phys_addr, call.length)
+        if call.kind in ENDS:
+            if call.sg_phys is not None:
+                meaning.count = call.listed
+            if call.bus_addr is not None:
+                self.find_ended(meaning, call.bus_addr)
+            elif call.sg_phys:
+                self.find_list(meaning, call.sg_phys)
+        if call.kind in SYNCS:
+            if call.sg_bus:
+                meaning.count = call.seen
+            if call.bus_addr is not None:
+                self.find_synced(meaning, call.bus_addr)
+        if call.kind in DEVICE_KINDS and call.bus_addr is not None:
+            self.find_accessed(meaning, call.bus_addr)
+        if call.kind in ENDS + SYNCS and "mapping" not in meaning.roles:
+            self.judge_beginning(meaning)
+            if "foreign" in meaning.roles and not self.foreign_counts(meaning):
+                del meaning.roles["foreign"]
+        return meaning
 
     def left(self, call: Call) -> Iterator[Meaning]:
         """End what a driver left behind, the oldest first."""
@@ -70,6 +100,11 @@ class World(Lookup):
             self.attribute(meaning)
             if "mapping" in meaning.roles:
                 meaning.roles["mapping"].syncs += 1
+                self.hand_over(meaning.roles["mapping"], call)
+        elif call.kind in DEVICE_KINDS:
+            self.apply_transfer(meaning)
+        elif call.kind == K.MEMORY:
+            self.add_memory(call)
         elif call.kind == K.BOUNCE:
             device.counts["bounces"] += 1
             device.bounced_at = call.phys_addr

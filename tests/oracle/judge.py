@@ -5,7 +5,7 @@ from functools import cache
 
 from dmaverify.lang import ast
 from dmaverify.lang.errors import Problems
-from dmaverify.lang.load import rules_folder
+from dmaverify.lang.files import rules_folder
 from dmaverify.lang.parse import parse
 from dmaverify.lang.source import Source
 from dmaverify.model.fields import KINDS_BY_NAME

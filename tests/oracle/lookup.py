@@ -4,9 +4,7 @@ from collections import Counter, defaultdict
 
 from dmaverify.model.kinds import EventKind, Flag, MapType
 from tests.oracle.nouns import (
-    ENDS,
     LINE,
-    MAPS,
     PAGE,
     SYNCS,
     TOP,
@@ -26,41 +24,24 @@ class Lookup:
     """Everything at a moment, and what an event means in it. The limits are as in the engine."""
 
     def __init__(
-        self, ghost_limit: int = 65536, live_limit: int = 1 << 24, time_known: bool = True
+        self,
+        ghost_limit: int = 65536,
+        live_limit: int = 1 << 24,
+        time_known: bool = True,
+        syncs_traced: bool = False,
     ) -> None:
-        self.ghost_limit, self.live_limit, self.time_known = ghost_limit, live_limit, time_known
+        self.ghost_limit, self.live_limit = ghost_limit, live_limit
+        self.time_known, self.syncs_traced = time_known, syncs_traced
         self.devices: defaultdict[int, Device] = defaultdict(Device)
         self.live: list[Mapping] = []  # as they were made
         self.ghosts: list[Mapping] = []  # as they ended
+        self.regions: list[tuple[int, int, int]] = []  # physical address, length, kind
         self.translated: set[int] = set()
         self.balance: Counter[int] = Counter()
         self.rows: Counter[int] = Counter()
         self.counters: Counter[str] = Counter()
         self.gaps = 0
         self.serial = 0
-
-    def meaning(self, call: Call) -> Meaning:
-        """Return what an event means, in the world before it."""
-        meaning = Meaning(call)
-        if call.kind in MAPS and not call.failed:
-            self.measure(meaning)
-        if call.kind in ENDS:
-            if call.sg_phys is not None:
-                meaning.count = call.listed
-            if call.bus_addr is not None:
-                self.find_ended(meaning, call.bus_addr)
-            elif call.sg_phys:
-                self.find_list(meaning, call.sg_phys)
-        if call.kind in SYNCS:
-            if call.sg_bus:
-                meaning.count = call.seen
-            if call.bus_addr is not None:
-                self.find_synced(meaning, call.bus_addr)
-        if call.kind in ENDS + SYNCS and "mapping" not in meaning.roles:
-            self.judge_beginning(meaning)
-            if "foreign" in meaning.roles and not self.foreign_counts(meaning):
-                del meaning.roles["foreign"]
-        return meaning
 
     def find_ended(self, meaning: Meaning, address: int) -> None:
         """Find what an unmap by bus address ends: the best fit, of equals the oldest."""

@@ -27,6 +27,7 @@ class Call:
     direction: int | None = None
     type: int = 0
     device: int = 0
+    object: int = 0
     site: int = 0
     cpu: int = 0
     status: int = 0
@@ -98,12 +99,20 @@ class Mapping:
     bounced: bool = False
     ambiguous: bool = False
     syncs: int = 0
+    transfers: int = 0
+    stale: set[tuple[int, int]] = field(default_factory=set)  # (piece, byte): the CPU's is old
+    unsent: set[tuple[int, int]] = field(default_factory=set)  # the device's is old
     ended: Call | None = None
 
     @property
     def device(self) -> int:
         """Return its device."""
         return self.call.device
+
+    @property
+    def truncated(self) -> bool:
+        """Return True if its list has more entries than were recorded."""
+        return bool(self.call.flags & Flag.TRUNCATED)
 
     @property
     def direction(self) -> int | None:

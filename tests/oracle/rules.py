@@ -6,12 +6,14 @@ from dmaverify.lang import ast
 from dmaverify.model.fields import (
     DEVICE_FIELDS,
     EVENT_FIELDS,
+    FIELDS,
     MAPPING_FIELDS,
     MAPPING_OBJECTS,
     TRACE_FIELDS,
     Obj,
+    Type,
 )
-from dmaverify.model.kinds import Direction, EventKind, MapType
+from dmaverify.model.kinds import Direction, EventKind, MapType, MemoryKind, Provenance
 
 Get = Callable[[int, int], int | None]
 LIMIT = 1 << 64
@@ -22,7 +24,13 @@ class FaultError(Exception):
     """Arithmetic that has no result in 64 bits."""
 
 
-WORDS = {m.name.lower(): int(m) for enum in (Direction, MapType, EventKind) for m in enum}
+ENUMS = {
+    Type.DIRECTION: Direction, Type.MAP_TYPE: MapType, Type.KIND: EventKind,
+    Type.MEMORY: MemoryKind, Type.PROVENANCE: Provenance,
+}  # fmt: skip
+TYPES = {f.ref: f.type for f in FIELDS}
+WORDS = {type_: {m.name.lower(): int(m) for m in enum} for type_, enum in ENUMS.items()}
+KINDS = WORDS[Type.KIND]
 EVENT = {f.name: f.number for f in EVENT_FIELDS}
 MAPPING = {f.name: f.number for f in MAPPING_FIELDS}
 DEVICE = {f.name: f.number for f in DEVICE_FIELDS}
@@ -96,9 +104,12 @@ class Oracle:
             case ast.Arith():
                 return arithmetic(e.op, self.value(e.left), self.value(e.right))
             case ast.Compare():
-                return int(compare(e.op, self.value(e.left), self.value(e.right)))
+                left, right = self.side(e.left, e.right), self.side(e.right, e.left)
+                return int(compare(e.op, left, right))
             case ast.Member():
-                return int(self.value(e.left) in self.members(e.members))
+                elements = self.elements(e.members)
+                left = self.side(e.left, elements.items[0])
+                return int(left in [self.side(item, e.left) for item in elements.items])
             case ast.Exists():
                 return int(self.exists(e.what))
             case ast.Covers():
@@ -114,16 +125,28 @@ class Oracle:
         raise AssertionError(e)
 
     def path(self, e: ast.Path) -> int:
-        """Return the value of a path or of a single word."""
+        """Return the value of a path or of a constant."""
         if len(e.parts) == 1:
-            word = e.parts[0].text
-            return self.value(self.lets[word]) if word in self.lets else WORDS[word]
+            return self.value(self.lets[e.parts[0].text])
         return self.read(*self.place(e))
 
-    def members(self, members: ast.Elements | ast.Word) -> list[int]:
-        """Return the values in a set."""
-        elements = self.sets[members.text] if isinstance(members, ast.Word) else members
-        return [self.value(item) for item in elements.items]
+    def side(self, e: ast.Expr, other: ast.Expr) -> int:
+        """Return one side of a comparison; a bare word is of the enumeration of the other side."""
+        if not isinstance(e, ast.Path) or len(e.parts) > 1 or e.parts[0].text in self.lets:
+            return self.value(e)
+        word = e.parts[0].text
+        while isinstance(other, ast.Group):
+            other = other.inner
+        assert isinstance(other, ast.Path)
+        if len(other.parts) == 1:  # two words: the same enumeration, whichever
+            return next(words[word] for words in WORDS.values() if word in words)
+        obj, number = self.place(other)
+        of = Obj.MAPPING if obj in MAPPING_OBJECTS.values() else obj
+        return WORDS[TYPES[of << 8 | number]][word]
+
+    def elements(self, members: ast.Elements | ast.Word) -> ast.Elements:
+        """Return a set, written out or named."""
+        return self.sets[members.text] if isinstance(members, ast.Word) else members
 
     def covers(self, outer: Obj, inner: Obj) -> bool:
         """Return True if each byte of one range is in another; sums are not cut at 64 bits."""
@@ -144,7 +167,7 @@ class Oracle:
         on = next(c for c in rule.clauses if isinstance(c, ast.On))
         self.event = on.name.text if on.name else "e"
         for pattern in on.patterns:
-            mine = self.get(Obj.EVENT, KIND_FIELD) == WORDS[pattern.kind.text]
+            mine = self.get(Obj.EVENT, KIND_FIELD) == KINDS[pattern.kind.text]
             if mine and pattern.guard is not None and not self.value(pattern.guard):
                 return "not-applicable"
         for clause in rule.clauses:

@@ -15,13 +15,16 @@ WEIGHTS = {
     K.DMA_MAP: 10, K.DMA_UNMAP: 8, K.DMA_SYNC_FOR_CPU: 2, K.DMA_SYNC_FOR_DEVICE: 2, K.DMA_ALLOC: 2,
     K.DMA_FREE: 2, K.IOMMU_MAP: 2, K.IOMMU_UNMAP: 2, K.LOST: 1, K.DRIVER_PROBE: 1,
     K.DRIVER_BOUND: 1, K.DRIVER_UNBOUND: 1, K.DEVICE_LIMITS: 1, K.BOUNCE: 1, K.MARK: 1,
-    K.IOMMU_ATTACH: 1, K.DEV_FAULT: 1,
+    K.IOMMU_ATTACH: 1, K.DEV_FAULT: 1, K.DEV_READ: 4, K.DEV_WRITE: 4, K.DEV_START: 2,
+    K.CPU_READ: 3, K.CPU_WRITE: 3, K.MEMORY: 2,
 }  # fmt: skip
 KINDS = [kind for kind, weight in WEIGHTS.items() for _ in range(weight)]
 BUS = [0x1000, 0x1000, 0x1000, 0x1040, 0x1800, 0x1FF0, 0x2000, 0x2000, 0x3000, 0x0, TOP - 0x1000]
 PHYS = [0x9000, 0x9000, 0x9020, 0x9040, 0x9800, 0x9FC0, 0xA000, 0xB000, 1 << 40]
 LENGTHS = [0x20, 0x40, 0x40, 0x800, 0x1000, 0x1000, 0x2000, 0x9000, 0x100000]
 ODD_LENGTHS = [0, 1, 1 << 40, TOP - 0x1000, TOP - 0xF00, TOP - 1]
+OFFSETS = [0, 0, 0x10, 0x3F, 0x40, 0x7C0]
+ACCESSES = [1, 0x10, 0x40, 0x100, 0x800, 0x1000]
 DIRECTIONS = [0, 1, 1, 2, 2, 2]
 ODD_DIRECTIONS = [3, 4, 200, None]
 SINGLE_FLAGS = [
@@ -192,6 +195,39 @@ class Writer:
             length=self.pick([0x800, 0x1000, None]), bus_addr=self.pick([0xFFF, 0xFFFF, None]),
             phys_addr=self.pick([0x1FFF, 0xFFFF_FFFF, None]),
         )  # fmt: skip
+
+    def _access(self, values: dict[str, Any], direction: int | None) -> None:
+        was = self._earlier((K.DMA_MAP, K.DMA_ALLOC))
+        if was is None or was.bus_addr is None:
+            made_up = [*BUS, *PHYS, 0xFFFF_F010, 0xFFFF_8880_0000_1000, MAPPING_ERROR, None]
+            values["bus_addr"] = self.pick(made_up)
+        else:
+            start = self.pick([was.bus_addr, *[a for a, _ in was.sg_bus or []]])
+            values.update(device=was.device, bus_addr=(start + self.pick(OFFSETS)) % TOP)
+        values.update(length=self.pick(ACCESSES), direction=direction, object=self.pick([0, 5]))
+        if self.seldom():
+            values["device"] = self.pick([1, 2])
+
+    def _dev_read(self, values: dict[str, Any]) -> None:
+        self._access(values, 1)
+
+    def _dev_write(self, values: dict[str, Any]) -> None:
+        self._access(values, 2)
+
+    def _dev_start(self, values: dict[str, Any]) -> None:
+        self._access(values, self.pick([1, 2, 2, None]))
+
+    def _cpu_read(self, values: dict[str, Any]) -> None:
+        was = self._earlier((K.DMA_MAP, K.DMA_ALLOC))
+        phys = was.phys_addr if was else self.pick(PHYS)
+        values["phys_addr"] = None if phys is None else (phys + self.pick(OFFSETS)) % TOP
+        values["length"] = self.usual(ACCESSES, [0, None])
+
+    _cpu_write = _cpu_read
+
+    def _memory(self, values: dict[str, Any]) -> None:
+        values.update(phys_addr=self.pick([*PHYS, *BUS]), object=self.pick([1, 2, 5]))
+        values["length"] = self.usual([0x40, 0x100, 0x1000, 0x2000], [0, None])
 
     def _lost(self, values: dict[str, Any]) -> None:
         values.update(length=self.pick([None, 5]), status=self.pick([0, 0, 1]))

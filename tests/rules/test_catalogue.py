@@ -9,7 +9,7 @@ import pytest
 from dmaverify.lang import ast
 from dmaverify.lang.builtin import combine, compile_files, load_builtin
 from dmaverify.lang.errors import Problems
-from dmaverify.lang.load import rules_folder
+from dmaverify.lang.files import rules_folder
 from dmaverify.lang.parse import parse
 from dmaverify.lang.source import Source
 from dmaverify.lang.tests import TestCase, collect

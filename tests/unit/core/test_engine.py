@@ -234,3 +234,15 @@ def test_the_order_of_hits_is_the_order_of_first_events() -> None:
     """Groups come as they were first hit."""
     calls = numbered([dma_map(), dma_sync(length=0x2000), dma_map(0x8000, length=0)])
     assert [2, 3] == [hit.first.record for hit in hostile(calls).hits()]
+
+
+def test_absurd_accesses_do_not_fill_the_memory() -> None:
+    """Bytes are followed up to a limit, line by line; what is not followed is counted."""
+    absurd = TOP >> 1
+    maps = [dma_map(n << 12, length=absurd) for n in range(1, 41)]
+    writes = [call(K.DEV_WRITE, n << 12, length=absurd) for n in range(1, 41)]
+    ends = [dma_unmap(n << 12, length=absurd) for n in range(1, 41)]
+    assert 0 < hostile([*maps, *writes]).counters["crowded"] <= 40
+    # What ends makes room again.
+    one_by_one = [c for n in range(40) for c in (maps[n], writes[n], ends[n])]
+    assert 0 == hostile(one_by_one).counters["crowded"]

@@ -1,0 +1,3 @@
+"""Bounds of the rule language that more than the compiler has to know."""
+
+MAX_FILE_BYTES = 1 << 20
