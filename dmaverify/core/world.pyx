@@ -341,7 +341,10 @@ cdef void drop_ghost(dv_world* w, uint32_t index) noexcept nogil:
 
 
 cdef void drop_ghost_segment(dv_world* w, uint32_t s) noexcept nogil:
-    """Forget one segment of an ended mapping, and the mapping with its last one."""
+    """Forget one segment of an ended mapping, and the mapping with its last one.
+
+    A list stays: an unmap names it by physical addresses, whoever has its bus addresses now.
+    """
     cdef uint32_t index = w.shadow.segments[s].mapping
     cdef dv_mapping* m = &w.mappings[index]
     cdef uint32_t at = m.first
@@ -354,7 +357,7 @@ cdef void drop_ghost_segment(dv_world* w, uint32_t s) noexcept nogil:
     segment_unlink(&w.shadow, s, False)
     segment_free(&w.shadow, s)
     w.ghost_segments -= 1
-    if m.first == 0:
+    if m.first == 0 and not m.marks & MARK_IN_LIST:
         drop_ghost(w, index)
 
 

@@ -192,7 +192,7 @@ class World(Accesses):
         del m.pieces[GHOST_PIECES:]
         for g in [g for g in self.ghosts if g.device == m.device]:
             left = [p for p in g.pieces if not any(inside(p, new) for new in m.pieces)]
-            if g.pieces and not left:
+            if g.pieces and not left and not g.list:
                 self.ghosts.remove(g)
             g.pieces = left
         self.ghosts.append(m)
