@@ -88,7 +88,7 @@ cdef struct dv_ended:
 cdef struct dv_ring:
     dv_mapping* mappings
     dv_ended* keys
-    uint32_t capacity        # grows up to the ghost limit
+    uint32_t capacity        # RING_LEAST at first, then the ghost limit
     uint32_t count
     uint32_t next            # where the next goes: the oldest, once the ring is full
     uint32_t asks

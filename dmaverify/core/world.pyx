@@ -411,7 +411,8 @@ cdef int ring_push(dv_world* w, const dv_mapping* m, const dv_segment* seg) noex
     cdef uint32_t capacity
     cdef void* p
     if r.count == r.capacity and r.capacity < w.ghost_limit:
-        capacity = r.capacity * 2 if r.capacity * 2 < w.ghost_limit else w.ghost_limit
+        # All at once, and touched: memory does not go on growing with the trace.
+        capacity = w.ghost_limit
         p = realloc(r.mappings, capacity * sizeof(dv_mapping))
         if p == NULL:
             return -1
@@ -420,6 +421,8 @@ cdef int ring_push(dv_world* w, const dv_mapping* m, const dv_segment* seg) noex
         if p == NULL:
             return -1
         r.keys = <dv_ended*>p
+        memset(r.mappings + r.count, 0, (capacity - r.count) * sizeof(dv_mapping))
+        memset(r.keys + r.count, 0, (capacity - r.count) * sizeof(dv_ended))
         r.capacity = capacity
         r.next = r.count
     if r.count < r.capacity:
@@ -432,8 +435,9 @@ cdef int ring_push(dv_world* w, const dv_mapping* m, const dv_segment* seg) noex
     r.keys[r.next].start = seg.start
     r.keys[r.next].length = seg.length
     r.keys[r.next].device = m.device
-    r.next = r.next + 1 if r.next + 1 < r.capacity else (
-        0 if r.capacity == w.ghost_limit else r.capacity)
+    r.next += 1
+    if r.next == w.ghost_limit:
+        r.next = 0
     return 0
 
 
