@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -21,6 +22,12 @@ PACKAGE = Path(_spec.origin).parent if _spec and _spec.origin else ROOT / "dmave
 # The same for the processes that tests start, wherever they start them.
 os.environ["PYTHONSAFEPATH"] = "1"
 os.environ["PYTHONPATH"] = str(PACKAGE.parent)
+
+
+# The same cases in every run: what a random one would find is for `make check-deep`.
+settings.register_profile("same", derandomize=True, deadline=None, database=None)
+settings.register_profile("deep", deadline=None)
+settings.load_profile("deep" if os.environ.get("DMAVERIFY_DEEP") else "same")
 
 
 def pytest_report_header() -> str:

@@ -470,7 +470,8 @@ cdef class Engine:
     cdef readonly object program
 
     def __cinit__(self, program, *, bint time_known=True, bint syncs_traced=False,
-                  uint32_t ghost_limit=65536, uint64_t live_limit=1 << 24, uint32_t group_limit=16384):
+                  uint32_t ghost_limit=65536, uint64_t live_limit=1 << 24,
+                  uint32_t group_limit=16384):
         cdef uint64_t seed = int.from_bytes(os.urandom(8), "little")
         memset(&self.g, 0, sizeof(dv_engine))
         self.program = program

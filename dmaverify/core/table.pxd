@@ -82,6 +82,21 @@ cdef inline int table_set(dv_table* t, uint64_t key, uint32_t value) noexcept no
     t.count += 1
     return 0
 
+# Return the slot of a key, made with value 0 where there was none (set it at once, or
+# give it back with table_remove), or NULL when memory is gone.
+cdef inline dv_slot* table_slot(dv_table* t, uint64_t key) noexcept nogil:
+    cdef uint64_t at
+    if (t.count + 1) * 8 > (t.mask + 1) * 5 and table_grow(t) < 0:
+        return NULL
+    at = table_mix(key ^ t.seed) & t.mask
+    while t.slots[at].value != 0:
+        if t.slots[at].key == key:
+            return &t.slots[at]
+        at = (at + 1) & t.mask
+    t.slots[at].key = key
+    t.count += 1
+    return &t.slots[at]
+
 # Set the value of a key (not 0) and return the value it had, 0 for none; `failed` is set
 # when memory is gone.
 cdef inline uint32_t table_swap(dv_table* t, uint64_t key, uint32_t value,

@@ -221,7 +221,8 @@ cdef uint64_t trace_field(const dv_context* c, int number, bint* known) noexcept
     return 0
 
 
-cdef uint64_t field_value(const dv_context* c, int obj, int number, bint* known) noexcept nogil:
+cdef inline uint64_t look_up(const dv_context* c, int obj, int number,
+                             bint* known) noexcept nogil:
     cdef uint64_t value = 0
     known[0] = True
     if obj == OBJ_EVENT:
@@ -238,6 +239,10 @@ cdef uint64_t field_value(const dv_context* c, int obj, int number, bint* known)
     else:
         known[0] = False
     return value if known[0] else 0
+
+
+cdef uint64_t field_value(const dv_context* c, int obj, int number, bint* known) noexcept nogil:
+    return look_up(c, obj, number, known)
 
 
 cdef inline bint is_known(const dv_context* c, int obj, int number) noexcept nogil:
@@ -288,16 +293,25 @@ cdef void show(dv_shown* shown, int slot, uint64_t value, bint known) noexcept n
         shown.count = <unsigned char>(slot + 1)
 
 
+# Operations that ask for the field (b, c), one bit each.
+cdef uint32_t ASKS_FIELD = (
+    1 << OP_LOAD | 1 << OP_FEQ | 1 << OP_FNE | 1 << OP_FLT | 1 << OP_FLE | 1 << OP_FGT
+    | 1 << OP_FGE | 1 << OP_FIN | 1 << OP_FNIN | <uint32_t>1 << OP_SHOWF
+)
+
+
 cdef int rule_run(const dv_instruction* code, int32_t entry, const dv_context* c,
                   dv_shown* shown) noexcept nogil:
     cdef uint64_t r[16]
-    cdef uint64_t x
+    cdef uint64_t x = 0
     cdef bint known = True, jump = False
     cdef const dv_instruction* i = code + entry
     cdef int op
     # One chain of equalities: the compiler makes a jump table of it.
     while True:
         op = i.op
+        if ASKS_FIELD >> op & 1:
+            x = look_up(c, i.b, i.c, &known)
         if op == OP_HOLDS:
             return OP_HOLDS
         elif op == OP_NOT_APPLICABLE:
@@ -309,7 +323,7 @@ cdef int rule_run(const dv_instruction* code, int32_t entry, const dv_context* c
             i += 1
             continue
         elif op == OP_LOAD:
-            r[i.a] = field_value(c, i.b, i.c, &known)
+            r[i.a] = x
             i += 1
             continue
         elif op == OP_JUMP:
@@ -324,22 +338,20 @@ cdef int rule_run(const dv_instruction* code, int32_t entry, const dv_context* c
         elif op == OP_JLE:
             jump = r[i.b] <= r[i.c]
         elif op == OP_FEQ:
-            jump = field_value(c, i.b, i.c, &known) == i.imm
+            jump = x == i.imm
         elif op == OP_FNE:
-            jump = field_value(c, i.b, i.c, &known) != i.imm
+            jump = x != i.imm
         elif op == OP_FLT:
-            jump = field_value(c, i.b, i.c, &known) < i.imm
+            jump = x < i.imm
         elif op == OP_FLE:
-            jump = field_value(c, i.b, i.c, &known) <= i.imm
+            jump = x <= i.imm
         elif op == OP_FGT:
-            jump = field_value(c, i.b, i.c, &known) > i.imm
+            jump = x > i.imm
         elif op == OP_FGE:
-            jump = field_value(c, i.b, i.c, &known) >= i.imm
+            jump = x >= i.imm
         elif op == OP_FIN:
-            x = field_value(c, i.b, i.c, &known)
             jump = x < 64 and (i.imm >> x) & 1 != 0
         elif op == OP_FNIN:
-            x = field_value(c, i.b, i.c, &known)
             jump = x >= 64 or (i.imm >> x) & 1 == 0
         elif op == OP_XIST:
             jump = is_known(c, i.b, i.c)
@@ -349,7 +361,6 @@ cdef int rule_run(const dv_instruction* code, int32_t entry, const dv_context* c
             show(shown, i.a, r[i.b], True)
             jump = False
         elif op == OP_SHOWF:
-            x = field_value(c, i.b, i.c, &known)
             show(shown, i.a, x, known)
             jump = False
         else:

@@ -14,7 +14,7 @@ from dmaverify.core.shadow cimport (
     walk_init, walk_next,
 )
 from dmaverify.core.table cimport (
-    dv_slot, table_deinit, table_find, table_get, table_init, table_remove, table_set,
+    dv_slot, table_deinit, table_find, table_get, table_init, table_remove, table_set, table_slot,
 )
 from dmaverify.model.events cimport (
     DIR_NONE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN, F_PHYS_UNKNOWN, F_TIME_UNKNOWN,
@@ -23,6 +23,7 @@ from dmaverify.model.events cimport (
 )
 
 cdef uint32_t IOMMU_LIVE = <uint32_t>1 << 31
+cdef uint32_t KEEP_LIVE = 1
 cdef int32_t BALANCE_ZERO = 0x8000
 cdef uint32_t NONE = ~<uint32_t>0
 cdef uint32_t SUPERSEDE_LOOKS = 8  # ghosts that one look for covered ones visits
@@ -731,51 +732,54 @@ cdef bint iommu_is_live(const dv_world* w, uint64_t bus_addr) noexcept nogil:
     return table_get(&w.iommu, bus_addr >> PAGE_SHIFT) & IOMMU_LIVE != 0
 
 
-cdef int iommu_put(dv_world* w, uint64_t page, uint32_t live, int32_t balance) noexcept nogil:
-    cdef dv_slot* slot
-    if balance > 100:
-        balance = 100
-    elif balance < -100:
-        balance = -100
-    if live == 0 and balance == 0:
-        slot = table_find(&w.iommu, page)
-        if slot != NULL:
-            table_remove(&w.iommu, slot)
-        return 0
-    return table_set(&w.iommu, page, live | <uint32_t>(balance + BALANCE_ZERO))
-
-
 cdef inline int32_t balance_of(uint32_t value) noexcept nogil:
     return <int32_t>(value & 0xFFFF) - BALANCE_ZERO if value != 0 else 0
 
 
+cdef inline int iommu_change(dv_world* w, uint64_t page, uint32_t live, int32_t by) noexcept nogil:
+    """Set whether a page is translated, and move its balance."""
+    cdef dv_slot* slot = table_slot(&w.iommu, page)
+    cdef int32_t balance
+    if slot == NULL:
+        return -1
+    balance = balance_of(slot.value) + by
+    if balance > 100:
+        balance = 100
+    elif balance < -100:
+        balance = -100
+    if live == KEEP_LIVE:
+        live = slot.value & IOMMU_LIVE
+    if live == 0 and balance == 0:
+        table_remove(&w.iommu, slot)
+    else:
+        slot.value = live | <uint32_t>(balance + BALANCE_ZERO)
+    return 0
+
+
 cdef int iommu_map(dv_world* w, uint64_t iova) noexcept nogil:
-    cdef uint64_t page = iova >> PAGE_SHIFT
     w.iommu_events += 1
-    return iommu_put(w, page, IOMMU_LIVE, balance_of(table_get(&w.iommu, page)))
+    return iommu_change(w, iova >> PAGE_SHIFT, IOMMU_LIVE, 0)
 
 
 cdef int iommu_unmap(dv_world* w, uint64_t iova, uint64_t length) noexcept nogil:
     cdef uint64_t page = iova >> PAGE_SHIFT
     cdef uint64_t pages = length >> PAGE_SHIFT
     cdef uint64_t i
-    cdef uint32_t value
+    cdef dv_slot* slot
     w.iommu_events += 1
     # One unmap may end what several maps began.
     for i in range(1, pages if pages < IOMMU_CLEAR_MAX else IOMMU_CLEAR_MAX):
-        value = table_get(&w.iommu, page + i)
-        if value & IOMMU_LIVE:
-            iommu_put(w, page + i, 0, balance_of(value))
-    return iommu_put(w, page, 0, balance_of(table_get(&w.iommu, page)) + 1)
+        slot = table_find(&w.iommu, page + i)
+        if slot != NULL and slot.value & IOMMU_LIVE and \
+                iommu_change(w, page + i, 0, 0) < 0:
+            return -1
+    return iommu_change(w, page, 0, 1)
 
 
 cdef int iommu_ended(dv_world* w, uint64_t bus_addr) noexcept nogil:
-    cdef uint64_t page = bus_addr >> PAGE_SHIFT
-    cdef uint32_t value
     if w.iommu_events == 0:
         return 0
-    value = table_get(&w.iommu, page)
-    return iommu_put(w, page, value & IOMMU_LIVE, balance_of(value) - 1)
+    return iommu_change(w, bus_addr >> PAGE_SHIFT, KEEP_LIVE, -1)
 
 
 cdef int32_t iommu_removed(const dv_world* w, uint64_t bus_addr) noexcept nogil:

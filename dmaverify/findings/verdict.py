@@ -25,6 +25,6 @@ def exit_code(report: Report, fail_on: Severity | None) -> int:
         f.severity >= fail_on and f.confidence != "low" for f in report.findings
     ):
         codes.append(1)
-    if any(t.checked == 0 for t in report.traces) or (report.traces and not report.checked):
+    if report.unchecked:
         codes.append(5)
     return worst(codes)

@@ -138,8 +138,16 @@ class Report:
     errors: tuple[TraceError, ...] = ()
 
     @property
+    def unchecked(self) -> tuple[TraceInfo, ...]:
+        """Return the traces without any event that an active rule met."""
+        return tuple(t for t in self.traces if t.checked == 0 or not self.checked)
+
+    @property
     def verdict(self) -> str:
-        """Return "pass", "fail" or "nothing-checked" (errors of low confidence do not fail)."""
+        """Return "pass", "fail" or "nothing-checked" (of one trace or more).
+
+        Errors of low confidence do not fail.
+        """
         if any(f.severity >= Severity.ERROR and f.confidence != "low" for f in self.findings):
             return "fail"
-        return "pass" if self.checked else "nothing-checked"
+        return "pass" if self.checked and not self.unchecked else "nothing-checked"

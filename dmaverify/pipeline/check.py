@@ -11,7 +11,7 @@ from dmaverify.lang.builtin import combine, compile_files, load_builtin
 from dmaverify.lang.errors import Diagnostic
 from dmaverify.model.finding import Finding, Notice, Report, TraceInfo
 from dmaverify.model.program import Program
-from dmaverify.pipeline.limits import limit_notices
+from dmaverify.pipeline.limits import limit_notices, loss_notices
 from dmaverify.pipeline.survey import Survey
 from dmaverify.pipeline.texts import Texts
 from dmaverify.trace import open_trace
@@ -129,9 +129,11 @@ def _replay(reader: Reader, index: int, program: Program, progress: Progress | N
         task_of=texts.task,
     )
     findings, notices = collect(engine.hits(), program, context)
-    notices = [*reader.notices, *limit_notices(engine, program, reader.devices), *notices]
-    checked = engine.counters["checked"]
-    return _Checked(replace(survey.info(), checked=checked), findings, notices, checked)
+    info = replace(survey.info(), checked=engine.counters["checked"])
+    lost = loss_notices(info, engine, reader.notices)
+    limits = limit_notices(engine, program, reader.devices)
+    notices = [*reader.notices, *lost, *limits, *notices]
+    return _Checked(info, findings, notices, engine.counters["checked"])
 
 
 def _merge(notices: list[Notice]) -> tuple[Notice, ...]:

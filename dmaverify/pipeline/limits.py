@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from dmaverify.core.engine import Engine
-from dmaverify.model.finding import Notice
+from dmaverify.model.fields import kind_name
+from dmaverify.model.finding import Notice, TraceInfo
 from dmaverify.model.kinds import EventKind
 from dmaverify.model.program import Program
 
@@ -14,12 +15,6 @@ _COUNTERS = (
         "trace-starts-in-flight",
         "calls and accesses that may be about what was mapped before the recording began; "
         "begin the recording before the driver is bound to see all of its life",
-    ),
-    (
-        "across_gap",
-        "events-lost",
-        "calls and accesses that lost events may explain; "
-        "record with a larger buffer (buffer_size_kb, trace-cmd -b)",
     ),
     (
         "forgotten",
@@ -45,6 +40,7 @@ _COUNTERS = (
 )
 
 
+_LARGER = "record with a larger buffer (buffer_size_kb, trace-cmd -b)"
 NO_UNBIND = (
     "mappings are open at the end, and the recording does not hold the end of the driver's life"
 )
@@ -67,6 +63,29 @@ def limit_notices(engine: Engine, program: Program, devices: Sequence[str]) -> l
             text = f"{rule.id} could not be decided: a number did not fit, or was divided by zero"
             notices.append(Notice("rule-fault", text, faults))
     return [*notices, *_no_unbind(engine, program, devices)]
+
+
+def loss_notices(info: TraceInfo, engine: Engine, told: Sequence[Notice]) -> list[Notice]:
+    """Return the one notice that says how much a trace lost and what that may explain, if any.
+
+    Args:
+        info: what is in the trace, once it has been read to its end.
+        engine: after its last event.
+        told: what its reader has to say.
+    """
+    explained = engine.counters["across_gap"]
+    elsewhere = sum(n.count for n in told if n.id == "events-lost-somewhere")
+    places = info.kinds.get(kind_name(EventKind.LOST), 0)
+    if not explained and info.lost <= elsewhere and (elsewhere or not places):
+        return []
+    if info.lost:
+        text = f"{info.lost:,} event{'s were' if info.lost > 1 else ' was'} lost"
+    else:
+        text = f"events were lost in {places:,} place{'s' * (places > 1)}, nothing says how many"
+    if explained:
+        text += f", which may explain {explained:,} call{'s' * (explained > 1)} or access"
+        text += "es" * (explained > 1)
+    return [Notice("events-lost", f"{text}; {_LARGER}")]
 
 
 def _no_unbind(engine: Engine, program: Program, devices: Sequence[str]) -> Iterator[Notice]:

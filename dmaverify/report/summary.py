@@ -86,9 +86,19 @@ def _verdict(report: Report, view: View, g: Glyphs) -> tuple[str, str, str]:
     if report.verdict == "fail" or failing:
         return "fail", "fail:", counts
     if report.verdict == "nothing-checked":
-        events = count(sum(t.events for t in report.traces), "event")
-        return "nothing", "nothing checked:", f"no active rule applies to any of {events}"
+        text = f"no active rule applies to any of {_unchecked(report)}"
+        return "nothing", "nothing checked:", f"{text}; {counts}" if counts else text
     return "pass", f"{g.check}pass:", counts or "nothing wrong"
+
+
+def _unchecked(report: Report) -> str:
+    """Return which events no rule met: of which traces, where others were checked."""
+    events = count(sum(t.events for t in report.unchecked), "event")
+    if len(report.unchecked) == len(report.traces):
+        return events
+    names = [visible(t.path) for t in report.unchecked]
+    more = [f"{len(names) - _MOST_TEXTS:,} more"] if len(names) > _MOST_TEXTS else []
+    return f"{events} of {', '.join([*names[:_MOST_TEXTS], *more])}"
 
 
 def _counts(report: Report) -> str:

@@ -111,3 +111,12 @@ def test_equal_lists_are_all_cut() -> None:
 def test_a_long_line_is_cut_with_a_mark() -> None:
     """A line without lists is cut at its end."""
     assert ["dma_map: ab…"] == quote(" x-1 [000] 1.0: dma_map: " + "abc" * 99, 12, 1, "…")
+
+
+def test_the_unchecked_trace_is_named() -> None:
+    """One trace without anything to check is told by name, though another one passes."""
+    traces = (reports.trace("good.txt"), reports.trace("odd\n.txt", events=3, checked=0))
+    text = " ".join(shown(Report(traces, (), (), checked=48)).split())
+
+    assert r"nothing checked: no active rule applies to any of 3 events of odd\x0a.txt" in text
+    assert "good.txt" not in text
