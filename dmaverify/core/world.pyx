@@ -25,6 +25,7 @@ from dmaverify.model.events cimport (
 cdef uint32_t IOMMU_LIVE = <uint32_t>1 << 31
 cdef uint32_t KEEP_LIVE = 1
 cdef int32_t BALANCE_ZERO = 0x8000
+cdef uint32_t NONE = ~<uint32_t>0
 cdef uint32_t SUPERSEDE_LOOKS = 8  # ghosts that one look for covered ones visits
 cdef uint64_t IOMMU_CLEAR_MAX = 1024  # pages; a longer range leaves some marked as live
 
@@ -341,10 +342,7 @@ cdef void drop_ghost(dv_world* w, uint32_t index) noexcept nogil:
 
 
 cdef void drop_ghost_segment(dv_world* w, uint32_t s) noexcept nogil:
-    """Forget one segment of an ended mapping, and the mapping with its last one.
-
-    A list stays: an unmap names it by physical addresses, whoever has its bus addresses now.
-    """
+    """Forget one segment of an ended mapping, and with the last one what no list names."""
     cdef uint32_t index = w.shadow.segments[s].mapping
     cdef dv_mapping* m = &w.mappings[index]
     cdef uint32_t at = m.first
@@ -393,14 +391,21 @@ cdef void supersede(dv_world* w, uint32_t by, uint64_t start, uint64_t length) n
 
 
 cdef void supersede_list(dv_world* w, uint32_t index) noexcept nogil:
-    """Keep at most one ghost of each (device, first physical address)."""
-    cdef uint32_t other = table_get(&w.lists, list_key(w.mappings[index].device,
-                                                       w.mappings[index].list[0]))
+    """Let a list name one ghost of each (device, first physical address); an older one is found
+    by its bus addresses only.
+    """
+    cdef dv_mapping* m = &w.mappings[index]
+    cdef dv_mapping* o
+    cdef uint32_t other = table_get(&w.lists, list_key(m.device, m.list[0]))
     cdef uint32_t after, steps = 0
     while other != 0 and steps < SCAN_MAX:
-        after = w.mappings[other].list_next
-        if other != index and w.mappings[other].state == STATE_GHOST:
-            drop_ghost(w, other)
+        o = &w.mappings[other]
+        after = o.list_next
+        if other != index and o.state == STATE_GHOST and o.device == m.device and \
+                o.list[0] == m.list[0]:
+            unlist(w, other)
+            if o.first == 0:
+                drop_ghost(w, other)
         other = after
         steps += 1
 
@@ -466,7 +471,7 @@ cdef inline uint32_t ring_older(const dv_ring* r, uint32_t at) noexcept nogil:
 cdef int ghosts_ask(dv_world* w, uint32_t device, uint64_t bus_addr) noexcept nogil:
     cdef dv_ring* r = &w.ring
     cdef dv_ended* key
-    cdef uint32_t _, at
+    cdef uint32_t _, at, found = NONE
     if w.forgotten != 0:
         w.asked_late += 1
     if r.count == 0:
@@ -483,10 +488,13 @@ cdef int ghosts_ask(dv_world* w, uint32_t device, uint64_t bus_addr) noexcept no
     for _ in range(r.count):
         at = ring_older(r, at)
         key = &r.keys[at]
+        if found != NONE and r.mappings[at].ended.record != r.mappings[found].ended.record:
+            break
         if key.device == device and bus_addr >= key.start and (
-                bus_addr - key.start < key.length or bus_addr == key.start):
-            return ring_take(w, at)
-    return 0
+                bus_addr - key.start < key.length or bus_addr == key.start) and (
+                found == NONE or r.mappings[at].serial > r.mappings[found].serial):
+            found = at  # of what ended at one event, the newest
+    return ring_take(w, found) if found != NONE else 0
 
 
 cdef void ring_deinit(dv_ring* r) noexcept nogil:

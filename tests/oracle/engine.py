@@ -184,17 +184,14 @@ class World(Accesses):
     def end(self, m: Mapping, call: Call) -> None:
         """Make a ghost of a mapping. What it covers is what ended last there."""
         self.live.remove(m)
-        if m.list:
-            self.ghosts = [
-                g for g in self.ghosts if g.device != m.device or g.list[:1] != m.list[:1]
-            ]
+        for g in self.ghosts if m.list else []:
+            g.named &= g.device != m.device or g.list[:1] != m.list[:1]
         m.ended, m.epoch = call, self.gaps
         del m.pieces[GHOST_PIECES:]
-        for g in [g for g in self.ghosts if g.device == m.device]:
-            left = [p for p in g.pieces if not any(inside(p, new) for new in m.pieces)]
-            if g.pieces and not left and not g.list:
-                self.ghosts.remove(g)
-            g.pieces = left
+        for g in self.ghosts:
+            if g.device == m.device:
+                g.pieces = [p for p in g.pieces if not any(inside(p, new) for new in m.pieces)]
+        self.ghosts = [g for g in self.ghosts if g.remembered]
         self.ghosts.append(m)
         while self.remembers_too_much():
             self.counters["forgotten"] += 1

@@ -105,7 +105,7 @@ class Lookup:
                     found, key=lambda m: (agree(call.direction, m.direction), -m.serial)
                 )
                 meaning.numbers["matching_entries"] = 1
-            for ghost in filter(same, self.ghosts if not found else []):
+            for ghost in filter(same, [g for g in self.ghosts if g.named] if not found else []):
                 roles["ghost"] = ghost
         meaning.numbers["candidates"] = len(found)
 

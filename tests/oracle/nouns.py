@@ -103,6 +103,7 @@ class Mapping:
     stale: set[tuple[int, int]] = field(default_factory=set)  # (piece, byte): the CPU's is old
     unsent: set[tuple[int, int]] = field(default_factory=set)  # the device's is old
     ended: Call | None = None
+    named: bool = True  # an unmap of its list would find it
 
     @property
     def device(self) -> int:
@@ -130,6 +131,13 @@ class Mapping:
         """Return how many entries the caller passed."""
         named = self.call.type == MapType.SG and self.call.sg_phys is not None
         return self.call.listed if named else 1
+
+    @property
+    def remembered(self) -> bool:
+        """Return True if an address or a list still leads to it, ended as it is."""
+        if self.list:
+            return self.named or any(p.start is not None for p in self.pieces)
+        return bool(self.pieces)
 
     @property
     def whole_pages(self) -> bool:

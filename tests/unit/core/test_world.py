@@ -241,3 +241,35 @@ def test_the_catalogue_survives_an_empty_recording() -> None:
     engine = fed(load_builtin(), [])
     assert [] == engine.hits()
     assert {0} == set(engine.counters.values())
+
+
+def test_a_list_is_remembered_when_its_addresses_are_used_again() -> None:
+    """A second unmap of a list names memory: what was mapped at its bus addresses is no matter."""
+    one = [dma_list([(0x1000, 0x1000)], [0x9000]), unlist([0x9000])]
+    reused = [dma_map(0x0, length=0x10000), dma_unmap(0x0, length=0x10000)]
+    for limit in (10, 65536):
+        calls = [*one, *reused, unlist([0x9000])]
+        assert [0x1000, 0] == asked(calls, "ghost", "may_predate", ghost_limit=limit)
+
+
+def test_an_older_list_of_the_same_memory_is_found_by_address_only() -> None:
+    """Of two lists that begin alike the newer is named; the older's bus addresses keep a ghost."""
+    lists = [
+        call
+        for bus in (0x1000, 0x5000)
+        for call in (dma_list([(bus, 0x1000)], [0x9000]), unlist([0x9000]))
+    ]
+    for limit in (10, 65536):
+        assert [0x5000] == asked([*lists, unlist([0x9000])], "ghost", ghost_limit=limit)
+        assert [0x1000] == asked([*lists, dma_unmap(0x1800)], "ghost", ghost_limit=limit)
+
+
+def test_ghosts_are_the_same_before_and_after_they_move() -> None:
+    """After many questions ghosts are kept in another way, which changes no answer."""
+    ended = [c for n in range(1, 40) for c in (dma_map(n << 12), dma_unmap(n << 12))]
+    ended += [dma_map(0x5000, length=64), dma_unmap(0x5000, length=64)]
+    for questions in (0, 1, 255, 256, 257, 300):
+        calls = [*ended, *[dma_unmap(0x90000)] * questions]
+        assert [0x40] == asked([*calls, dma_unmap(0x5010)], "ghost.length")
+        assert [0x1000] == asked([*calls, dma_unmap(0x5040)], "ghost.length")
+        assert [39 << 12] == asked([*calls, dma_unmap((39 << 12) + 1)], "ghost")
