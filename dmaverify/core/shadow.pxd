@@ -33,7 +33,6 @@ cdef struct dv_segment:
     uint64_t length      # bytes
     uint64_t phys        # physical address
     uint64_t phys_length  # bytes; 0 = not in the physical grid
-    uint64_t* masks      # line count, then what is newest where (coherence.pxd); NULL = both
     uint32_t mapping     # index of its mapping (GRID_MEMORY: kind of memory); 0 = free
     uint32_t sibling     # next segment of the same mapping, or next free; 0 = none
     uint32_t next[4]     # links: two cells of its bus or ghost grid, two of the physical
@@ -41,6 +40,7 @@ cdef struct dv_segment:
     uint8_t grid         # GRID_BUS, GRID_GHOST or GRID_MEMORY
     uint8_t level[2]     # bus or ghost level, physical level
     uint8_t cells[2]     # cells it touches there: 0 = not linked
+    uint64_t* masks      # line count, then what is newest where (coherence.pxd); NULL = both
 
 cdef struct dv_shadow:
     dv_segment* segments  # index 0 is never used

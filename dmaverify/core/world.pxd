@@ -47,34 +47,36 @@ cdef struct dv_place:
     uint8_t kind
     uint8_t flags            # 1 = the time is known
 
+# What every look-up compares stands first, within one cache line.
 cdef struct dv_mapping:
     uint64_t bus_addr
     uint64_t length
     uint64_t phys_addr
-    uint64_t virt_addr
-    dv_place made
-    dv_place ended
-    uint64_t* list           # physical addresses of the caller's list, `listed` of them
-    uint32_t listed
-    uint32_t list_next       # next mapping with the same device and first physical address
-    uint32_t list_prev
-    uint32_t serial
     uint32_t device
-    uint32_t count           # entries that the caller passed, in full
-    uint32_t segments        # segments that the device sees, in full
-    uint32_t first           # first segment; chained by `sibling`
-    uint32_t next            # list of its device's live mappings, or of all ghosts
-    uint32_t prev
-    uint32_t syncs
-    uint32_t transfers       # begun and not ended
+    uint32_t serial
     uint32_t epoch           # gaps in the recording before it was made (ghosts: ended)
     uint32_t told            # group of the first error about it, plus 1; 0 = none
-    uint64_t counted         # the last count that took it in
     uint16_t flags           # of the event that made it
     uint16_t marks
     uint8_t type
     uint8_t direction
     uint8_t state
+    uint8_t unused
+    uint32_t first           # first segment; chained by `sibling`
+    uint32_t next            # list of its device's live mappings, or of all ghosts
+    uint32_t prev
+    uint32_t transfers       # begun and not ended
+    dv_place made
+    dv_place ended
+    uint64_t virt_addr
+    uint64_t counted         # the last count that took it in
+    uint64_t* list           # physical addresses of the caller's list, `listed` of them
+    uint32_t listed
+    uint32_t list_next       # next mapping with the same device and first physical address
+    uint32_t list_prev
+    uint32_t count           # entries that the caller passed, in full
+    uint32_t segments        # segments that the device sees, in full
+    uint32_t syncs
 
 # The ghosts of mappings with one segment wait in a ring, written once and rarely read: most
 # recordings never ask. A look-up scans the ring; after RING_ASKS of them all ghosts move into

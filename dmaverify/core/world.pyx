@@ -26,7 +26,9 @@ cdef uint32_t IOMMU_LIVE = <uint32_t>1 << 31
 cdef uint32_t KEEP_LIVE = 1
 cdef int32_t BALANCE_ZERO = 0x8000
 cdef uint32_t NONE = ~<uint32_t>0
-cdef uint32_t SUPERSEDE_LOOKS = 8  # ghosts that one look for covered ones visits
+# Ghosts that one look for covered ones visits; with few ghosts in all, it is worth more.
+cdef uint32_t FEW_LOOKS = 2
+cdef uint32_t MANY_LOOKS = 8
 cdef uint64_t IOMMU_CLEAR_MAX = 1024  # pages; a longer range leaves some marked as live
 
 
@@ -372,7 +374,8 @@ cdef void supersede(dv_world* w, uint32_t by, uint64_t start, uint64_t length) n
     which ghost a look-up takes does not depend on it.
     """
     cdef dv_walk walk
-    cdef uint32_t s, drop = 1, looks = SUPERSEDE_LOOKS
+    cdef uint32_t s, drop = 1
+    cdef uint32_t looks = FEW_LOOKS if w.ghost_limit >= RING_LEAST else MANY_LOOKS
     cdef dv_segment* seg
     while drop != 0 and looks != 0:
         drop = 0
