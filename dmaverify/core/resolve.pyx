@@ -15,11 +15,11 @@ from dmaverify.core.world cimport (
 )
 from dmaverify.model.events cimport (
     DIR_BIDIRECTIONAL, DIR_FROM_DEVICE, DIR_TO_DEVICE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN,
-    F_LENGTH_UNKNOWN, F_MMIO, F_NULL_CPU, F_PHYS_UNKNOWN, F_SKIP_SYNC, KIND_DEV_READ,
-    KIND_DEV_START, KIND_DMA_ALLOC, KIND_DMA_FREE,
+    F_LENGTH_UNKNOWN, F_MMIO, F_NULL_CPU, F_PHYS_UNKNOWN, F_SKIP_SYNC, KIND_DEV_FAULT,
+    KIND_DMA_ALLOC, KIND_DMA_FREE,
     KIND_DMA_MAP, KIND_DMA_SYNC_FOR_CPU, KIND_DMA_SYNC_FOR_DEVICE, KIND_DMA_UNMAP,
     KIND_LEFT_MAPPED, SIDE_CPU, SIDE_SG_BUS, SIDE_SG_PHYS, TYPE_SG, dv_batch, dv_entry, dv_event,
-    dv_number, dv_side, device_writes, event_failed, event_side, event_type, side_entries,
+    dv_number, dv_side, device_reaches, device_reads, device_writes, event_failed, event_side, event_type, side_entries,
 )
 
 cdef enum:                   # as model/kinds.py's Provenance
@@ -279,7 +279,11 @@ cdef void resolve_ghost(dv_context* c) noexcept nogil:
     cdef dv_walk walk
     cdef dv_mapping* m
     cdef uint32_t s, index, held
-    walk_init(&walk, &w.shadow, GRID_GHOST, c.event.bus_addr, 1)
+    cdef uint64_t start = c.event.bus_addr, length = 1
+    if device_reaches(c.event):
+        reached(c.event, &start, &length)
+        length = length if c.event.flags & F_LENGTH_UNKNOWN else 1
+    walk_init(&walk, &w.shadow, GRID_GHOST, start, length)
     s = walk_next(&walk)
     while s != 0:
         index = w.shadow.segments[s].mapping
@@ -443,6 +447,15 @@ cdef void resolve_memory(dv_context* c, uint64_t phys, uint64_t length) noexcept
         c.memory = c.world.shadow.segments[s].mapping
 
 
+cdef void reached(const dv_event* e, uint64_t* start, uint64_t* length) noexcept nogil:
+    """Put the range that a device reaches for: its page, where no length is told."""
+    start[0] = e.bus_addr
+    length[0] = e.length if e.length != 0 else 1
+    if e.flags & F_LENGTH_UNKNOWN:
+        start[0] &= ~(PAGE - 1)
+        length[0] = PAGE
+
+
 cdef uint64_t covered_end(dv_context* c, uint64_t end, uint64_t wanted) noexcept nogil:
     """Return how far live mappings of the device that follow each other reach, up to `wanted`."""
     cdef dv_world* w = c.world
@@ -472,24 +485,27 @@ cdef void resolve_transfer(dv_context* c) noexcept nogil:
     cdef dv_walk walk
     cdef dv_segment* seg
     cdef dv_mapping* m
+    cdef uint64_t start, length
     cdef uint64_t end, reach, wanted = e.bus_addr + e.length
     cdef uint32_t s
     cdef int best = 0, score
+    cdef bint page = e.flags & F_LENGTH_UNKNOWN
     if wanted < e.bus_addr:
         wanted = ~<uint64_t>0
-    walk_init(&walk, &w.shadow, GRID_BUS, e.bus_addr, 1)
+    reached(e, &start, &length)
+    walk_init(&walk, &w.shadow, GRID_BUS, start, length if page else 1)
     s = walk_next(&walk)
     while s != 0:
         seg = &w.shadow.segments[s]
         m = &w.mappings[seg.mapping]
-        end = run_end(w, s)
+        end = wanted if page else run_end(w, s)
         score = (8 if end >= wanted else 0) + (4 if allows(e, m) else 0) + 1
         if m.device == c.device:
             c.candidates += 1
             if c.meant[OBJ_MAPPING] == 0 or score > best or (
                     score == best and m.serial > w.mappings[c.meant[OBJ_MAPPING]].serial):
                 c.meant[OBJ_MAPPING] = seg.mapping
-                c.into = e.bus_addr - m.bus_addr
+                c.into = e.bus_addr - m.bus_addr if e.bus_addr >= m.bus_addr else 0
                 reach = end if end >= wanted else covered_end(c, end, wanted)
                 c.past_end = wanted - reach if wanted > reach else 0
                 best = score
@@ -499,14 +515,69 @@ cdef void resolve_transfer(dv_context* c) noexcept nogil:
         s = walk_next(&walk)
     if c.meant[OBJ_MAPPING] != 0:
         c.meant[OBJ_FOREIGN] = 0
-        c.unsent = mapping_stale(w, c.meant[OBJ_MAPPING], False, e.bus_addr, e.length, False)
+        if not page and e.kind != KIND_DEV_FAULT:
+            c.unsent = mapping_stale(w, c.meant[OBJ_MAPPING], False, e.bus_addr, e.length, False)
 
 
 cdef inline bint allows(const dv_event* e, const dv_mapping* m) noexcept nogil:
     """Tell whether a mapping's direction allows what the device does."""
     if not m.marks & MARK_DIRECTION or m.direction == DIR_BIDIRECTIONAL:
         return True
-    return m.direction == (DIR_FROM_DEVICE if device_writes(e) else DIR_TO_DEVICE)
+    if device_writes(e):
+        return m.direction == DIR_FROM_DEVICE
+    return m.direction == DIR_TO_DEVICE or not device_reads(e)
+
+
+cdef bint fault_allowed(const dv_context* c) noexcept nogil:
+    return allows(c.event, &c.world.mappings[c.meant[OBJ_MAPPING]])
+
+
+cdef bint explained_by_ghost(dv_context* c) noexcept nogil:
+    """Tell whether an ended mapping would have allowed the access.
+
+    Where another clock stamped the access, only one that ended within the doubt about its
+    time counts; where its place among the events is not known at all, each one does.
+    """
+    cdef dv_world* w = c.world
+    cdef const dv_event* e = c.event
+    cdef dv_walk walk
+    cdef dv_segment* seg
+    cdef dv_mapping* m
+    cdef uint64_t start, length
+    cdef uint64_t doubt = <uint64_t>(e.status if e.status > 0 else 0) * 1000
+    cdef uint32_t s
+    reached(e, &start, &length)
+    walk_init(&walk, &w.shadow, GRID_GHOST, start, length if e.flags & F_LENGTH_UNKNOWN else 1)
+    s = walk_next(&walk)
+    while s != 0:
+        seg = &w.shadow.segments[s]
+        m = &w.mappings[seg.mapping]
+        if m.device == c.device:
+            if e.status < 0:
+                return True
+            if m.ended.flags & 1 and m.ended.time + doubt >= e.time and allows(e, m) and (
+                    e.flags & F_LENGTH_UNKNOWN or run_end(w, s) - start >= length):
+                return True
+        s = walk_next(&walk)
+    return False
+
+
+cdef void judge_order(dv_context* c) noexcept nogil:
+    """Tell whether the clocks are too far apart to judge a device's access.
+
+    Such an access comes after every event that may have been before it (trace/merge.py), so
+    what began in time is there; what would explain it may have ended in between.
+    """
+    cdef const dv_event* e = c.event
+    cdef uint32_t index = c.meant[OBJ_MAPPING]
+    cdef bint fine = index != 0 and c.past_end == 0 and allows(e, &c.world.mappings[index])
+    if e.status == 0:
+        return
+    if e.status < 0:
+        c.undecided = index != 0 or c.world.forgotten != 0 or explained_by_ghost(c)
+    # What the IOMMU refused was not allowed, whatever the clocks say.
+    elif e.kind != KIND_DEV_FAULT and not fine:
+        c.undecided = explained_by_ghost(c)
 
 
 cdef void trace_back(dv_context* c) noexcept nogil:
@@ -625,7 +696,7 @@ cdef void context_resolve(dv_context* c) noexcept nogil:
     elif kind == KIND_DMA_SYNC_FOR_CPU or kind == KIND_DMA_SYNC_FOR_DEVICE:
         if not e.flags & F_BUS_UNKNOWN:
             resolve_sync(c)
-    elif KIND_DEV_READ <= kind <= KIND_DEV_START:
+    elif device_reaches(e):
         if e.flags & F_BUS_UNKNOWN:
             return
         resolve_transfer(c)
@@ -636,6 +707,7 @@ cdef void context_resolve(dv_context* c) noexcept nogil:
         # Memory that came into use in the recording was not mapped before it.
         if c.provenance == FROM_PHYSICAL and c.memory != 0:
             c.may_predate = False
+        judge_order(c)
         return
     else:
         return

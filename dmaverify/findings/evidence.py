@@ -31,6 +31,8 @@ ROLES = {
     EventKind.DEV_WRITE: "accessed",
     EventKind.DEV_START: "started",
     EventKind.MEMORY: "born",
+    EventKind.CLOCK_SYNC: "synced",
+    EventKind.DEV_ACCESS: "accessed",
 }
 _MAKES = (EventKind.DMA_MAP, EventKind.DMA_ALLOC)
 
