@@ -1,6 +1,7 @@
 """`dmaverify check`: the main thing."""
 
 import argparse
+import math
 import os
 from contextlib import ExitStack
 
@@ -38,6 +39,15 @@ class Check(Command):
                           help="leave these rules out (repeatable)")
         what.add_argument("--strict-trace", action="store_true",
                           help="a recording that is cut short is an error (exit code 3)")
+        same = parser.add_argument_group("other logs of the same run (for one trace)")
+        same.add_argument("--log", default="", metavar="FILE",
+                          help="the kernel's log: faults of the IOMMU, what the kernel's checker said")
+        same.add_argument("--device-log", default="", metavar="FILE",
+                          help="QEMU's log of the device: what it really touched")
+        same.add_argument("--clock-offset", type=_seconds, metavar="SECONDS",
+                          help="the device log's clock minus the trace's (by clock_sync events)")
+        same.add_argument("--log-offset", type=_seconds, metavar="SECONDS",
+                          help="the kernel log's clock minus the trace's (not known)")
         verdict = parser.add_argument_group("what fails")
         verdict.add_argument("--fail-on", choices=[*LEVELS, "never"], default="error",
                              metavar="LEVEL",
@@ -83,6 +93,10 @@ def _check(arguments: argparse.Namespace, streams: Streams) -> Report:
         select=tuple(i for ids in arguments.select for i in ids),
         ignore=tuple(i for ids in arguments.ignore for i in ids),
         strict_trace=arguments.strict_trace,
+        log=arguments.log,
+        device_log=arguments.device_log,
+        clock_offset=arguments.clock_offset,
+        log_offset=arguments.log_offset,
     )
     wanted = wants_bar(streams.err, os.environ, quiet=arguments.quiet > 0)
     with progress(streams.err, wanted=wanted) as show:
@@ -127,6 +141,16 @@ def _ids(text: str) -> list[str]:
     if not all(ids):
         raise argparse.ArgumentTypeError(f"{text!r} is no list of rule ids with commas between")
     return ids
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.inf
+    if not abs(value) < 1e12:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return value
 
 
 def _number(text: str) -> int:

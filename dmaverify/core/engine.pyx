@@ -322,6 +322,9 @@ cdef int other_source(dv_engine* g, dv_context* c) noexcept nogil:
         told = groups_word(&g.groups, c)
         if told != 0 or not fault:
             return told if told < 0 else 1
+    if c.in_time:
+        g.checked += 1
+        return 1
     if c.undecided:
         g.world.undecided += 1
         return 1

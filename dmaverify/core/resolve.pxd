@@ -46,6 +46,7 @@ cdef struct dv_context:
     bint may_predate
     bint across_gap
     bint undecided           # a device's access: the clocks are too far apart to judge it
+    bint in_time             # the same: what allowed it ended a moment later
 
 cdef void context_init(dv_context* c, dv_world* w, const dv_batch* b, const dv_event* e,
                        const dv_number* n) noexcept nogil

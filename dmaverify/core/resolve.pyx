@@ -532,12 +532,14 @@ cdef bint fault_allowed(const dv_context* c) noexcept nogil:
     return allows(c.event, &c.world.mappings[c.meant[OBJ_MAPPING]])
 
 
-cdef bint explained_by_ghost(dv_context* c) noexcept nogil:
-    """Tell whether an ended mapping would have allowed the access.
+cdef int explained_by_ghost(dv_context* c) noexcept nogil:
+    """Tell whether an ended mapping would have allowed the access: 0 no, 1 perhaps, 2 yes.
 
-    Where another clock stamped the access, only one that ended within the doubt about its
-    time counts; where its place among the events is not known at all, each one does.
+    Where another clock stamped the access, one that ended after it does, and one that ended
+    within the doubt about its time may have; where its place among the events is not known
+    at all, each one may have.
     """
+    cdef int found = 0
     cdef dv_world* w = c.world
     cdef const dv_event* e = c.event
     cdef dv_walk walk
@@ -554,30 +556,36 @@ cdef bint explained_by_ghost(dv_context* c) noexcept nogil:
         m = &w.mappings[seg.mapping]
         if m.device == c.device:
             if e.status < 0:
-                return True
+                return 1
             if m.ended.flags & 1 and m.ended.time + doubt >= e.time and allows(e, m) and (
                     e.flags & F_LENGTH_UNKNOWN or run_end(w, s) - start >= length):
-                return True
+                if m.ended.time >= e.time:
+                    return 2
+                found = 1
         s = walk_next(&walk)
-    return False
+    return found
 
 
 cdef void judge_order(dv_context* c) noexcept nogil:
-    """Tell whether the clocks are too far apart to judge a device's access.
+    """Tell whether an access is not to be judged: the clocks are too far apart, or it was fine.
 
     Such an access comes after every event that may have been before it (trace/merge.py), so
     what began in time is there; what would explain it may have ended in between.
     """
     cdef const dv_event* e = c.event
     cdef uint32_t index = c.meant[OBJ_MAPPING]
+    cdef int explained
     cdef bint fine = index != 0 and c.past_end == 0 and allows(e, &c.world.mappings[index])
     if e.status == 0:
         return
     if e.status < 0:
-        c.undecided = index != 0 or c.world.forgotten != 0 or explained_by_ghost(c)
+        c.undecided = index != 0 or c.meant[OBJ_FOREIGN] != 0 or c.world.forgotten != 0 or \
+            explained_by_ghost(c) != 0
     # What the IOMMU refused was not allowed, whatever the clocks say.
     elif e.kind != KIND_DEV_FAULT and not fine:
-        c.undecided = explained_by_ghost(c)
+        explained = explained_by_ghost(c)
+        c.undecided = explained == 1
+        c.in_time = explained == 2
 
 
 cdef void trace_back(dv_context* c) noexcept nogil:

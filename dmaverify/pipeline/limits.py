@@ -19,6 +19,16 @@ _COUNTERS = (
         "record with a larger buffer (buffer_size_kb, trace-cmd -b)",
     ),
     (
+        "undecided",
+        "order-not-known",
+        "accesses of the other logs so near to what would explain them that their order is not known",
+    ),
+    (
+        "unexplained",
+        "fault-unexplained",
+        "faults of the IOMMU at what the recording shows as mapped so as to allow the access",
+    ),
+    (
         "forgotten",
         "ended-mappings-forgotten",
         "ended mappings that were forgotten to keep memory bounded; "
