@@ -219,6 +219,8 @@ cdef int apply_transfer(dv_world* w, dv_context* c) noexcept nogil:
     """Open or close a device's transfer in its mapping; what it wrote is news to the CPU."""
     cdef const dv_event* e = c.event
     cdef uint32_t index = c.meant[OBJ_MAPPING]
+    if index != 0 and w.mappings[index].state != STATE_LIVE:
+        return 0
     if index == 0:
         if c.meant[OBJ_FOREIGN] == 0 and c.may_predate and not event_failed(e) and \
                 w.devices[e.device].truncated_live == 0:
@@ -320,8 +322,11 @@ cdef int other_source(dv_engine* g, dv_context* c) noexcept nogil:
         return 0
     if fault or e.flags & F_FROM_MARK:
         told = groups_word(&g.groups, c)
-        if told != 0 or not fault:
-            return told if told < 0 else 1
+        if told != 0:
+            return told
+        if e.flags & F_FROM_MARK:
+            g.world.undecided += e.status < 0
+            return 1
     if c.in_time:
         g.checked += 1
         return 1

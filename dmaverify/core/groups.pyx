@@ -256,7 +256,8 @@ cdef int groups_word(dv_groups* g, const dv_context* c) noexcept nogil:
             continue  # it goes the other way
         word.key = page_key(c.device, c.event.bus_addr, way | (WORD_FAULT if fault else 0))
         group = <uint32_t>table_get(&g.accused, page_key(c.device, c.event.bus_addr, way))
-        if group != 0 and (fault or near(&g.items[group - 1].last, c.event)):
+        if group != 0 and (fault or near(&g.items[group - 1].last, c.event) and
+                           g.items[group - 1].last.bus_addr == c.event.bus_addr):
             attach(g, group, &word)
             told = 1
         elif hold(g, &word) < 0:
@@ -264,37 +265,54 @@ cdef int groups_word(dv_groups* g, const dv_context* c) noexcept nogil:
     return told
 
 
-cdef int accuse(dv_groups* g, const dv_context* c, uint32_t group) noexcept nogil:
-    """Remember the pages of a wrong access, and take what other sources told of it."""
+cdef int accuse_page(dv_groups* g, const dv_context* c, uint32_t group, uint64_t page) noexcept nogil:
     cdef const dv_event* e = c.event
-    cdef uint64_t page = e.bus_addr & ~(PAGE - 1)
-    cdef uint64_t last = e.bus_addr
     cdef uint32_t index, own
-    cdef int way, fault, pages = 0
+    cdef int way, fault
+    for way in range(2):
+        if device_writes(e) if way == 0 else device_reads(e):
+            continue
+        if g.accused.count < g.limit and \
+                table_set(&g.accused, page_key(c.device, page, way), group) < 0:
+            return -1
+        for fault in range(2):
+            index = <uint32_t>table_get(
+                &g.held, page_key(c.device, page, way | fault * WORD_FAULT))
+            if index == 0 or not near(&g.words[index - 1].event, e):
+                continue
+            if not fault and g.words[index - 1].event.bus_addr != e.bus_addr:
+                continue  # another transfer in the same page
+            attach(g, group, &g.words[index - 1])
+            own = g.words[index - 1].group
+            if own != 0 and own != group and g.items[own - 1].folded == 0:
+                g.items[own - 1].folded = group
+    return 0
+
+
+cdef int accuse(dv_groups* g, const dv_context* c, uint32_t group) noexcept nogil:
+    """Remember the pages of a wrong access, and take what other sources told of it.
+
+    A device may drop the address bits above its 32: then it reached for the lower pages.
+    """
+    cdef const dv_event* e = c.event
+    cdef uint64_t start, last, page
+    cdef int pages, bits
     if e.flags & F_BUS_UNKNOWN:
         return 0
-    if not e.flags & F_LENGTH_UNKNOWN and e.length != 0 and last + e.length - 1 >= last:
-        last += e.length - 1
-    while pages < PAGES_MAX:
-        for way in range(2):
-            if device_writes(e) if way == 0 else device_reads(e):
-                continue
-            if g.accused.count < g.limit and \
-                    table_set(&g.accused, page_key(c.device, page, way), group) < 0:
+    for bits in range(2):
+        start = e.bus_addr if bits == 0 else <uint64_t><uint32_t>e.bus_addr
+        if bits == 1 and start == e.bus_addr:
+            return 0
+        last = start
+        if not e.flags & F_LENGTH_UNKNOWN and e.length != 0 and last + e.length - 1 >= last:
+            last += e.length - 1
+        page = start & ~(PAGE - 1)
+        for pages in range(PAGES_MAX):
+            if accuse_page(g, c, group, page) < 0:
                 return -1
-            for fault in range(2):
-                index = <uint32_t>table_get(
-                    &g.held, page_key(c.device, page, way | fault * WORD_FAULT))
-                if index == 0 or not near(&g.words[index - 1].event, e):
-                    continue
-                attach(g, group, &g.words[index - 1])
-                own = g.words[index - 1].group
-                if own != 0 and own != group and g.items[own - 1].folded == 0:
-                    g.items[own - 1].folded = group
-        if last - page < PAGE:
-            break
-        page += PAGE
-        pages += 1
+            if last - page < PAGE:
+                break
+            page += PAGE
     return 0
 
 

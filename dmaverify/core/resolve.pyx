@@ -14,7 +14,7 @@ from dmaverify.core.world cimport (
     mapping_stale,
 )
 from dmaverify.model.events cimport (
-    DIR_BIDIRECTIONAL, DIR_FROM_DEVICE, DIR_TO_DEVICE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN,
+    DIR_BIDIRECTIONAL, DIR_FROM_DEVICE, DIR_TO_DEVICE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_FAILED,
     F_LENGTH_UNKNOWN, F_MMIO, F_NULL_CPU, F_PHYS_UNKNOWN, F_SKIP_SYNC, KIND_DEV_FAULT,
     KIND_DMA_ALLOC, KIND_DMA_FREE,
     KIND_DMA_MAP, KIND_DMA_SYNC_FOR_CPU, KIND_DMA_SYNC_FOR_DEVICE, KIND_DMA_UNMAP,
@@ -532,60 +532,63 @@ cdef bint fault_allowed(const dv_context* c) noexcept nogil:
     return allows(c.event, &c.world.mappings[c.meant[OBJ_MAPPING]])
 
 
-cdef int explained_by_ghost(dv_context* c) noexcept nogil:
-    """Tell whether an ended mapping would have allowed the access: 0 no, 1 perhaps, 2 yes.
-
-    Where another clock stamped the access, one that ended after it does, and one that ended
-    within the doubt about its time may have; where its place among the events is not known
-    at all, each one may have.
-    """
-    cdef int found = 0
-    cdef dv_world* w = c.world
-    cdef const dv_event* e = c.event
-    cdef dv_walk walk
-    cdef dv_segment* seg
-    cdef dv_mapping* m
-    cdef uint64_t start, length
-    cdef uint64_t doubt = <uint64_t>(e.status if e.status > 0 else 0) * 1000
-    cdef uint32_t s
-    reached(e, &start, &length)
-    walk_init(&walk, &w.shadow, GRID_GHOST, start, length if e.flags & F_LENGTH_UNKNOWN else 1)
-    s = walk_next(&walk)
-    while s != 0:
-        seg = &w.shadow.segments[s]
-        m = &w.mappings[seg.mapping]
-        if m.device == c.device:
-            if e.status < 0:
-                return 1
-            if m.ended.flags & 1 and m.ended.time + doubt >= e.time and allows(e, m) and (
-                    e.flags & F_LENGTH_UNKNOWN or run_end(w, s) - start >= length):
-                if m.ended.time >= e.time:
-                    return 2
-                found = 1
-        s = walk_next(&walk)
-    return found
-
-
-cdef void judge_order(dv_context* c) noexcept nogil:
-    """Tell whether an access is not to be judged: the clocks are too far apart, or it was fine.
+cdef void resolve_doubt(dv_context* c) noexcept nogil:
+    """Let a mapping explain an access that ended within the doubt about the access's time.
 
     Such an access comes after every event that may have been before it (trace/merge.py), so
-    what began in time is there; what would explain it may have ended in between.
+    what began in time is there; what it meant may have ended in between.
     """
+    cdef dv_world* w = c.world
     cdef const dv_event* e = c.event
-    cdef uint32_t index = c.meant[OBJ_MAPPING]
-    cdef int explained
-    cdef bint fine = index != 0 and c.past_end == 0 and allows(e, &c.world.mappings[index])
-    if e.status == 0:
-        return
-    if e.status < 0:
-        c.undecided = index != 0 or c.meant[OBJ_FOREIGN] != 0 or c.world.forgotten != 0 or \
-            explained_by_ghost(c) != 0
-    # What the IOMMU refused was not allowed, whatever the clocks say.
-    elif e.kind != KIND_DEV_FAULT and not fine:
-        explained = explained_by_ghost(c)
-        c.undecided = explained == 1
-        c.in_time = explained == 2
+    cdef dv_device* d = &w.devices[c.device]
+    cdef dv_walk walk
+    cdef dv_mapping* m
+    cdef uint64_t start, length, end, wanted
+    cdef uint64_t since = <uint64_t>e.status * 1000
+    cdef uint32_t s, index = c.meant[OBJ_MAPPING]
+    cdef int best = 0, score
+    cdef bint page = e.flags & F_LENGTH_UNKNOWN
+    since = e.time - since if e.time > since else 0
+    reached(e, &start, &length)
+    wanted = start + length if start + length >= start else ~<uint64_t>0
+    if index != 0:
+        best = (8 if c.past_end == 0 else 0) + (4 if allows(e, &w.mappings[index]) else 0) + 1
+        if best == 13:
+            return
+    walk_init(&walk, &w.shadow, GRID_GHOST, start, length if page else 1)
+    s = walk_next(&walk)
+    while s != 0:
+        m = &w.mappings[w.shadow.segments[s].mapping]
+        if m.ended.flags & 1 and m.ended.time >= since and not m.flags & F_FAILED:
+            end = wanted if page else run_end(w, s)
+            score = (8 if end >= wanted else 0) + (4 if allows(e, m) else 0) + 1
+            if m.device != c.device:
+                if c.meant[OBJ_MAPPING] == 0 and c.meant[OBJ_FOREIGN] == 0:
+                    c.meant[OBJ_FOREIGN] = w.shadow.segments[s].mapping
+            elif score > best:
+                best = score
+                c.meant[OBJ_MAPPING] = w.shadow.segments[s].mapping
+                c.meant[OBJ_FOREIGN] = 0
+                c.past_end = wanted - end if wanted > end else 0
+                c.into = start - m.bus_addr if start >= m.bus_addr else 0
+                c.in_time = score == 13 and m.ended.time >= e.time
+                # One that began later may have taken the place of what the access meant.
+                c.undecided = m.ended.time < e.time if score == 13 else m.made.time > e.time
+        s = walk_next(&walk)
+    if best < 13 and d.partly_ended != 0 and d.partly_ended >= since:
+        c.undecided = True
+
+
+cdef bint order_matters(dv_context* c) noexcept nogil:
+    """Tell whether an access whose place among the events is not known can not be judged."""
+    cdef dv_world* w = c.world
+    cdef dv_walk walk
+    cdef uint64_t start, length
+    if c.meant[OBJ_MAPPING] != 0 or c.meant[OBJ_FOREIGN] != 0 or w.forgotten != 0:
+        return True
+    reached(c.event, &start, &length)
+    walk_init(&walk, &w.shadow, GRID_GHOST, start, length)
+    return walk_next(&walk) != 0
 
 
 cdef void trace_back(dv_context* c) noexcept nogil:
@@ -708,6 +711,11 @@ cdef void context_resolve(dv_context* c) noexcept nogil:
         if e.flags & F_BUS_UNKNOWN:
             return
         resolve_transfer(c)
+        # What the IOMMU refused was not allowed, whatever the clocks say.
+        if e.status > 0 and kind != KIND_DEV_FAULT:
+            resolve_doubt(c)
+        elif e.status < 0:
+            c.undecided = order_matters(c)
         if c.meant[OBJ_MAPPING] == 0:
             resolve_ghost(c)
             judge_beginning(c)
@@ -715,7 +723,6 @@ cdef void context_resolve(dv_context* c) noexcept nogil:
         # Memory that came into use in the recording was not mapped before it.
         if c.provenance == FROM_PHYSICAL and c.memory != 0:
             c.may_predate = False
-        judge_order(c)
         return
     else:
         return

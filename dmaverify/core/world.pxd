@@ -84,6 +84,7 @@ cdef struct dv_device:
     uint64_t failures
     uint64_t live
     uint64_t truncated_live
+    uint64_t partly_ended    # when one ended whose ghost does not remember all of it; 0 = never
     uint64_t unbinds
     uint64_t max_segment
     uint64_t boundary

@@ -395,6 +395,8 @@ cdef int mapping_end(dv_world* w, uint32_t index, const dv_event* e,
     d.live -= 1
     if m.flags & F_TRUNCATED:
         d.truncated_live -= 1
+    if m.flags & F_TRUNCATED or m.segments > GHOST_SEGMENTS:
+        d.partly_ended = e.time
     w.live -= 1
     if m.marks & MARK_IN_LIST:
         supersede_list(w, index)

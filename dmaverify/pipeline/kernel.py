@@ -52,16 +52,12 @@ def _same_notices(verdicts: Sequence[KernelVerdict]) -> list[Notice]:
     return [
         Notice(
             "kernel-says-the-same",
-            f"The kernel says the same of {device or 'a device'} ({cls}): line {group[0].line}"
-            f" of {_path(group)}, {_short(group[0].text)}",
+            f"The kernel says the same of {device or 'a device'} ({cls}): "
+            f"line {group[0].line} of its log, {_short(group[0].text)}",
             len(group),
         )
         for (device, cls), group in _by_class(verdicts).items()
     ]
-
-
-def _path(group: Sequence[KernelVerdict]) -> str:
-    return "its log" if len(group) == 1 else "its log and others"
 
 
 def _more_notices(verdicts: Sequence[KernelVerdict]) -> list[Notice]:
@@ -69,7 +65,7 @@ def _more_notices(verdicts: Sequence[KernelVerdict]) -> list[Notice]:
         Notice(
             "kernel-says-more",
             f"The kernel says more of {device or 'a device'} ({cls}), which the trace does not "
-            f"show: line {group[0].line} of {_path(group)}, {_short(group[0].text)}",
+            f"show: line {group[0].line} of its log, {_short(group[0].text)}",
             len(group),
         )
         for (device, cls), group in _by_class(verdicts).items()
@@ -89,4 +85,5 @@ def _silent_notice(log: KernelLog, findings: Sequence[Finding]) -> Notice:
 
 
 def _short(text: str) -> str:
+    text = " ".join(text.split())
     return text if len(text) <= _QUOTED else text[: _QUOTED - 1] + "…"

@@ -6,7 +6,8 @@ from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy
 
 from dmaverify.model.events cimport (
-    EventBatch, F_BUS_UNKNOWN, F_FAILED, F_FROM_MARK, F_LENGTH_UNKNOWN, F_TIME_UNKNOWN, KIND_CLOCK_SYNC,
+    EventBatch, F_BUS_UNKNOWN, F_FAILED, F_FROM_MARK, F_LENGTH_UNKNOWN, F_TIME_UNKNOWN,
+    F_TRUNCATED, KIND_CLOCK_SYNC,
     KIND_DEV_ACCESS, KIND_DEV_READ, KIND_DEV_START, KIND_DMA_ALLOC, KIND_DMA_MAP, SIDE_SG_BUS,
     batch_clear, batch_push, device_writes, dv_batch, dv_entry, dv_event, dv_side, event_side,
     side_entries,
@@ -18,6 +19,7 @@ cdef enum:
     DEVICES = 4096           # devices whose mappings are looked at
     TRANSFERS = 4096         # transfers that are remembered
     SYNCS = 65536
+    STEPS = 1 << 28          # pages that are marked, all in all
 
 cdef uint64_t PAGE = 4096
 
@@ -31,6 +33,8 @@ cdef class Scout:
     Attributes:
         syncs: (number, time in ns, device, 1 where it is the second of a pair) in order.
         transfers: (device, bus address, length, writes) of accesses that the trace tells.
+        truncated: numbers of the devices with a list that the recorder cut.
+        whole: False where there was too much to look at: then an unmarked page proves nothing.
         telling: numbers of the devices whose accesses the trace tells.
         first, last: the span of the clock, None where no event has a time.
     """
@@ -38,6 +42,9 @@ cdef class Scout:
     cdef readonly list syncs
     cdef readonly list transfers
     cdef readonly set telling
+    cdef readonly set truncated
+    cdef readonly bint whole
+    cdef uint64_t steps
     cdef readonly object first
     cdef readonly object last
     cdef object pages
@@ -51,6 +58,9 @@ cdef class Scout:
         self.syncs = []
         self.transfers = []
         self.telling = set()
+        self.truncated = set()
+        self.whole = True
+        self.steps = 0
         self.first = self.last = None
 
     def scan(self, EventBatch batch not None):
@@ -65,7 +75,9 @@ cdef class Scout:
                 low = e.time if e.time < low else low
                 high = e.time if e.time > high else high
             if e.kind == KIND_DMA_MAP or e.kind == KIND_DMA_ALLOC:
-                if len(self.pages) != 0 and not e.flags & F_FAILED and e.device < DEVICES:
+                if e.device >= DEVICES:
+                    self.whole = False
+                elif len(self.pages) != 0 and not e.flags & F_FAILED:
                     self.mapped(b, e)
             elif e.kind == KIND_CLOCK_SYNC:
                 if len(self.syncs) < SYNCS and not e.flags & F_TIME_UNKNOWN:
@@ -82,6 +94,8 @@ cdef class Scout:
         cdef const dv_side* s = event_side(b, e, SIDE_SG_BUS) if e.side != 0 else NULL
         cdef const dv_entry* entries
         cdef uint32_t i
+        if e.flags & F_TRUNCATED:
+            self.truncated.add(e.device)
         marks = self.seen.get(e.device)
         if marks is None:
             marks = self.seen[e.device] = bytearray(len(self.pages))
@@ -107,6 +121,10 @@ cdef class Scout:
             else:
                 high = middle
         while low < <size_t>pages.shape[0] and pages[low] <= last:
+            if self.steps > STEPS:
+                self.whole = False
+                return
+            self.steps += 1
             marks[low] = 1
             low += 1
 

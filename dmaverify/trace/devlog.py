@@ -210,7 +210,9 @@ class _Parser:
             self._touched[page] = access.device, access.time_us
         else:
             touched = self._touched.get(page)
-            if touched and access.time_us - touched[1] <= _NEAR_US:
+            # A register write of edu is before its touch; what was before it is of another.
+            edu = access.family.startswith("edu@")
+            if touched and not edu and access.time_us - touched[1] <= _NEAR_US:
                 log.votes[access.family][touched[0]] += 1
             self._told[page] = access.family, access.time_us
 

@@ -98,8 +98,15 @@ CLASSES = (
     ("overlapping mappings aren't supported", "overlapping-mappings"),
     ("overlapping mappings of cacheline", "overlapping-mappings"),
     ("cpu touching an active dma mapped cacheline", "cpu-access-while-device-owns"),
-    ("dma_map_resource called for RAM address", "unmap-type-mismatch"),
+    ("dma_map_resource called for RAM address", "illegal-memory"),
     ("has pending DMA allocations while released from device", "leak-at-unbind"),
+)
+
+#: The like, from outside the checker: kernel/dma/mapping.c, kernel/dma/swiotlb.c.
+WARNINGS = (
+    ("rejecting DMA map of vmalloc memory", "illegal-memory"),
+    ("Buffer overflow detected. Allocation size: ", "sync-out-of-range"),
+    ("overflow (mask ", "address-beyond-mask"),
 )
 
 _DEBUG = re.compile(r"(?P<before>(?:\S{1,64} \S{1,64}: )?)DMA-API: (?P<rest>.*)")
@@ -153,6 +160,10 @@ def _take(log: KernelLog, faults: FaultReader, text: str, number: int) -> None:
     policy = _INVALIDATION.search(text) if "IOTLB" in text or "invalidation" in text else None
     if policy:
         log.iommu = policy["policy"] or policy["old"] or "strict"
+    for part, cls in WARNINGS:
+        if part in message:
+            owner = _OWNER.match(message)
+            _keep(log, KernelVerdict(cls, _device(owner), text.strip(), number, time))
     for fault in faults.take(message, text, number, time):
         _keep(log, fault)
 

@@ -24,6 +24,7 @@ from dmaverify.trace.klog import KernelLog
 from dmaverify.trace.owners import family_pages, owners
 
 DOUBT_MAX = 32767  # us: what a row has room for
+PAGES_MAX = 1 << 18  # pages that are looked for among the mappings
 NO_ORDER = -1  # status of a row whose place among the trace's events is not known
 
 
@@ -195,7 +196,8 @@ def open_merged(path: str, others: OtherSources) -> MergedReader:
     """
     log = others.device_log
     pages = family_pages(log) if log else {}
-    scout = Scout(sorted({p for sample in pages.values() for p in sample}))
+    wanted = _pages(others, pages)
+    scout = Scout(wanted)
     reader = open_trace(path)
     try:
         for batch in reader.batches():
@@ -205,15 +207,46 @@ def open_merged(path: str, others: OtherSources) -> MergedReader:
         reader.close()
     notices: list[Notice] = []
     rows: list[_Row] = []
+    never = _Never(scout, wanted)
     if log is not None:
-        joiner = _DeviceRows(log, scout, devices, notices)
+        joiner = _DeviceRows(log, scout, never, devices, notices)
         clocks = None if ticks else _clocks(log, scout, others.clock_offset)
         rows += joiner.rows(owners(log, pages, scout, devices), clocks)
     if others.kernel_log is not None:
         offset = None if ticks else others.log_offset
-        rows += _fault_rows(others.kernel_log, devices, offset, scout, notices)
+        rows += _fault_rows(others.kernel_log, devices, offset, scout, never, notices)
     rows.sort(key=lambda row: row.place)
     return MergedReader(open_trace(path), rows, notices)
+
+
+def _pages(others: OtherSources, sample: dict[str, list[int]]) -> list[int]:
+    """Return the pages to look for among the mappings: the sample, and all if there are few."""
+    pages = {page for some in sample.values() for page in some}
+    log, kernel_log = others.device_log, others.kernel_log
+    wanted = [a.bus_addr // PAGE for a in log.accesses] if log else []
+    wanted += [f.bus_addr // PAGE for f in kernel_log.faults] if kernel_log else []
+    for page in wanted:
+        if len(pages) >= PAGES_MAX:
+            break
+        pages.add(page)
+    return sorted(pages)
+
+
+class _Never:
+    """Knows which pages were never mapped for a device, as far as the trace proves it."""
+
+    def __init__(self, scout: Scout, pages: list[int]) -> None:
+        self._scout = scout
+        self._pages = frozenset(pages)
+        self._mapped = scout.mapped_pages()
+
+    def proves(self, device: int, bus_addr: int) -> bool:
+        """Tell whether the page of an address was not mapped for a device at any time."""
+        page = bus_addr // PAGE
+        scout = self._scout
+        if not scout.whole or device in scout.truncated or page not in self._pages:
+            return False
+        return page not in self._mapped.get(device, ())
 
 
 def _clocks(log: DeviceLog, scout: Scout, offset: float | None) -> Clocks | None:
@@ -236,8 +269,14 @@ class _DeviceRows:
     """Makes rows of a device log's accesses."""
 
     def __init__(
-        self, log: DeviceLog, scout: Scout, devices: list[str], notices: list[Notice]
+        self,
+        log: DeviceLog,
+        scout: Scout,
+        never: _Never,
+        devices: list[str],
+        notices: list[Notice],
     ) -> None:
+        self._never = never
         self._log = log
         self._scout = scout
         self._notices = notices
@@ -288,6 +327,9 @@ class _DeviceRows:
                 return None
             doubt = min(DOUBT_MAX, -(-doubt_ns // 1000) + access.doubt_us)
             place = time if echo else time + doubt * 1000
+        else:
+            # Without order only what was never mapped is judged; the rest can be evidence.
+            echo = echo or not self._never.proves(device, access.bus_addr)
         return _Row(
             place, time, doubt, device, access.kind, access.bus_addr, access.length,
             access.write, echo, line,
@@ -332,7 +374,12 @@ def _limits(notices: list[Notice], what: str, *, cut: bool, left_out: int) -> No
 
 
 def _fault_rows(
-    log: KernelLog, devices: list[str], offset: float | None, scout: Scout, notices: list[Notice]
+    log: KernelLog,
+    devices: list[str],
+    offset: float | None,
+    scout: Scout,
+    never: _Never,
+    notices: list[Notice],
 ) -> list[_Row]:
     numbers = {name: number for number, name in enumerate(devices) if name}
     strangers: set[str] = set()
@@ -342,7 +389,7 @@ def _fault_rows(
         if not device:
             strangers.add(fault.device)
             continue
-        rows.append(_fault_row(log, fault, device, offset, scout))
+        rows.append(_fault_row(log, fault, device, offset, scout, never))
     _strangers(notices, "kernel log", strangers)
     _limits(notices, "kernel log", cut=log.cut_short, left_out=log.left_out)
     return rows
@@ -357,7 +404,12 @@ def _other_segment(name: str, numbers: dict[str, int]) -> int:
 
 
 def _fault_row(
-    log: KernelLog, fault: Fault, device: int, offset: float | None, scout: Scout
+    log: KernelLog,
+    fault: Fault,
+    device: int,
+    offset: float | None,
+    scout: Scout,
+    never: _Never,
 ) -> _Row:
     time, doubt, place = None, NO_ORDER, _END
     if offset is not None and fault.time_s is not None:
@@ -368,7 +420,7 @@ def _fault_row(
     line = OtherLine(log.path, fault.line, fault.text)
     return _Row(
         place, time, doubt, device, EventKind.DEV_FAULT, fault.bus_addr, None, fault.write,
-        False, line,
+        time is None and not never.proves(device, fault.bus_addr), line,
     )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ EDU = "edu@"
 
 
 def family_pages(log: DeviceLog) -> dict[str, list[int]]:
-    """Return a sample of the pages that each family of nameless lines is about."""
+    """Return a sample of the pages that each family of nameless lines is about, sorted."""
     pages: dict[str, set[int]] = defaultdict(set)
     for access in log.accesses:
         if not access.device:
