@@ -215,7 +215,7 @@ cdef void attach(dv_groups* g, uint32_t group, const dv_word* word) noexcept nog
     if word.group == group:
         return
     for i in range(item.attached_count):
-        if item.attached[i].key == word.key:
+        if item.attached[i].key == word.key and item.attached[i].event.site == word.event.site:
             return  # a refused transfer gives a line for every few bytes: one tells it
     if item.attached_count < ATTACHED:
         item.attached[item.attached_count] = word[0]

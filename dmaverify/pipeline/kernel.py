@@ -29,7 +29,9 @@ def kernel_notices(log: KernelLog, findings: Sequence[Finding]) -> list[Notice]:
     if silent:
         notices.append(_silent_notice(log, silent))
     if log.lost:
-        text = f"The kernel log left lines out ({_short(log.lost[0])}); what it lacks proves nothing."
+        text = (
+            f"The kernel log left lines out ({_short(log.lost[0])}); what it lacks proves nothing."
+        )
         notices.append(Notice("kernel-log-incomplete", text, len(log.lost)))
     return notices
 

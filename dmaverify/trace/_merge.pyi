@@ -8,6 +8,8 @@ class Scout:
     syncs: list[tuple[int, int, int, int]]
     transfers: list[tuple[int, int, int, int]]
     telling: set[int]
+    truncated: set[int]
+    whole: bool
     first: int | None
     last: int | None
     def __init__(self, pages: Iterable[int]) -> None: ...

@@ -1,6 +1,7 @@
 """Two clocks of one run: what the other log's time is by the clock of the trace."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 MANUAL_DOUBT_NS = 200_000  # of an offset that somebody gave: it says nothing of drift
@@ -72,7 +73,7 @@ def from_moments(
     )
     if not moments:
         return None
-    apart = [b.trace_ns - a.trace_ns for a, b in zip(moments, moments[1:], strict=False)]
+    apart = [b.trace_ns - a.trace_ns for a, b in pairwise(moments)]
     cut = apart.index(max(apart)) + 1 if apart else 0
     first = min(moments[:cut] or moments, key=lambda m: m.gap_ns)
     last = min(moments[cut:], key=lambda m: m.gap_ns)

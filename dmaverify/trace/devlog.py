@@ -87,10 +87,13 @@ class DeviceLog:
     cut_short: bool = False
 
 
-_LINE = re.compile(r"(?P<pid>\d{1,10})@(?P<s>\d{1,12})\.(?P<us>\d{6}):(?P<event>\w{1,64})(?: (?P<rest>.*))?$")
+_LINE = re.compile(
+    r"(?P<pid>\d{1,10})@(?P<s>\d{1,12})\.(?P<us>\d{6}):(?P<event>\w{1,64})(?: (?P<rest>.*))?$"
+)
 _HEX = r"0x([0-9a-f]{1,16})"
 _TRANSLATE = re.compile(
-    rf"dev (?P<bus>[0-9a-f]{{2}}):(?P<slot>[0-9a-f]{{2}})\.(?P<function>[0-9a-f]{{1,2}}) iova {_HEX} -> "
+    r"dev (?P<bus>[0-9a-f]{2}):(?P<slot>[0-9a-f]{2})\.(?P<function>[0-9a-f]{1,2})"
+    rf" iova {_HEX} -> "
 )
 _FAULT = re.compile(rf"sid {_HEX} fault \d+ addr {_HEX} write (\d+)")
 _WRITE = re.compile(rf"cpu -?\d+ mr 0x[0-9a-f]+ addr {_HEX} value {_HEX} size \d+ name 'edu-mmio'")
@@ -121,11 +124,14 @@ def read_device_log(path: str) -> DeviceLog:
         parser.take(text, number)
     log.cut_short = lines.cut_short
     if not log.events:
-        raise TraceError(
-            path, None,
-            "no line of it is of QEMU's trace log; record with `-trace EVENT -D FILE -msg timestamp=on`",
-        )  # fmt: skip
+        raise TraceError(path, None, NOT_A_LOG)
     return log
+
+
+NOT_A_LOG = (
+    "no line of it is of QEMU's trace log with times; record it with"
+    " `-trace EVENT -D FILE -msg timestamp=on`"
+)
 
 
 class _Command:
@@ -188,7 +194,16 @@ class _Parser:
             return
         self._keep(
             DeviceAccess(
-                self._time, family, device, kind, address, length, write, 0, self._time, self._number,
+                self._time,
+                family,
+                device,
+                kind,
+                address,
+                length,
+                write,
+                0,
+                self._time,
+                self._number,
                 self._text,
             )
         )
@@ -248,9 +263,7 @@ class _Parser:
         elif register == _EDU_COMMAND and value & 1:
             self._transfer(base, held, write=bool(value & 2))
 
-    def _transfer(
-        self, base: int, held: dict[int, tuple[int, int, str]], *, write: bool
-    ) -> None:
+    def _transfer(self, base: int, held: dict[int, tuple[int, int, str]], *, write: bool) -> None:
         where = held.get(_EDU_TARGET if write else _EDU_SOURCE)
         count = held.get(_EDU_COUNT)
         if where is None or count is None or not count[0] or count[0] >> 63:
@@ -260,8 +273,17 @@ class _Parser:
         time = self._time + EDU_DELAY_US
         self._keep(
             DeviceAccess(
-                time, f"edu@{base:x}", "", kind, address, count[0], write,
-                EDU_DOUBT_US, self._time, number, text,
+                time,
+                f"edu@{base:x}",
+                "",
+                kind,
+                address,
+                count[0],
+                write,
+                EDU_DOUBT_US,
+                self._time,
+                number,
+                text,
             )
         )
 
@@ -272,9 +294,7 @@ class _Parser:
         m = _NVME_COUNT.search(rest)
         if m and len(self._commands) < 65536:
             # A command that reads the medium writes memory.
-            self._commands[self._pid] = _Command(
-                int(m[1]), write=self._event == "pci_nvme_read"
-            )
+            self._commands[self._pid] = _Command(int(m[1]), write=self._event == "pci_nvme_read")
 
     def _nvme_map(self, rest: str) -> None:
         m = _NVME_ADDR.match(rest)

@@ -35,7 +35,10 @@ class Fault:
     time_s: float | None
 
 
-_BDF = r"(?:(?P<segment>[0-9a-f]{4}):)?(?:0x)?(?P<bus>[0-9a-f]{1,2}):(?:0x)?(?P<slot>[0-9a-f]{1,2})\.(?P<function>[0-7])"
+_BDF = (
+    r"(?:(?P<segment>[0-9a-f]{4}):)?(?:0x)?(?P<bus>[0-9a-f]{1,2}):(?:0x)?(?P<slot>[0-9a-f]{1,2})"
+    r"\.(?P<function>[0-7])"
+)
 # intel/dmar.c, dmar_fault_do_one(), with and without PASID. Old kernels print the reason in
 # a line of its own, which adds nothing here.
 _INTEL = re.compile(
@@ -61,9 +64,9 @@ _SMMU2 = re.compile(
 _SMMU2_SID = re.compile(r"FSR\s+= [0-9a-f]{8} \[.*\], SID=0x(?P<sid>[0-9a-f]{1,8})", re.I)
 # arm-smmu-v3.c, arm_smmu_evtq_thread(): four words. Arm SMMUv3 (IHI 0070), "Event records".
 _SMMU3 = re.compile(r"arm-smmu-v3 \S{1,64}: event 0x(?P<id>[0-9a-f]{2}) received:", re.I)
-_WORD = re.compile(r"(?:arm-smmu-v3 \S{1,64}:)?\s*0x(?P<word>[0-9a-f]{16})\s*$", re.I)
+_WORD = re.compile(r"(?:^|[:\]])\s+0x(?P<word>[0-9a-f]{16})\s*$", re.I)
 _SMMU3_NAMED = re.compile(
-    r"event: (?P<event>F_TRANSLATION|F_ADDR_SIZE|F_ACCESS|F_PERMISSION) client: (?P<client>\S{1,64})"
+    r"event: F_(?:TRANSLATION|ADDR_SIZE|ACCESS|PERMISSION) client: (?P<client>\S{1,64})"
     r" sid: (?P<sid>\S{1,18}) ssid: \S{1,18} iova: 0x(?P<addr>[0-9a-f]{1,16})",
     re.I,
 )
@@ -71,8 +74,8 @@ _SMMU3_WAY = re.compile(r"\b(?:un)?priv\S* (?:inst|data) (?P<way>read|write)\b",
 _SMMU3_FAULTS = frozenset({0x10, 0x11, 0x12, 0x13})
 # virtio-iommu.c, viommu_fault_handler(): R, W, X of what was wanted.
 _VIRTIO = re.compile(
-    r"virtio_iommu \S{1,64}: \S{1,16} fault from EP (?P<endpoint>\d{1,10}) at 0x(?P<addr>[0-9a-f]{1,16})"
-    r" \[(?P<flags>[RWX -]{0,8})\]",
+    r"virtio_iommu \S{1,64}: \S{1,16} fault from EP (?P<endpoint>\d{1,10})"
+    r" at 0x(?P<addr>[0-9a-f]{1,16}) \[(?P<flags>[RWX -]{0,8})\]",
     re.I,
 )
 
@@ -105,24 +108,24 @@ class FaultReader:
     def __init__(self) -> None:
         self._open: _Open | None = None
 
-    def take(self, message: str, text: str, line: int, time: float | None) -> Iterator[Fault]:
+    def take(self, text: str, line: int, time: float | None) -> Iterator[Fault]:
         """Give the faults that are whole now.
 
         Args:
-            message: the line without its prefix.
             text: the whole line.
-            line, time: where and when.
+            line: 1-based line of the log.
+            time: time stamp in seconds, or None.
         """
         waiting = self._open
         if waiting is not None:
-            if _more(waiting, message, text):
+            if _more(waiting, text):
                 if waiting.whole:
                     yield from self.finish()
                 return
             waiting.left -= 1
             if waiting.left == 0:
                 yield from self.finish()
-        found, form = _start(message, text.strip(), line, time)
+        found, form = _start(text.strip(), line, time)
         if found is None:
             return
         yield from self.finish()
@@ -138,27 +141,27 @@ class FaultReader:
             yield waiting.fault
 
 
-def _start(message: str, text: str, line: int, time: float | None) -> tuple[Fault | None, str]:
+def _start(text: str, line: int, time: float | None) -> tuple[Fault | None, str]:
     """Return the fault that a line begins, and the form of the lines that follow it."""
-    if "DMAR:" in message or "dmar:" in message:
-        return _intel(message, text, line, time), ""
-    if "AMD-Vi: Event" in message:
-        return _amd(message, text, line, time), ""
-    if "virtio_iommu" in message:
-        return _virtio(message, text, line, time), ""
-    if "fault: fsr=" in message:
-        return _smmu2(message, text, line, time), "smmu2"
-    if "event: F_" in message:
-        return _smmu3_named(message, text, line, time), "smmu3-named"
-    if "arm-smmu-v3" in message:
-        m = _SMMU3.search(message)
+    if "DMAR:" in text or "dmar:" in text:
+        return _intel(text, line, time), ""
+    if "AMD-Vi: Event" in text:
+        return _amd(text, line, time), ""
+    if "virtio_iommu" in text:
+        return _virtio(text, line, time), ""
+    if "fault: fsr=" in text:
+        return _smmu2(text, line, time), "smmu2"
+    if "event: F_" in text:
+        return _smmu3_named(text, line, time), "smmu3-named"
+    if "arm-smmu-v3" in text:
+        m = _SMMU3.search(text)
         if m is not None and int(m["id"], 16) in _SMMU3_FAULTS:
             return Fault("", 0, None, False, text, line, time), "smmu3"
     return None, ""
 
 
-def _smmu2(message: str, text: str, line: int, time: float | None) -> Fault | None:
-    m = _SMMU2.search(message)
+def _smmu2(text: str, line: int, time: float | None) -> Fault | None:
+    m = _SMMU2.search(text)
     if m is None:
         return None
     # The low half of CBFRSYNRA is the stream id.
@@ -167,27 +170,27 @@ def _smmu2(message: str, text: str, line: int, time: float | None) -> Fault | No
     return Fault(name, int(m["addr"], 16), write, False, text, line, time)
 
 
-def _smmu3_named(message: str, text: str, line: int, time: float | None) -> Fault | None:
-    m = _SMMU3_NAMED.search(message)
+def _smmu3_named(text: str, line: int, time: float | None) -> Fault | None:
+    m = _SMMU3_NAMED.search(text)
     if m is None:
         return None
     name = f"SID {m['sid']}" if m["client"].startswith("(") else m["client"]
     return Fault(name, int(m["addr"], 16), None, False, text, line, time)
 
 
-def _more(waiting: _Open, message: str, text: str) -> bool:
+def _more(waiting: _Open, text: str) -> bool:
     """Take a further line of an open fault; return False where it is none."""
     found = waiting.fault
     if waiting.form == "smmu3":
-        return _smmu3_word(waiting, message, text)
+        return _smmu3_word(waiting, text)
     if waiting.form == "smmu2":
-        m = _SMMU2_SID.search(message)
+        m = _SMMU2_SID.search(text)
         if m is None:
             return False
         name = f"SID 0x{int(m['sid'], 16):x}" if found.device == "SID ?" else found.device
         waiting.fault = replace(found, device=name, text=_joined(found, text))
     else:
-        m = _SMMU3_WAY.search(message)
+        m = _SMMU3_WAY.search(text)
         if m is None:
             return False
         write = m["way"].lower() == "write"
@@ -196,8 +199,8 @@ def _more(waiting: _Open, message: str, text: str) -> bool:
     return True
 
 
-def _smmu3_word(waiting: _Open, message: str, text: str) -> bool:
-    word = _WORD.search(message)
+def _smmu3_word(waiting: _Open, text: str) -> bool:
+    word = _WORD.search(text)
     if word is None:
         return False
     words = waiting.words
@@ -219,8 +222,8 @@ def _joined(found: Fault, text: str) -> str:
     return f"{found.text} {text.strip()}"[:1024]
 
 
-def _intel(message: str, text: str, line: int, time: float | None) -> Fault | None:
-    m = _INTEL.search(message)
+def _intel(text: str, line: int, time: float | None) -> Fault | None:
+    m = _INTEL.search(text)
     if m is None:
         return None
     name = pci_name(m["segment"], m["bus"], m["slot"], m["function"])
@@ -229,8 +232,8 @@ def _intel(message: str, text: str, line: int, time: float | None) -> Fault | No
     return Fault(name, address, write, True, text, line, time)
 
 
-def _amd(message: str, text: str, line: int, time: float | None) -> Fault | None:
-    m = _AMD.search(message)
+def _amd(text: str, line: int, time: float | None) -> Fault | None:
+    m = _AMD.search(text)
     if m is None:
         return None
     if m["bus"]:
@@ -246,8 +249,8 @@ def _amd(message: str, text: str, line: int, time: float | None) -> Fault | None
     return Fault(name, address, bool(flags & 0x020), address % PAGE == 0, text, line, time)
 
 
-def _virtio(message: str, text: str, line: int, time: float | None) -> Fault | None:
-    m = _VIRTIO.search(message)
+def _virtio(text: str, line: int, time: float | None) -> Fault | None:
+    m = _VIRTIO.search(text)
     if m is None:
         return None
     flags = m["flags"].upper()

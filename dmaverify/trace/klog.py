@@ -111,6 +111,7 @@ WARNINGS = (
 
 _DEBUG = re.compile(r"(?P<before>(?:\S{1,64} \S{1,64}: )?)DMA-API: (?P<rest>.*)")
 _OWNER = re.compile(r"(?P<driver>\S{1,64}) (?P<device>\S{1,64}?): (?P<text>.*)")
+_BEFORE = re.compile(r"(?P<driver>\S{1,64}) (?P<device>\S{1,64}): [^:]{0,64}$")
 _OFF = re.compile(
     r"debugging disabled|debugging out of memory|dma-debug disabled|out of memory error - disabled"
 )
@@ -149,7 +150,6 @@ def read_kernel_log(path: str) -> KernelLog:
 
 def _take(log: KernelLog, faults: FaultReader, text: str, number: int) -> None:
     prefix = _PREFIX.match(text)
-    message = text[prefix.end() :] if prefix else text
     time = _seconds(prefix) if prefix else None
     if _SUPPRESSED.search(text) and len(log.lost) < KEPT:
         log.lost.append(text.strip())
@@ -161,10 +161,10 @@ def _take(log: KernelLog, faults: FaultReader, text: str, number: int) -> None:
     if policy:
         log.iommu = policy["policy"] or policy["old"] or "strict"
     for part, cls in WARNINGS:
-        if part in message:
-            owner = _OWNER.match(message)
+        if part in text:
+            owner = _BEFORE.search(text[: text.index(part)])
             _keep(log, KernelVerdict(cls, _device(owner), text.strip(), number, time))
-    for fault in faults.take(message, text, number, time):
+    for fault in faults.take(text, number, time):
         _keep(log, fault)
 
 

@@ -16,7 +16,6 @@ _LEAST = 0.5  # share of the pages that must have been mapped for the device
 EDU = "edu@"
 
 
-
 def family_pages(log: DeviceLog) -> dict[str, list[int]]:
     """Return a sample of the pages that each family of nameless lines is about, sorted."""
     pages: dict[str, set[int]] = defaultdict(set)
