@@ -39,7 +39,7 @@ from dmaverify.model.fields import (  # noqa: E402
     event_has_device,
     kind_name,
 )  # fmt: skip
-from dmaverify.model.kinds import EventKind, MapType  # noqa: E402
+from dmaverify.model.kinds import EventKind, MapType, MemoryKind, Provenance  # noqa: E402
 from dmaverify.model.program import Rule  # noqa: E402
 from dmaverify.trace.events import EVENTS, EventSpec, Slot  # noqa: E402
 
@@ -47,6 +47,7 @@ REFERENCE = ROOT / "docs/reference"
 MADE = "<!-- Made by docs/generate.py: change the code, then run it. -->"
 
 GROUPS = {
+    "access": "What devices and CPUs touched",
     "api": "The arguments of a call",
     "bounds": "Addresses and lengths",
     "coherence": "Memory shared by mappings",
@@ -72,6 +73,7 @@ SLOT_NAMES = {
     Slot.BUS_PAIR: "bus_entries", Slot.PHYS_PAIR: "phys_entries", Slot.TRUNCATED: "truncated",
     Slot.STATUS: "status", Slot.UNMAPPED: "unmapped", Slot.DMA_MASK: "dma_mask",
     Slot.FORCE: "forced", Slot.FAULT_FLAGS: "direction", Slot.TEXT: "text",
+    Slot.OBJECT: "object, transfer", Slot.OPERATION: "kind, direction", Slot.MEMORY: "memory",
 }  # fmt: skip
 
 
@@ -328,6 +330,8 @@ def _types() -> Iterator[str]:
         Type.KIND: "a kind's name",
         Type.TOKEN: "a CPU pointer or its hash: equal or not, nothing else",
         Type.DEVICE: "equal or not; shown by name", Type.TASK: "equal or not; shown by name",
+        Type.MEMORY: code(m.name.lower() for m in MemoryKind),
+        Type.PROVENANCE: code(p.name.lower() for p in Provenance),
     }  # fmt: skip
     yield from table(
         ("type", "values"),

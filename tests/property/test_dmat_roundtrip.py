@@ -105,7 +105,8 @@ def test_any_event(data: st.DataObject) -> None:
 def test_every_stored_field_is_drawn() -> None:
     """The property covers each field that is stored with an event."""
     drawn = {"bus_addr", "phys_addr", "length", "direction", "type", "virt_addr", "failed",
-             "skip_sync", "mmio", "unmapped", "dma_mask", "max_segment", "boundary"}  # fmt: skip
+             "skip_sync", "mmio", "unmapped", "dma_mask", "max_segment", "boundary",
+             "memory", "transfer"}  # fmt: skip
 
     assert {f.name for f in EVENT_FIELDS if f.stored} == drawn
 
