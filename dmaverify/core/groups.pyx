@@ -265,7 +265,8 @@ cdef int groups_word(dv_groups* g, const dv_context* c) noexcept nogil:
     return told
 
 
-cdef int accuse_page(dv_groups* g, const dv_context* c, uint32_t group, uint64_t page) noexcept nogil:
+cdef int accuse_page(dv_groups* g, const dv_context* c, uint32_t group,
+                     uint64_t page) noexcept nogil:
     cdef const dv_event* e = c.event
     cdef uint32_t index, own
     cdef int way, fault
@@ -296,7 +297,7 @@ cdef int accuse(dv_groups* g, const dv_context* c, uint32_t group) noexcept nogi
     """
     cdef const dv_event* e = c.event
     cdef uint64_t start, last, page
-    cdef int pages, bits
+    cdef int bits, _page
     if e.flags & F_BUS_UNKNOWN:
         return 0
     for bits in range(2):
@@ -307,7 +308,7 @@ cdef int accuse(dv_groups* g, const dv_context* c, uint32_t group) noexcept nogi
         if not e.flags & F_LENGTH_UNKNOWN and e.length != 0 and last + e.length - 1 >= last:
             last += e.length - 1
         page = start & ~(PAGE - 1)
-        for pages in range(PAGES_MAX):
+        for _page in range(PAGES_MAX):
             if accuse_page(g, c, group, page) < 0:
                 return -1
             if last - page < PAGE:

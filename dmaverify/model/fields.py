@@ -139,7 +139,7 @@ EVENT_FIELDS = (
         _CALLS | _LEFT | _CPU | {K.IOMMU_MAP, K.BOUNCE, K.MEMORY}, True, "physical", True),
     _ev(3, "length", T.SIZE, "bytes; the sum over a list",
         _CALLS | _IOMMU | _LEFT | _CPU | _DEV | {K.DEV_FAULT, K.BOUNCE, K.MEMORY}, True, "", True),
-    _ev(4, "direction", T.DIRECTION, "which way data may move", 
+    _ev(4, "direction", T.DIRECTION, "which way data may move",
         _CALLS | _LEFT | _DEV | {K.DEV_FAULT}, True, "", True),
     _ev(5, "type", T.MAP_TYPE, "family of the call", _CALLS | _LEFT, False, "", True),
     _ev(6, "time", T.TIME, "moment by the trace clock", _ALL, True),

@@ -100,7 +100,7 @@ class Flag(IntFlag):
     NULL_CPU = 1 << 8  # the CPU pointer is NULL: a free that frees nothing
     SKIP_SYNC = 1 << 9  # attribute: the caller does the syncs itself
     MMIO = 1 << 10  # attribute: the memory is another device's registers
-    FROM_MARK = 1 << 11  # told by a mark, not by a probe (driver_*); forced (bounce); told again (dev_*)
+    FROM_MARK = 1 << 11  # told by a mark (driver_*); forced (bounce); told again (dev_*)
 
 
 MAP_TYPE_SHIFT = 12  # the high four bits of a row's flags are a MapType

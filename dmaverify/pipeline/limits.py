@@ -21,7 +21,7 @@ _COUNTERS = (
     (
         "undecided",
         "order-not-known",
-        "accesses of the other logs so near to what would explain them that their order is not known",
+        "accesses of the other logs that are too near to what would explain them to be put in order",
     ),
     (
         "unexplained",

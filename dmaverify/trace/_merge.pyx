@@ -2,7 +2,7 @@
 """The work of merging: a look at a whole trace beforehand, and rows put in by time."""
 
 from libc.stdint cimport uint32_t, uint64_t
-from libc.stdlib cimport free, malloc, realloc
+from libc.stdlib cimport realloc
 from libc.string cimport memcpy
 
 from dmaverify.model.events cimport (

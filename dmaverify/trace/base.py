@@ -6,7 +6,6 @@ from typing import Protocol
 from dmaverify.model.events import EventBatch
 from dmaverify.model.finding import Notice
 
-
 #: Bit of a row's offset that says: a line of another source than the trace.
 OTHER_SOURCE = 1 << 62
 

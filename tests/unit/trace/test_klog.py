@@ -79,7 +79,8 @@ def _told(fault: Fault) -> tuple[str, int, bool | None, bool]:
             ["arm-smmu-v3 smmu.0: event 0x10 received:",
              "arm-smmu-v3 smmu.0: \t0x0000010000000010", "something else",
              "arm-smmu-v3 smmu.0: \t0x0000020800000000",
-             "arm-smmu-v3 smmu.0: \t0x00000000ffffe008", "arm-smmu-v3 smmu.0: \t0x0000000000000000"],
+             "arm-smmu-v3 smmu.0: \t0x00000000ffffe008",
+             "arm-smmu-v3 smmu.0: \t0x0000000000000000"],
             ("SID 0x100", 0xFFFFE008, False, False),
         ),
         (

@@ -138,7 +138,10 @@ def test_whose_lines_are_not_clear_is_said(tmp_path: Path) -> None:
 
 def test_what_the_trace_tells_itself_is_told_again(tmp_path: Path) -> None:
     """A transfer that the driver's own events have is marked, so that nobody judges it twice."""
-    start = f"  x-1 [000] ..... 2.400000: edu_dma_start: {DEVICE} op=DEV_WRITE dma_addr=5000 size=64 id=1"
+    start = (
+        f"  x-1 [000] ..... 2.400000: edu_dma_start: {DEVICE} op=DEV_WRITE dma_addr=5000 "
+        "size=64 id=1"
+    )
     values = {0x80: 0x40000, 0x88: 0x5000, 0x90: 64, 0x98: 3}
     log = [LOG[0]] + [
         f"7@102.400100:memory_region_ops_write cpu 0 mr 0x5 addr {0xFE900000 + r:#x} "
@@ -154,7 +157,10 @@ def test_what_the_trace_tells_itself_is_told_again(tmp_path: Path) -> None:
 def test_faults_of_a_kernel_log_come_without_a_place(tmp_path: Path) -> None:
     """Its clock is not the trace's: its faults come last, unless the offset is given."""
     trace = _write(tmp_path / "t.txt", TRACE)
-    fault = "[    2.490000] DMAR: [DMA Write NO_PASID] Request device [00:06.0] fault addr 0x5000 [fault reason 0x05] x"
+    fault = (
+        "[    2.490000] DMAR: [DMA Write NO_PASID] Request device [00:06.0] fault addr 0x5000 "
+        "[fault reason 0x05] x"
+    )
     log = read_kernel_log(_write(tmp_path / "dmesg", [fault]))
     last = _events(open_merged(trace, OtherSources(None, log)))[-1]
     assert (K.DEV_FAULT, -1, True) == (last.kind, last.status, bool(last.flags & Flag.TIME_UNKNOWN))
