@@ -72,7 +72,7 @@ SLOT_NAMES = {
     Slot.BUS_PAIR: "bus_entries", Slot.PHYS_PAIR: "phys_entries", Slot.TRUNCATED: "truncated",
     Slot.STATUS: "status", Slot.UNMAPPED: "unmapped", Slot.DMA_MASK: "dma_mask",
     Slot.FORCE: "forced", Slot.FAULT_FLAGS: "direction", Slot.TEXT: "text",
-    Slot.OBJECT: "transfer", Slot.OPERATION: "kind, direction", Slot.MEMORY: "memory",
+    Slot.OBJECT: "object, transfer", Slot.OPERATION: "kind, direction", Slot.MEMORY: "memory",
 }  # fmt: skip
 
 

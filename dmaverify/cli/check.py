@@ -1,6 +1,7 @@
 """`dmaverify check`: the main thing."""
 
 import argparse
+import math
 import os
 from contextlib import ExitStack
 
@@ -30,31 +31,107 @@ class Check(Command):
         parser.epilog = f"formats:\n{formats}"
         parser.add_argument("traces", nargs="+", metavar="TRACE", help='a recording; "-" for stdin')
         what = parser.add_argument_group("what is checked")
-        what.add_argument("-r", "--rules", action="append", default=[], metavar="RULES",
-                          help="a rule file to use beside the built-in rules (repeatable)")
-        what.add_argument("--select", action="append", default=[], type=_ids, metavar="IDS",
-                          help="use only these rules: ids with commas between (repeatable)")
-        what.add_argument("--ignore", action="append", default=[], type=_ids, metavar="IDS",
-                          help="leave these rules out (repeatable)")
-        what.add_argument("--strict-trace", action="store_true",
-                          help="a recording that is cut short is an error (exit code 3)")
+        what.add_argument(
+            "-r",
+            "--rules",
+            action="append",
+            default=[],
+            metavar="RULES",
+            help="a rule file to use beside the built-in rules (repeatable)",
+        )
+        what.add_argument(
+            "--select",
+            action="append",
+            default=[],
+            type=_ids,
+            metavar="IDS",
+            help="use only these rules: ids with commas between (repeatable)",
+        )
+        what.add_argument(
+            "--ignore",
+            action="append",
+            default=[],
+            type=_ids,
+            metavar="IDS",
+            help="leave these rules out (repeatable)",
+        )
+        what.add_argument(
+            "--strict-trace",
+            action="store_true",
+            help="a recording that is cut short is an error (exit code 3)",
+        )
+        same = parser.add_argument_group("other logs of the same run (for one trace)")
+        same.add_argument(
+            "--log",
+            default="",
+            metavar="FILE",
+            help="the kernel's log: faults of the IOMMU, what the kernel's checker said",
+        )
+        same.add_argument(
+            "--device-log",
+            default="",
+            metavar="FILE",
+            help="QEMU's log of the device: what it really touched",
+        )
+        same.add_argument(
+            "--clock-offset",
+            type=_seconds,
+            metavar="SECONDS",
+            help="the device log's clock minus the trace's (by clock_sync events)",
+        )
+        same.add_argument(
+            "--log-offset",
+            type=_seconds,
+            metavar="SECONDS",
+            help="the kernel log's clock minus the trace's (not known)",
+        )
         verdict = parser.add_argument_group("what fails")
-        verdict.add_argument("--fail-on", choices=[*LEVELS, "never"], default="error",
-                             metavar="LEVEL",
-                             help="least level that fails: error, warning, note or never (error)")
-        verdict.add_argument("--exit-zero", action="store_true",
-                             help="exit with 0 where findings would make it 1")
+        verdict.add_argument(
+            "--fail-on",
+            choices=[*LEVELS, "never"],
+            default="error",
+            metavar="LEVEL",
+            help="least level that fails: error, warning, note or never (error)",
+        )
+        verdict.add_argument(
+            "--exit-zero", action="store_true", help="exit with 0 where findings would make it 1"
+        )
         shown = parser.add_argument_group("what is shown")
-        shown.add_argument("--output", action="append", default=[], metavar="FORMAT[:FILE]",
-                           help="form of the report, and a file for it (repeatable; full)")
-        shown.add_argument("--show", choices=list(LEVELS), default="note", metavar="LEVEL",
-                           help="least level that is displayed; what fails always is (note)")
-        shown.add_argument("--max-findings", type=_number, default=20, metavar="N",
-                           help="findings of one rule that are displayed, 0 for all (20)")
-        shown.add_argument("--color", choices=CHOICES, default="auto", metavar="WHEN",
-                           help="auto, always or never (auto)")
-        shown.add_argument("-q", "--quiet", action="count", default=0,
-                           help="only findings; -qq for the exit code alone")
+        shown.add_argument(
+            "--output",
+            action="append",
+            default=[],
+            metavar="FORMAT[:FILE]",
+            help="form of the report, and a file for it (repeatable; full)",
+        )
+        shown.add_argument(
+            "--show",
+            choices=list(LEVELS),
+            default="note",
+            metavar="LEVEL",
+            help="least level that is displayed; what fails always is (note)",
+        )
+        shown.add_argument(
+            "--max-findings",
+            type=_number,
+            default=20,
+            metavar="N",
+            help="findings of one rule that are displayed, 0 for all (20)",
+        )
+        shown.add_argument(
+            "--color",
+            choices=CHOICES,
+            default="auto",
+            metavar="WHEN",
+            help="auto, always or never (auto)",
+        )
+        shown.add_argument(
+            "-q",
+            "--quiet",
+            action="count",
+            default=0,
+            help="only findings; -qq for the exit code alone",
+        )
         shown.add_argument("-v", "--verbose", action="store_true",
                            help="evidence and notices in full")  # fmt: skip
 
@@ -83,6 +160,10 @@ def _check(arguments: argparse.Namespace, streams: Streams) -> Report:
         select=tuple(i for ids in arguments.select for i in ids),
         ignore=tuple(i for ids in arguments.ignore for i in ids),
         strict_trace=arguments.strict_trace,
+        log=arguments.log,
+        device_log=arguments.device_log,
+        clock_offset=arguments.clock_offset,
+        log_offset=arguments.log_offset,
     )
     wanted = wants_bar(streams.err, os.environ, quiet=arguments.quiet > 0)
     with progress(streams.err, wanted=wanted) as show:
@@ -127,6 +208,16 @@ def _ids(text: str) -> list[str]:
     if not all(ids):
         raise argparse.ArgumentTypeError(f"{text!r} is no list of rule ids with commas between")
     return ids
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.inf
+    if not abs(value) < 1e12:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return value
 
 
 def _number(text: str) -> int:

@@ -6,12 +6,12 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
 from dmaverify.core.groups cimport (
-    GROUP_FIELDS, RULE_FOLDS, RULE_TELLS, dv_group, dv_groups, dv_rule, dv_view, groups_deinit,
-    groups_forget, groups_hit, groups_init, groups_told,
+    GROUP_FIELDS, RULE_FOLDS, RULE_TELLS, dv_group, dv_groups, dv_rule, dv_view, dv_word,
+    groups_deinit, groups_forget, groups_hit, groups_init, groups_told, groups_word,
 )
 from dmaverify.core.resolve cimport (
     OBJ_EVENT, OBJ_FOREIGN, OBJ_MAPPING, OBJ_MAPPINGS, context_accessed, context_accesses,
-    context_init, context_resolve, dv_context,
+    context_init, context_resolve, dv_context, fault_allowed,
 )
 from dmaverify.core.vm cimport (
     OP_FEQ, OP_FNE, OP_FNIN, OP_HOLDS, OP_JUMP, OP_LOAD, OP_NOT_APPLICABLE, OP_SHOWF, OP_VIOLATED,
@@ -24,14 +24,14 @@ from dmaverify.core.world cimport (
     memory_add, retire_stale, world_deinit, world_device, world_init,
 )
 from dmaverify.model.events cimport (
-    DIR_FROM_DEVICE, DIR_TO_DEVICE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN,
-    F_NULL_CPU, F_PHYS_UNKNOWN, F_TIME_UNKNOWN, KIND_BOUNCE, KIND_COUNT, KIND_CPU_READ,
-    KIND_CPU_WRITE, KIND_DEVICE_LIMITS, KIND_DEV_READ, KIND_DEV_START, KIND_DEV_WRITE,
-    KIND_DMA_ALLOC, KIND_DMA_FREE, KIND_DMA_MAP, KIND_DMA_SYNC_FOR_CPU, KIND_DMA_SYNC_FOR_DEVICE,
-    KIND_DMA_UNMAP, KIND_DRIVER_BOUND, KIND_DRIVER_PROBE, KIND_DRIVER_UNBOUND, KIND_IOMMU_MAP,
-    KIND_IOMMU_UNMAP, KIND_LEFT_MAPPED, KIND_LOST, KIND_MEMORY, SIDE_SG_BUS, TYPE_SHIFT, EventBatch,
-    dv_batch, dv_entry, dv_event, dv_number, dv_side, event_failed, event_side, event_type,
-    side_entries,
+    DIR_FROM_DEVICE, DIR_TO_DEVICE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_FROM_MARK,
+    F_LENGTH_UNKNOWN, F_NULL_CPU, F_PHYS_UNKNOWN, F_TIME_UNKNOWN, KIND_BOUNCE, KIND_COUNT,
+    KIND_CPU_READ, KIND_CPU_WRITE, KIND_DEVICE_LIMITS, KIND_DEV_ACCESS, KIND_DEV_FAULT,
+    KIND_DEV_READ, KIND_DEV_START, KIND_DEV_WRITE, KIND_DMA_ALLOC, KIND_DMA_FREE, KIND_DMA_MAP,
+    KIND_DMA_SYNC_FOR_CPU, KIND_DMA_SYNC_FOR_DEVICE, KIND_DMA_UNMAP, KIND_DRIVER_BOUND,
+    KIND_DRIVER_PROBE, KIND_DRIVER_UNBOUND, KIND_IOMMU_MAP, KIND_IOMMU_UNMAP, KIND_LEFT_MAPPED,
+    KIND_LOST, KIND_MEMORY, SIDE_SG_BUS, TYPE_SHIFT, EventBatch, device_reaches, dv_batch, dv_entry,
+    dv_event, dv_number, dv_side, event_failed, event_side, event_type, side_entries,
 )
 
 import os
@@ -224,6 +224,8 @@ cdef int apply_transfer(dv_world* w, dv_context* c) noexcept nogil:
     """Open or close a device's transfer in its mapping; what it wrote is news to the CPU."""
     cdef const dv_event* e = c.event
     cdef uint32_t index = c.meant[OBJ_MAPPING]
+    if index != 0 and w.mappings[index].state != STATE_LIVE:
+        return 0
     if index == 0:
         if c.meant[OBJ_FOREIGN] == 0 and c.may_predate and not event_failed(e) and \
                 w.devices[e.device].truncated_live == 0:
@@ -237,7 +239,7 @@ cdef int apply_transfer(dv_world* w, dv_context* c) noexcept nogil:
         return 0
     if w.mappings[index].transfers != 0:
         w.mappings[index].transfers -= 1
-    if e.kind == KIND_DEV_WRITE:
+    if e.kind == KIND_DEV_WRITE and not e.flags & F_LENGTH_UNKNOWN:
         return mapping_touch(w, index, False, e.bus_addr, e.length, DEVICE_WROTE)
     return 0
 
@@ -284,7 +286,7 @@ cdef int apply_event(dv_engine* g, dv_batch* b, dv_context* c) noexcept nogil:
             w.across_gap += 1
         elif c.may_predate:
             w.in_flight += 1
-    elif KIND_DEV_READ <= kind <= KIND_DEV_START:
+    elif KIND_DEV_READ <= kind <= KIND_DEV_START or kind == KIND_DEV_ACCESS:
         return apply_transfer(w, c)
     elif kind == KIND_MEMORY:
         if not e.flags & (F_PHYS_UNKNOWN | F_LENGTH_UNKNOWN):
@@ -316,8 +318,34 @@ cdef int apply_event(dv_engine* g, dv_batch* b, dv_context* c) noexcept nogil:
     return 0
 
 
+cdef int other_source(dv_engine* g, dv_context* c) noexcept nogil:
+    """Take what a source other than the trace tells. Return 1 where there is nothing to judge."""
+    cdef const dv_event* e = c.event
+    cdef bint fault = e.kind == KIND_DEV_FAULT
+    cdef int told
+    if e.flags & F_BUS_UNKNOWN or not (fault or e.status != 0 or e.flags & F_FROM_MARK):
+        return 0
+    if fault or e.flags & F_FROM_MARK:
+        told = groups_word(&g.groups, c)
+        if told != 0:
+            return told
+        if e.flags & F_FROM_MARK:
+            g.world.undecided += e.status < 0
+            return 1
+    if c.in_time:
+        g.checked += 1
+        return 1
+    if c.undecided:
+        g.world.undecided += 1
+        return 1
+    if fault and c.meant[OBJ_MAPPING] != 0 and fault_allowed(c):
+        g.world.unexplained += 1
+    return 0
+
+
 cdef int engine_feed(dv_engine* g, dv_batch* b) noexcept nogil:
     cdef size_t i
+    cdef int settled
     cdef dv_event* e
     cdef dv_context c
     cdef dv_world* w = &g.world
@@ -341,6 +369,12 @@ cdef int engine_feed(dv_engine* g, dv_batch* b) noexcept nogil:
         context_init(&c, w, b, e, &b.numbers[i])
         context_resolve(&c)
         g.pending = 0
+        if device_reaches(e):
+            settled = other_source(g, &c)
+            if settled < 0:
+                return -1
+            if settled:
+                continue
         if e.kind == KIND_CPU_READ or e.kind == KIND_CPU_WRITE:
             g.checked += g.has_rules[e.kind]
             if cpu_access(g, &c) < 0:
@@ -418,6 +452,10 @@ cdef object view_to_python(const dv_view* v):
         m.phys_addr if m.marks & MARK_PHYS else None, m.direction, m.type, segments)
 
 
+cdef object word_to_python(const dv_word* word):
+    return row_to_python(&word.event, &word.number, NO_LISTS)
+
+
 cdef object row_to_python(const dv_event* e, const dv_number* n, values):
     return Witness(n.record, n.line, e.offset, e.time, Event(
         time=e.time, bus_addr=e.bus_addr, phys_addr=e.phys_addr, length=e.length, offset=e.offset,
@@ -447,7 +485,8 @@ cdef object group_to_python(const dv_group* g, unmet):
         tuple([(g.consequences[i].rule,
                 row_to_python(&g.consequences[i].event, &g.consequences[i].number, NO_LISTS))
                for i in range(g.consequence_count)]),
-        bool(g.low), unmet)
+        bool(g.low), unmet,
+        tuple([word_to_python(&g.attached[i]) for i in range(g.attached_count)]))
 
 
 cdef class Engine:
@@ -562,6 +601,8 @@ cdef class Engine:
         cdef uint32_t i
         out = []
         for i in range(self.g.groups.count):
+            if self.g.groups.items[i].folded != 0:
+                continue
             out.append(group_to_python(&self.g.groups.items[i], self.unmet(i)))
         return out
 
@@ -634,6 +675,7 @@ cdef class Engine:
             "forgotten": w.forgotten, "asked_late": w.asked_late,
             "crowded": w.shadow.crowded, "live": w.live,
             "overflow": self.g.groups.overflow, "iommu_events": w.iommu_events,
+            "undecided": w.undecided, "unexplained": w.unexplained,
         }
 
     @property

@@ -18,6 +18,9 @@ cdef enum:
     LISTED = 8               # list entries kept with an event or a mapping
     CONSEQUENCES = 4         # consequences kept with a hit; more are counted
     GROUP_FIELDS = 4         # fields that a rule may group by
+    ATTACHED = 4             # what other sources tell, kept with a hit
+    HELD_MAX = 4096          # what other sources tell, kept until a hit wants it
+    PAGES_MAX = 64           # pages of an access that are looked at
 
 cdef struct dv_rule:
     int32_t entry
@@ -47,8 +50,16 @@ cdef struct dv_consequence:
     dv_event event
     dv_number number
 
+# What another source tells of an access: a fault of the IOMMU, a line of the device's log.
+cdef struct dv_word:
+    uint64_t key             # page_key
+    uint32_t group           # finding that a fault made by itself, plus 1; 0 = none
+    dv_event event
+    dv_number number
+
 cdef struct dv_group:
     uint32_t rule
+    uint32_t folded          # group that tells it better, plus 1; 0 = it is told
     uint64_t occurrences
     dv_event event
     dv_number number
@@ -69,6 +80,8 @@ cdef struct dv_group:
     dv_shown shown
     dv_consequence consequences[4]
     uint64_t consequences_all
+    uint32_t attached_count
+    dv_word attached[4]
 
 cdef struct dv_groups:
     dv_group* items
@@ -78,6 +91,10 @@ cdef struct dv_groups:
     uint64_t overflow        # hits that found no room for a new group
     dv_table keys            # group key -> index + 1
     dv_table subjects        # (device, address) -> index + 1
+    dv_table accused         # page_key of a wrong access -> index + 1
+    dv_table held            # page_key -> index into words + 1
+    dv_word* words           # a ring of HELD_MAX, or NULL
+    uint32_t word_next
 
 cdef int groups_init(dv_groups* g, uint64_t seed, uint32_t limit) noexcept nogil
 cdef void groups_deinit(dv_groups* g) noexcept nogil
@@ -87,5 +104,8 @@ cdef int32_t groups_hit(dv_groups* g, const dv_rule* rules, uint32_t rule, dv_co
                         const dv_shown* shown, uint32_t told) noexcept nogil
 # Return the group that told an error on what the event is about, plus 1; 0 = none.
 cdef uint32_t groups_told(const dv_groups* g, const dv_context* c) noexcept nogil
+# Take another source's word for an access. Return True where it belongs to a finding that
+# is there already; else it waits for one.
+cdef int groups_word(dv_groups* g, const dv_context* c) noexcept nogil
 # Forget what was told about an address: something new lives there.
 cdef void groups_forget(dv_groups* g, uint32_t device, uint64_t bus_addr) noexcept nogil

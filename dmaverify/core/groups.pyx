@@ -2,7 +2,7 @@
 """Groups of hits, and the folding of consequences into their cause."""
 
 from libc.stdint cimport int32_t, uint32_t, uint64_t, uint8_t
-from libc.stdlib cimport free, malloc, realloc
+from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memset
 
 from dmaverify.core.resolve cimport (
@@ -15,9 +15,13 @@ from dmaverify.core.table cimport (
 from dmaverify.core.vm cimport dv_shown, field_value
 from dmaverify.core.world cimport dv_mapping, dv_world
 from dmaverify.model.events cimport (
-    F_BUS_UNKNOWN, F_LENGTH_UNKNOWN, KIND_DMA_ALLOC, KIND_DMA_MAP, SIDE_SG_BUS, SIDE_SG_PHYS,
-    dv_entry, dv_event, dv_side, event_side, event_type, side_entries,
+    F_BUS_UNKNOWN, F_LENGTH_UNKNOWN, F_TIME_UNKNOWN, KIND_DEV_FAULT, KIND_DMA_ALLOC, KIND_DMA_MAP,
+    SIDE_SG_BUS, SIDE_SG_PHYS, device_reaches, device_reads, device_writes, dv_entry, dv_event,
+    dv_side, event_side, event_type, side_entries,
 )
+
+cdef uint64_t PAGE = 4096
+cdef uint64_t NEAR = 1000000000  # ns; two sources tell of one access within this time
 
 
 cdef int groups_init(dv_groups* g, uint64_t seed, uint32_t limit) noexcept nogil:
@@ -27,6 +31,8 @@ cdef int groups_init(dv_groups* g, uint64_t seed, uint32_t limit) noexcept nogil
     g.items = <dv_group*>malloc(g.capacity * sizeof(dv_group))
     if g.items == NULL or table_init(&g.keys, 64, seed) < 0:
         return -1
+    if table_init(&g.accused, 64, seed) < 0 or table_init(&g.held, 64, seed) < 0:
+        return -1
     return table_init(&g.subjects, 64, seed)
 
 
@@ -34,6 +40,9 @@ cdef void groups_deinit(dv_groups* g) noexcept nogil:
     free(g.items)
     table_deinit(&g.keys)
     table_deinit(&g.subjects)
+    table_deinit(&g.accused)
+    table_deinit(&g.held)
+    free(g.words)
     memset(g, 0, sizeof(dv_groups))
 
 
@@ -67,7 +76,9 @@ cdef uint64_t group_key(const dv_rule* rule, uint32_t number, const dv_context* 
     key = table_mix(key ^ e.site)
     if not e.flags & F_LENGTH_UNKNOWN:
         key = table_mix(key ^ size_class(e.length))
-    if c.meant[OBJ_MAPPING] != 0:
+    if e.kind == KIND_DEV_FAULT:  # each page is joined to an access for itself
+        key = table_mix(key ^ e.bus_addr // PAGE)
+    elif c.meant[OBJ_MAPPING] != 0:
         m = &c.world.mappings[c.meant[OBJ_MAPPING]]
         key = table_mix(key ^ (<uint64_t>m.made.site << 8 | m.type))
     return key
@@ -183,6 +194,141 @@ cdef void add_consequence(dv_group* cause, uint32_t rule, const dv_context* c) n
         cause.consequence_count += 1
 
 
+cdef enum:                   # in the low bits of a page's key
+    WORD_WRITE = 1
+    WORD_FAULT = 2
+
+
+cdef inline uint64_t page_key(uint32_t device, uint64_t page, int bits) noexcept nogil:
+    return (table_mix(page // PAGE + 1) ^ <uint64_t>device << 40) & ~<uint64_t>3 | <uint64_t>bits
+
+
+cdef bint near(const dv_event* a, const dv_event* b) noexcept nogil:
+    if (a.flags | b.flags) & F_TIME_UNKNOWN:
+        return True
+    return (a.time - b.time if a.time > b.time else b.time - a.time) <= NEAR
+
+
+cdef void attach(dv_groups* g, uint32_t group, const dv_word* word) noexcept nogil:
+    cdef dv_group* item = &g.items[group - 1]
+    cdef uint32_t i
+    if word.group == group:
+        return
+    for i in range(item.attached_count):
+        if item.attached[i].key == word.key and item.attached[i].event.site == word.event.site:
+            return  # a refused transfer gives a line for every few bytes: one tells it
+    if item.attached_count < ATTACHED:
+        item.attached[item.attached_count] = word[0]
+        item.attached_count += 1
+
+
+cdef int hold(dv_groups* g, const dv_word* word) noexcept nogil:
+    cdef dv_word* place
+    cdef uint32_t index = <uint32_t>table_get(&g.held, word.key)
+    if g.words == NULL:
+        g.words = <dv_word*>calloc(HELD_MAX, sizeof(dv_word))
+        if g.words == NULL:
+            return -1
+    if index != 0:
+        # Of accesses the latest waits, of faults the first.
+        if not word.key & WORD_FAULT or not near(&g.words[index - 1].event, &word.event):
+            g.words[index - 1] = word[0]
+        return 0
+    index = g.word_next % HELD_MAX
+    g.word_next += 1
+    place = &g.words[index]
+    if place.key != 0 and table_get(&g.held, place.key) == index + 1:
+        table_remove(&g.held, table_find(&g.held, place.key))
+    place[0] = word[0]
+    return table_set(&g.held, word.key, index + 1)
+
+
+cdef int groups_word(dv_groups* g, const dv_context* c) noexcept nogil:
+    cdef dv_word word
+    cdef uint32_t group
+    cdef int way, told = 0
+    cdef bint fault = c.event.kind == KIND_DEV_FAULT
+    word.event = c.event[0]
+    word.number = c.number[0]
+    word.group = 0
+    for way in range(2):
+        if device_writes(c.event) if way == 0 else device_reads(c.event):
+            continue  # it goes the other way
+        word.key = page_key(c.device, c.event.bus_addr, way | (WORD_FAULT if fault else 0))
+        group = <uint32_t>table_get(&g.accused, page_key(c.device, c.event.bus_addr, way))
+        if group != 0 and (fault or near(&g.items[group - 1].last, c.event) and
+                           g.items[group - 1].last.bus_addr == c.event.bus_addr):
+            attach(g, group, &word)
+            told = 1
+        elif hold(g, &word) < 0:
+            return -1
+    return told
+
+
+cdef int accuse_page(dv_groups* g, const dv_context* c, uint32_t group,
+                     uint64_t page) noexcept nogil:
+    cdef const dv_event* e = c.event
+    cdef uint32_t index, own
+    cdef int way, fault
+    for way in range(2):
+        if device_writes(e) if way == 0 else device_reads(e):
+            continue
+        if g.accused.count < g.limit and \
+                table_set(&g.accused, page_key(c.device, page, way), group) < 0:
+            return -1
+        for fault in range(2):
+            index = <uint32_t>table_get(
+                &g.held, page_key(c.device, page, way | fault * WORD_FAULT))
+            if index == 0 or not near(&g.words[index - 1].event, e):
+                continue
+            if not fault and g.words[index - 1].event.bus_addr != e.bus_addr:
+                continue  # another transfer in the same page
+            attach(g, group, &g.words[index - 1])
+            own = g.words[index - 1].group
+            if own != 0 and own != group and g.items[own - 1].folded == 0:
+                g.items[own - 1].folded = group
+    return 0
+
+
+cdef int accuse(dv_groups* g, const dv_context* c, uint32_t group) noexcept nogil:
+    """Remember the pages of a wrong access, and take what other sources told of it.
+
+    A device may drop the address bits above its 32: then it reached for the lower pages.
+    """
+    cdef const dv_event* e = c.event
+    cdef uint64_t start, last, page
+    cdef int bits, _page
+    if e.flags & F_BUS_UNKNOWN:
+        return 0
+    for bits in range(2):
+        start = e.bus_addr if bits == 0 else <uint64_t><uint32_t>e.bus_addr
+        if bits == 1 and start == e.bus_addr:
+            return 0
+        last = start
+        if not e.flags & F_LENGTH_UNKNOWN and e.length != 0 and last + e.length - 1 >= last:
+            last += e.length - 1
+        page = start & ~(PAGE - 1)
+        for _page in range(PAGES_MAX):
+            if accuse_page(g, c, group, page) < 0:
+                return -1
+            if last - page < PAGE:
+                break
+            page += PAGE
+    return 0
+
+
+cdef int fault_made(dv_groups* g, const dv_context* c, uint32_t group) noexcept nogil:
+    """A fault is a finding of its own, until the access that it refused is told."""
+    cdef uint32_t index
+    cdef int way
+    for way in range(2):
+        index = <uint32_t>table_get(
+            &g.held, page_key(c.device, c.event.bus_addr, way | WORD_FAULT))
+        if index != 0 and g.words[index - 1].group == 0:
+            g.words[index - 1].group = group
+    return 0
+
+
 cdef int32_t groups_hit(dv_groups* g, const dv_rule* rules, uint32_t rule, dv_context* c,
                         const dv_shown* shown, uint32_t told) noexcept nogil:
     cdef const dv_rule* r = &rules[rule]
@@ -190,6 +336,8 @@ cdef int32_t groups_hit(dv_groups* g, const dv_rule* rules, uint32_t rule, dv_co
     cdef int32_t group
     if r.flags & RULE_FOLDS and told != 0 and g.items[told - 1].rule != rule:
         add_consequence(&g.items[told - 1], rule, c)
+        if device_reaches(c.event) and accuse(g, c, told) < 0:
+            return -1
         return <int32_t>told
     key = group_key(r, rule, c)
     group = <int32_t>table_get(&g.keys, key)
@@ -207,6 +355,10 @@ cdef int32_t groups_hit(dv_groups* g, const dv_rule* rules, uint32_t rule, dv_co
         group = group_new(g, r, rule, c, shown, key)
         if group < 0:
             return -1
+    if c.event.kind == KIND_DEV_FAULT and r.flags & RULE_FOLDS:
+        return <int32_t>told if fault_made(g, c, <uint32_t>group) == 0 else -1
+    if device_reaches(c.event) and r.flags & RULE_FOLDS and accuse(g, c, <uint32_t>group) < 0:
+        return -1
     if r.flags & RULE_TELLS:
         if tell(g, c, <uint32_t>group) < 0:
             return -1

@@ -44,6 +44,8 @@ cdef struct dv_context:
     int provenance
     bint may_predate
     bint across_gap
+    bint undecided           # a device's access: the clocks are too far apart to judge it
+    bint in_time             # the same: what allowed it ended a moment later
 
 cdef void context_init(dv_context* c, dv_world* w, const dv_batch* b, const dv_event* e,
                        const dv_number* n) noexcept nogil
@@ -53,5 +55,7 @@ cdef void context_resolve(dv_context* c) noexcept nogil
 # first, and return how many; context_accessed then stands at one of them.
 cdef int context_accesses(dv_context* c, uint32_t* ret, int room) noexcept nogil
 cdef void context_accessed(dv_context* c, uint32_t index) noexcept nogil
+# True where the mapping that a fault means allows what the device did.
+cdef bint fault_allowed(const dv_context* c) noexcept nogil
 # The mapping that a wrong call evidently meant, though it did not name it; 0 = none.
 cdef uint32_t context_evident(dv_context* c) noexcept nogil

@@ -14,10 +14,10 @@ from dmaverify.core.world cimport (
     mapping_stale,
 )
 from dmaverify.model.events cimport (
-    DIR_BIDIRECTIONAL, DIR_FROM_DEVICE, DIR_TO_DEVICE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN,
-    F_LENGTH_UNKNOWN, F_MMIO, F_NULL_CPU, F_PHYS_UNKNOWN, F_SKIP_SYNC, KIND_DEV_READ,
-    KIND_DEV_START, KIND_DMA_ALLOC, KIND_DMA_FREE, KIND_DMA_MAP, KIND_DMA_SYNC_FOR_CPU,
-    KIND_DMA_SYNC_FOR_DEVICE, KIND_DMA_UNMAP, SIDE_CPU, SIDE_SG_BUS, SIDE_SG_PHYS, TYPE_SG,
+    DIR_BIDIRECTIONAL, DIR_FROM_DEVICE, DIR_TO_DEVICE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_FAILED,
+    F_LENGTH_UNKNOWN, F_MMIO, F_NULL_CPU, F_PHYS_UNKNOWN, F_SKIP_SYNC, KIND_DEV_FAULT,
+    KIND_DMA_ALLOC, KIND_DMA_FREE, KIND_DMA_MAP, KIND_DMA_SYNC_FOR_CPU, KIND_DMA_SYNC_FOR_DEVICE,
+    KIND_DMA_UNMAP, SIDE_CPU, SIDE_SG_BUS, SIDE_SG_PHYS, TYPE_SG, device_reaches, device_reads,
     device_writes, dv_batch, dv_entry, dv_event, dv_number, dv_side, event_failed, event_side,
     event_type, side_entries,
 )
@@ -279,9 +279,13 @@ cdef void resolve_ghost(dv_context* c) noexcept nogil:
     cdef dv_walk walk
     cdef dv_mapping* m
     cdef uint32_t s, index, held
+    cdef uint64_t start = c.event.bus_addr, length = 1
     if ghosts_ask(w, c.device, c.event.bus_addr) < 0:
         return  # no memory: then there is no ghost to be had
-    walk_init(&walk, &w.shadow, GRID_GHOST, c.event.bus_addr, 1)
+    if device_reaches(c.event):
+        reached(c.event, &start, &length)
+        length = length if c.event.flags & F_LENGTH_UNKNOWN else 1
+    walk_init(&walk, &w.shadow, GRID_GHOST, start, length)
     s = walk_next(&walk)
     while s != 0:
         index = w.shadow.segments[s].mapping
@@ -451,6 +455,15 @@ cdef void resolve_memory(dv_context* c, uint64_t phys, uint64_t length) noexcept
         s = walk_next(&walk)
 
 
+cdef void reached(const dv_event* e, uint64_t* start, uint64_t* length) noexcept nogil:
+    """Put the range that a device reaches for: its page, where no length is told."""
+    start[0] = e.bus_addr
+    length[0] = e.length if e.length != 0 else 1
+    if e.flags & F_LENGTH_UNKNOWN:
+        start[0] &= ~(PAGE - 1)
+        length[0] = PAGE
+
+
 cdef uint64_t covered(dv_context* c, uint64_t reach, uint64_t wanted) noexcept nogil:
     """Return how many bytes from the event's address on lie in live mappings of the device that
     follow each other, of `wanted`, where `reach` do at least.
@@ -492,23 +505,25 @@ cdef void resolve_transfer(dv_context* c) noexcept nogil:
     cdef dv_walk walk
     cdef dv_segment* seg
     cdef dv_mapping* m
-    cdef uint64_t room, reach = 0
+    cdef uint64_t start, length, room, reach = 0
     cdef uint32_t s
     cdef int best = 0, score
+    cdef bint page = e.flags & F_LENGTH_UNKNOWN
     w.counts += 1
-    walk_init(&walk, &w.shadow, GRID_BUS, e.bus_addr, 1)
+    reached(e, &start, &length)
+    walk_init(&walk, &w.shadow, GRID_BUS, start, length if page else 1)
     s = walk_next(&walk)
     while s != 0:
         seg = &w.shadow.segments[s]
         m = &w.mappings[seg.mapping]
-        room = run_end(w, s) - e.bus_addr
+        room = e.length if page else run_end(w, s) - e.bus_addr
         score = (8 if room >= e.length else 0) + (4 if allows(e, m) else 0) + 1
         if m.device == c.device:
             c.candidates += first_count(c, m)
             if c.meant[OBJ_MAPPING] == 0 or score > best or (
                     score == best and m.serial > w.mappings[c.meant[OBJ_MAPPING]].serial):
                 c.meant[OBJ_MAPPING] = seg.mapping
-                c.into = distance_into(w, s, e.bus_addr)
+                c.into = distance_into(w, s, max(e.bus_addr, seg.start))
                 reach = room
                 best = score
         elif c.meant[OBJ_FOREIGN] == 0 or \
@@ -519,14 +534,79 @@ cdef void resolve_transfer(dv_context* c) noexcept nogil:
         c.meant[OBJ_FOREIGN] = 0
         reach = covered(c, reach, e.length)
         c.past_end = e.length - reach if e.length > reach else 0
-        c.unsent = mapping_stale(w, c.meant[OBJ_MAPPING], False, e.bus_addr, e.length, False)
+        if not page and e.kind != KIND_DEV_FAULT:
+            c.unsent = mapping_stale(w, c.meant[OBJ_MAPPING], False, e.bus_addr, e.length, False)
 
 
 cdef inline bint allows(const dv_event* e, const dv_mapping* m) noexcept nogil:
     """Tell whether a mapping's direction allows what the device does."""
     if not m.marks & MARK_DIRECTION or m.direction == DIR_BIDIRECTIONAL:
         return True
-    return m.direction == (DIR_FROM_DEVICE if device_writes(e) else DIR_TO_DEVICE)
+    if device_writes(e):
+        return m.direction == DIR_FROM_DEVICE
+    return m.direction == DIR_TO_DEVICE or not device_reads(e)
+
+
+cdef bint fault_allowed(const dv_context* c) noexcept nogil:
+    return allows(c.event, &c.world.mappings[c.meant[OBJ_MAPPING]])
+
+
+cdef void resolve_doubt(dv_context* c) noexcept nogil:
+    """Let a mapping explain an access that ended within the doubt about the access's time.
+
+    Such an access comes after every event that may have been before it (trace/merge.py), so
+    what began in time is there; what it meant may have ended in between.
+    """
+    cdef dv_world* w = c.world
+    cdef const dv_event* e = c.event
+    cdef dv_device* d = &w.devices[c.device]
+    cdef dv_walk walk
+    cdef dv_mapping* m
+    cdef uint64_t start, length, room
+    cdef uint64_t since = <uint64_t>e.status * 1000
+    cdef uint32_t s, index = c.meant[OBJ_MAPPING]
+    cdef int best = 0, score
+    cdef bint page = e.flags & F_LENGTH_UNKNOWN
+    since = e.time - since if e.time > since else 0
+    reached(e, &start, &length)
+    if index != 0:
+        best = (8 if c.past_end == 0 else 0) + (4 if allows(e, &w.mappings[index]) else 0) + 1
+        if best == 13:
+            return
+    walk_init(&walk, &w.shadow, GRID_GHOST, start, length if page else 1)
+    s = walk_next(&walk)
+    while s != 0:
+        m = &w.mappings[w.shadow.segments[s].mapping]
+        if m.ended.flags & 1 and m.ended.time >= since and not m.flags & F_FAILED:
+            room = length if page else run_end(w, s) - start
+            score = (8 if room >= length else 0) + (4 if allows(e, m) else 0) + 1
+            if m.device != c.device:
+                if c.meant[OBJ_MAPPING] == 0 and c.meant[OBJ_FOREIGN] == 0:
+                    c.meant[OBJ_FOREIGN] = w.shadow.segments[s].mapping
+            elif score > best:
+                best = score
+                c.meant[OBJ_MAPPING] = w.shadow.segments[s].mapping
+                c.meant[OBJ_FOREIGN] = 0
+                c.past_end = length - room if length > room else 0
+                c.into = start - m.bus_addr if start >= m.bus_addr else 0
+                c.in_time = score == 13 and m.ended.time >= e.time
+                # One that began later may have taken the place of what the access meant.
+                c.undecided = m.ended.time < e.time if score == 13 else m.made.time > e.time
+        s = walk_next(&walk)
+    if best < 13 and d.partly_ended != 0 and d.partly_ended >= since:
+        c.undecided = True
+
+
+cdef bint order_matters(dv_context* c) noexcept nogil:
+    """Tell whether an access whose place among the events is not known can not be judged."""
+    cdef dv_world* w = c.world
+    cdef dv_walk walk
+    cdef uint64_t start, length
+    if c.meant[OBJ_MAPPING] != 0 or c.meant[OBJ_FOREIGN] != 0 or w.forgotten != 0:
+        return True
+    reached(c.event, &start, &length)
+    walk_init(&walk, &w.shadow, GRID_GHOST, start, length)
+    return walk_next(&walk) != 0
 
 
 cdef bint memory_is_mapped(dv_world* w, uint64_t phys, uint64_t length) noexcept nogil:
@@ -669,10 +749,15 @@ cdef void context_resolve(dv_context* c) noexcept nogil:
     elif kind == KIND_DMA_SYNC_FOR_CPU or kind == KIND_DMA_SYNC_FOR_DEVICE:
         if not e.flags & F_BUS_UNKNOWN:
             resolve_sync(c)
-    elif KIND_DEV_READ <= kind <= KIND_DEV_START:
+    elif device_reaches(e):
         if e.flags & F_BUS_UNKNOWN:
             return
         resolve_transfer(c)
+        # What the IOMMU refused was not allowed, whatever the clocks say.
+        if e.status > 0 and kind != KIND_DEV_FAULT:
+            resolve_doubt(c)
+        elif e.status < 0:
+            c.undecided = order_matters(c)
         if c.meant[OBJ_MAPPING] == 0:
             resolve_ghost(c)
             judge_beginning(c)

@@ -105,6 +105,7 @@ cdef struct dv_device:
     uint64_t failures
     uint64_t live
     uint64_t truncated_live
+    uint64_t partly_ended    # when one ended whose ghost does not remember all of it; 0 = never
     uint64_t unbinds
     uint64_t max_segment
     uint64_t boundary
@@ -144,6 +145,8 @@ cdef struct dv_world:
     uint64_t lost            # events known to be lost
     uint64_t iommu_events
     uint64_t in_flight       # ends and syncs of what was mapped before the recording
+    uint64_t undecided       # accesses whose order with what would explain them is not known
+    uint64_t unexplained     # faults at what was mapped so as to allow the access
     uint64_t across_gap      # ends and syncs that lost events could explain
     uint64_t now
     uint64_t counts          # counts of mappings made so far

@@ -471,23 +471,28 @@ cdef inline uint32_t ring_older(const dv_ring* r, uint32_t at) noexcept nogil:
     return at - 1 if at != 0 else r.count - 1
 
 
+cdef int ghosts_index(dv_world* w) noexcept nogil:
+    cdef dv_ring* r = &w.ring
+    cdef uint32_t _, at = r.next if r.count == r.capacity and r.next < r.count else 0  # the oldest
+    for _ in range(r.count):
+        if r.keys[at].device != 0 and ring_take(w, at) < 0:
+            return -1
+        at = at + 1 if at + 1 < r.count else 0
+    ring_deinit(r)
+    return 0
+
+
 cdef int ghosts_ask(dv_world* w, uint32_t device, uint64_t bus_addr) noexcept nogil:
     cdef dv_ring* r = &w.ring
     cdef dv_ended* key
-    cdef uint32_t _, at, found = NONE
+    cdef uint32_t _, at = 0, found = NONE
     if w.forgotten != 0:
         w.asked_late += 1
     if r.count == 0:
         return 0
     r.asks += 1
-    at = r.next if r.count == r.capacity and r.next < r.count else 0  # the oldest
     if r.asks > RING_ASKS:
-        for _ in range(r.count):
-            if r.keys[at].device != 0 and ring_take(w, at) < 0:
-                return -1
-            at = at + 1 if at + 1 < r.count else 0
-        ring_deinit(r)
-        return 0
+        return ghosts_index(w)
     for _ in range(r.count):
         at = ring_older(r, at)
         key = &r.keys[at]
@@ -519,7 +524,7 @@ cdef void ghost_chain(dv_world* w, uint32_t index) noexcept nogil:
     w.ghosts += 1
 
 
-cdef void leave_device(dv_world* w, const dv_mapping* m) noexcept nogil:
+cdef void leave_device(dv_world* w, const dv_mapping* m, uint64_t time) noexcept nogil:
     cdef dv_device* d = &w.devices[m.device]
     if m.prev != 0:
         w.mappings[m.prev].next = m.next
@@ -530,6 +535,8 @@ cdef void leave_device(dv_world* w, const dv_mapping* m) noexcept nogil:
     d.live -= 1
     if m.flags & F_TRUNCATED:
         d.truncated_live -= 1
+    if m.flags & F_TRUNCATED or m.segments > GHOST_SEGMENTS:
+        d.partly_ended = time
     w.live -= 1
 
 

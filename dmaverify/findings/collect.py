@@ -11,7 +11,7 @@ from dmaverify.findings.evidence import evidence, story
 from dmaverify.findings.fingerprint import fingerprint
 from dmaverify.findings.ranges import event_range, ranges
 from dmaverify.model.finding import Finding, Notice
-from dmaverify.model.hit import Hit
+from dmaverify.model.hit import Hit, Witness
 from dmaverify.model.program import Program, Template
 
 CAN_NOT_TELL = "can-not-tell"
@@ -87,8 +87,13 @@ def _finding(group: list[Hit], ordinal: int, program: Program, context: TraceCon
         hint=_words(rule.hint, hit, context),
         why=first_sentence(rule.explain),
         address=event_range(hit.first),
-        last=evidence(last, context) if last.record != hit.first.record else None,
+        last=evidence(last, context) if _elsewhere(last, hit.first) else None,
+        source=here.source,
     )
+
+
+def _elsewhere(a: Witness, b: Witness) -> bool:
+    return (a.record, a.offset) != (b.record, b.offset)
 
 
 def _words(template: Template, hit: Hit, context: TraceContext) -> str:

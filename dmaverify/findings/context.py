@@ -15,6 +15,7 @@ class TraceContext:
         devices: device names by number; number 0 is "" (no device).
         ticks: True where the clock's values are not nanoseconds.
         text_of: gives the source line of a witness, or its canonical `.dmat` line.
+        source_of: gives the file of a witness, "" where it is the trace.
         task_of: gives the name of the task that logged a witness, "" where unknown.
     """
 
@@ -23,6 +24,7 @@ class TraceContext:
     ticks: bool
     text_of: Callable[[Witness], str]
     task_of: Callable[[Witness], str]
+    source_of: Callable[[Witness], str] = lambda _: ""
 
     def device_name(self, number: int) -> str:
         """Return the name of a device, "" where the event names none."""

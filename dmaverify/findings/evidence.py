@@ -31,7 +31,11 @@ ROLES = {
     EventKind.DEV_WRITE: "accessed",
     EventKind.DEV_START: "started",
     EventKind.MEMORY: "born",
+    EventKind.CLOCK_SYNC: "synced",
+    EventKind.DEV_ACCESS: "accessed",
 }
+#: Offsets from here on are those of lines of another source than the trace.
+OTHER_SOURCE = 1 << 62
 _MAKES = (EventKind.DMA_MAP, EventKind.DMA_ALLOC)
 
 
@@ -53,17 +57,28 @@ def evidence(witness: Witness, context: TraceContext, role: str = "", rule: str 
         time_ns=None if unknown else witness.time,
         text=context.text_of(witness),
         rule=rule,
+        source=context.source_of(witness),
     )
+
+
+def _place(item: tuple[tuple[int, int], object]) -> tuple[int, int]:
+    return item[0]
 
 
 def story(hit: Hit, program: Program, context: TraceContext) -> tuple[Evidence, ...]:
     """Return the evidence of a hit in the order of the trace, consequences last."""
-    witnesses = {hit.first.record: hit.first}
+    told = [(hit.first, "")]
     for mapping in hit.mappings:
-        witnesses.setdefault(mapping.made.record, mapping.made)
+        told.append((mapping.made, ""))
         if mapping.ended is not None:
-            witnesses.setdefault(mapping.ended.record, mapping.ended)
-    lines = [evidence(witnesses[record], context) for record in sorted(witnesses)]
+            told.append((mapping.ended, ""))
+    told += [(w, "" if w.event.kind == EventKind.DEV_FAULT else "logged") for w in hit.attached]
+    witnesses: dict[tuple[int, int], tuple[Witness, str]] = {}
+    for witness, role in told:
+        # What another source tells has the record of the trace's event before it.
+        other = witness.offset + 1 if witness.offset >= OTHER_SOURCE else 0
+        witnesses.setdefault((witness.record, other), (witness, role))
+    lines = [evidence(w, context, role) for _, (w, role) in sorted(witnesses.items(), key=_place)]
     lines += [
         evidence(witness, context, "consequence", program.rules[rule].id)
         for rule, witness in hit.consequences

@@ -17,6 +17,9 @@ VERBS = {
     EventKind.IOMMU_UNMAP: "untranslate",
     EventKind.DEV_FAULT: "fault",
     EventKind.BOUNCE: "bounce",
+    EventKind.DEV_READ: "read",
+    EventKind.DEV_WRITE: "write",
+    EventKind.DEV_ACCESS: "touch",
 }
 _NAMES = {
     EventKind.DMA_SYNC_FOR_CPU: "sync for CPU",

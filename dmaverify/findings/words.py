@@ -7,6 +7,7 @@ from dmaverify.model.kinds import Direction, EventKind, MapType, MemoryKind, Pro
 from dmaverify.model.program import Shown, Template
 
 UNKNOWN_WORD = "unknown"
+UNKNOWN_LENGTH = "unknown length"
 
 MAP_TYPE_WORDS: dict[int, str] = {
     MapType.UNKNOWN: UNKNOWN_WORD,
@@ -102,7 +103,7 @@ def value_words(
 ) -> str:
     """Return one value by its type, or "unknown"."""
     if value is None:
-        return UNKNOWN_WORD
+        return UNKNOWN_LENGTH if shown.type == Type.SIZE else UNKNOWN_WORD
     if shown.format == "hex":
         return hex(value)
     if shown.type == Type.DEVICE:

@@ -32,7 +32,9 @@ cdef enum dv_kind:
     KIND_DEV_WRITE = 22
     KIND_DEV_START = 23
     KIND_MEMORY = 24
-    KIND_COUNT = 25
+    KIND_CLOCK_SYNC = 25
+    KIND_DEV_ACCESS = 26
+    KIND_COUNT = 27
 
 cdef enum dv_direction:
     DIR_BIDIRECTIONAL = 0
@@ -74,6 +76,10 @@ cdef enum dv_side_tag:
 #   iommu_unmap: phys_addr holds `unmapped`       bounce: bus_addr holds `dma_mask`
 #   device_limits: length = max_segment, bus_addr = boundary, phys_addr = dma_mask
 #   memory: object = what kind of memory    dev_*: object = number of the transfer
+#   dev_*: status = how far its time may be off, in us, where another clock stamped it; -1 =
+#   its place among the trace's events is not known. F_FROM_MARK = another source's word for
+#   an access that the trace tells itself.
+#   clock_sync: object = number, status = 0 before, 1 after the other clock's line
 #   lost: length = number of events lost; status 1 = before the recording's first event
 cdef packed struct dv_event:
     uint64_t time        # trace clock, ns or ticks
@@ -128,10 +134,21 @@ cdef inline bint event_failed(const dv_event* e) noexcept nogil:
     return e.flags & F_FAILED != 0 or \
         (not e.flags & F_BUS_UNKNOWN and e.bus_addr == <uint64_t>-1)
 
-# True where the event is about a device that writes memory.
+# True where the event is about memory that a device reaches for.
+cdef inline bint device_reaches(const dv_event* e) noexcept nogil:
+    return KIND_DEV_READ <= e.kind <= KIND_DEV_START or e.kind == KIND_DEV_ACCESS or \
+        e.kind == KIND_DEV_FAULT
+
+# True where the event is about a device that writes memory, or that reads it.
 cdef inline bint device_writes(const dv_event* e) noexcept nogil:
     return e.kind == KIND_DEV_WRITE or (
-        e.kind == KIND_DEV_START and e.direction == DIR_FROM_DEVICE)
+        (e.kind == KIND_DEV_START or e.kind == KIND_DEV_FAULT) and
+        not e.flags & F_DIRECTION_UNKNOWN and e.direction == DIR_FROM_DEVICE)
+
+cdef inline bint device_reads(const dv_event* e) noexcept nogil:
+    return e.kind == KIND_DEV_READ or (
+        (e.kind == KIND_DEV_START or e.kind == KIND_DEV_FAULT) and
+        not e.flags & F_DIRECTION_UNKNOWN and e.direction == DIR_TO_DEVICE)
 
 # Return the first side record of an event with this tag, or NULL.
 cdef inline const dv_side* event_side(const dv_batch* b, const dv_event* e, int tag) noexcept nogil:

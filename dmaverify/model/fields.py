@@ -98,9 +98,10 @@ _SYNCS = frozenset({K.DMA_SYNC_FOR_CPU, K.DMA_SYNC_FOR_DEVICE})
 _IOMMU = frozenset({K.IOMMU_MAP, K.IOMMU_UNMAP})
 _LEFT = frozenset({K.LEFT_MAPPED})
 _CPU = frozenset({K.CPU_READ, K.CPU_WRITE})
-_DEV = frozenset({K.DEV_READ, K.DEV_WRITE, K.DEV_START})
+_DEV = frozenset({K.DEV_READ, K.DEV_WRITE, K.DEV_ACCESS, K.DEV_START})
+_REACH = _DEV | {K.DEV_FAULT}
 _DEVICE = _CALLS | _LEFT | _CPU | _DEV | {
-    K.MEMORY,
+    K.MEMORY, K.CLOCK_SYNC,
     K.IOMMU_ATTACH, K.DEV_FAULT, K.BOUNCE, K.DRIVER_PROBE, K.DRIVER_BOUND, K.DRIVER_UNBOUND,
     K.DEVICE_LIMITS,
 }  # fmt: skip
@@ -147,7 +148,7 @@ EVENT_FIELDS = (
     _ev(10, "virt_addr", T.TOKEN, "CPU pointer, or its hash",
         frozenset({K.DMA_ALLOC, K.DMA_FREE, K.MEMORY}) | _CPU, True, "virtual", True),
     _ev(11, "failed", T.BOOL, "the call failed, or names the error address",
-        _CALLS | _DEV, False, "", True),
+        _CALLS | _REACH, False, "", True),
     _ev(12, "null", T.BOOL, "the CPU pointer is NULL: nothing is meant", _ENDS | {K.DMA_ALLOC}),
     _ev(13, "truncated", T.BOOL, "the list has more entries than the event stores", _CALLS),
     _ev(14, "skip_sync", T.BOOL, "attribute: the caller does the syncs itself",
@@ -161,7 +162,7 @@ EVENT_FIELDS = (
     _ev(18, "dma_mask", T.ADDR, "highest bus address that the device reaches",
         frozenset({K.BOUNCE, K.DEVICE_LIMITS}), False, "bus", True),
     _ev(19, "may_predate", T.BOOL,
-        "the mapping meant may have been made before the recording began", _ENDS | _SYNCS | _DEV),
+        "the mapping meant may have been made before the recording began", _ENDS | _SYNCS | _REACH),
     _ev(20, "crossing", T.ADDR,
         "address bits in which a segment's first and last byte differ, or-ed over the list",
         _MAPS),
@@ -179,7 +180,7 @@ EVENT_FIELDS = (
     _ev(28, "boundary", T.ADDR, "mask of the boundary that a segment must not cross",
         frozenset({K.DEVICE_LIMITS}), True, "bus", True),
     _ev(29, "candidates", T.INT, "live mappings that the event could mean",
-        _ENDS | _SYNCS | _DEV),
+        _ENDS | _SYNCS | _REACH),
     _ev(30, "failures", T.INT, "mappings of the device that failed so far", _CALLS),
     _ev(31, "memory", T.MEMORY, "kind of memory that it lies in",
         _MAPS | {K.MEMORY}, True, "", True),
@@ -187,7 +188,7 @@ EVENT_FIELDS = (
         "bytes of the range that the device wrote and nobody has handed to the CPU since", _CPU),
     _ev(33, "unsent_bytes", T.SIZE,
         "bytes of the range that the CPU wrote and nobody has handed to the device since", _DEV),
-    _ev(34, "provenance", T.PROVENANCE, "where the bus address comes from", _DEV),
+    _ev(34, "provenance", T.PROVENANCE, "where the bus address comes from", _REACH),
     _ev(35, "transfer", T.INT, "number of the transfer, 0 where there is none",
         _DEV, False, "", True),
 )  # fmt: skip
@@ -278,6 +279,8 @@ KIND_SENTENCES = {
     K.DEV_WRITE: "a device has written memory: its transfer is complete",
     K.DEV_START: "a device was told to begin a transfer",
     K.MEMORY: "memory came into use, and what kind it is of",
+    K.CLOCK_SYNC: "a moment that another clock has logged too: the line before it, or after it",
+    K.DEV_ACCESS: "a device has touched memory, and its log does not tell which way",
 }
 
 

@@ -17,6 +17,8 @@ class Evidence:
         time_ns: trace clock in ns, or None where the clock is not time.
         text: the line of the trace, or the canonical `.dmat` line of a binary record.
         rule: the rule that a consequence violates; "" for every other role.
+        source: the file of the line, "" where it is the trace; `event` is then the record of
+            the trace after which it comes.
     """
 
     role: str
@@ -25,6 +27,7 @@ class Evidence:
     time_ns: int | None
     text: str
     rule: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ class Finding:
         ranges: what to draw; all of one address space.
         address: what the event names, or None where it names no address.
         last: where it was seen last, or None where it was seen once.
+        source: the file of the line, "" where it is the trace.
     """
 
     rule: str
@@ -72,6 +76,7 @@ class Finding:
     why: str = ""
     address: Range | None = None
     last: Evidence | None = None
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,7 @@ class Hit:
         low_confidence: events lost in between could explain it.
         unmet: index into the rule's `needs` of the first fact that the recording lacks,
             or None: then it is a finding.
+        attached: what other sources tell of the access: faults, lines of a device's log.
     """
 
     rule: int
@@ -79,3 +80,4 @@ class Hit:
     consequences: tuple[tuple[int, Witness], ...]
     low_confidence: bool
     unmet: int | None
+    attached: tuple[Witness, ...] = ()

@@ -34,6 +34,8 @@ class EventKind(IntEnum):
     DEV_WRITE = 22  # a device wrote memory: its transfer is complete
     DEV_START = 23  # a device was told to begin a transfer
     MEMORY = 24  # memory came into use, and what kind it is of
+    CLOCK_SYNC = 25  # a moment that another clock has logged too
+    DEV_ACCESS = 26  # a device touched memory; which way is not told
 
 
 class Direction(IntEnum):
@@ -98,7 +100,7 @@ class Flag(IntFlag):
     NULL_CPU = 1 << 8  # the CPU pointer is NULL: a free that frees nothing
     SKIP_SYNC = 1 << 9  # attribute: the caller does the syncs itself
     MMIO = 1 << 10  # attribute: the memory is another device's registers
-    FROM_MARK = 1 << 11  # told by a mark, not by a probe (driver_* kinds); forced (bounce)
+    FROM_MARK = 1 << 11  # told by a mark (driver_*); forced (bounce); told again (dev_*)
 
 
 MAP_TYPE_SHIFT = 12  # the high four bits of a row's flags are a MapType

@@ -4,18 +4,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from dmaverify.core.engine import Engine
-from dmaverify.errors import TraceError
+from dmaverify.errors import TraceError, UsageError
 from dmaverify.findings.collect import collect
 from dmaverify.findings.context import TraceContext
 from dmaverify.lang.builtin import combine, compile_files, load_builtin
 from dmaverify.lang.errors import Diagnostic
 from dmaverify.model.finding import Finding, Notice, Report, TraceInfo
 from dmaverify.model.program import Program
+from dmaverify.pipeline.kernel import kernel_notices
 from dmaverify.pipeline.limits import limit_notices, loss_notices
 from dmaverify.pipeline.survey import Survey
 from dmaverify.pipeline.texts import Texts
 from dmaverify.trace import open_trace
 from dmaverify.trace.base import Reader
+from dmaverify.trace.klog import KernelLog
 
 Progress = Callable[[int, int | None], None]
 Warn = Callable[[Diagnostic], None]
@@ -29,6 +31,11 @@ class CheckOptions:
         rules: files and folders of a user's rules, beside the built-in ones.
         select, ignore: ids and classes of the rules to keep and to leave out.
         strict_trace: a trace that is cut short counts as unreadable.
+        log, device_log: paths of the kernel log and of QEMU's log of the same run, "" for none;
+            for one trace only.
+        clock_offset: the device log's clock minus the trace's, seconds; None: by the moments
+            that both have.
+        log_offset: the kernel log's clock minus the trace's, seconds; None: not known.
         warn: is given each warning about the user's rules.
     """
 
@@ -36,6 +43,10 @@ class CheckOptions:
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     strict_trace: bool = False
+    log: str = ""
+    device_log: str = ""
+    clock_offset: float | None = None
+    log_offset: float | None = None
     warn: Warn | None = None
 
 
@@ -77,13 +88,15 @@ def check_traces(
 
     Raises:
         RuleError, UsageError: as `load_program`.
+        UsageError: other logs are given for several traces.
     """
+    _refuse_loose_logs(paths, options)
     program = load_program(options)
     checked: list[_Checked] = []
     errors: list[TraceError] = []
     for path in paths:
         try:
-            one = _check_trace(path, len(checked), program, progress)
+            one = _check_trace(path, len(checked), program, options, progress)
         except TraceError as error:
             errors.append(error)
             continue
@@ -99,19 +112,52 @@ def check_traces(
     )
 
 
-def _check_trace(path: str, index: int, program: Program, progress: Progress | None) -> _Checked:
-    reader = open_trace(path)
+def _refuse_loose_logs(paths: Sequence[str], options: CheckOptions) -> None:
+    """Raise where a log, or an offset, has no one trace or log that it belongs to."""
+    if (options.log or options.device_log) and len(paths) != 1:
+        raise UsageError("--log and --device-log belong to one run: give one trace with them")
+    if options.clock_offset is not None and not options.device_log:
+        raise UsageError("--clock-offset is about a --device-log: give that too")
+    if options.log_offset is not None and not options.log:
+        raise UsageError("--log-offset is about a --log: give that too")
+
+
+def _check_trace(
+    path: str, index: int, program: Program, options: CheckOptions, progress: Progress | None
+) -> _Checked:
+    if not options.log and not options.device_log:
+        reader = open_trace(path)
+        try:
+            return _replay(reader, index, program, progress)
+        finally:
+            reader.close()
+    from dmaverify.trace.devlog import read_device_log
+    from dmaverify.trace.klog import read_kernel_log
+    from dmaverify.trace.merge import OtherSources, open_merged, readable_twice
+
+    readable_twice(path)
+    log = read_kernel_log(options.log) if options.log else None
+    device_log = read_device_log(options.device_log) if options.device_log else None
+    others = OtherSources(device_log, log, options.clock_offset, options.log_offset)
+    merged = open_merged(path, others)
     try:
-        return _replay(reader, index, program, progress)
+        return _replay(merged, index, program, progress, log)
     finally:
-        reader.close()
+        merged.close()
 
 
-def _replay(reader: Reader, index: int, program: Program, progress: Progress | None) -> _Checked:
+def _replay(
+    reader: Reader,
+    index: int,
+    program: Program,
+    progress: Progress | None,
+    log: KernelLog | None = None,
+) -> _Checked:
     batches = reader.batches()
     batch = next(batches, None)
     # Only the first lines tell whether the clock is time.
-    engine = Engine(program, time_known=not reader.ticks)
+    known = log is not None and log.debugging_enabled
+    engine = Engine(program, time_known=not reader.ticks, syncs_traced=known)
     texts = Texts(reader, engine)
     survey = Survey(reader)
     while batch is not None:
@@ -127,13 +173,17 @@ def _replay(reader: Reader, index: int, program: Program, progress: Progress | N
         ticks=reader.ticks,
         text_of=texts.text,
         task_of=texts.task,
+        source_of=texts.source,
     )
     findings, notices = collect(engine.hits(), program, context)
-    info = replace(survey.info(), checked=engine.counters["checked"])
+    checked = engine.counters["checked"]
+    info = replace(survey.info(), checked=checked)
     lost = loss_notices(info, engine, reader.notices)
     limits = limit_notices(engine, program, reader.devices)
     notices = [*reader.notices, *lost, *limits, *notices]
-    return _Checked(info, findings, notices, engine.counters["checked"])
+    if log is not None:
+        notices += kernel_notices(log, findings)
+    return _Checked(info, findings, notices, checked)
 
 
 def _merge(notices: list[Notice]) -> tuple[Notice, ...]:

@@ -17,6 +17,16 @@ _COUNTERS = (
         "begin the recording before the driver is bound to see all of its life",
     ),
     (
+        "undecided",
+        "order-not-known",
+        "accesses of the other logs too near to what would explain them to be put in order",
+    ),
+    (
+        "unexplained",
+        "fault-unexplained",
+        "faults of the IOMMU at what the recording shows as mapped so as to allow the access",
+    ),
+    (
         "forgotten",
         "ended-mappings-forgotten",
         "ended mappings that were forgotten to keep memory bounded; "

@@ -4,7 +4,8 @@ from dmaverify.core.engine import Engine
 from dmaverify.model.events import Event
 from dmaverify.model.hit import Witness
 from dmaverify.model.kinds import EventKind, Flag, MapType
-from dmaverify.trace.base import Reader
+from dmaverify.trace.base import OTHER_SOURCE, Reader
+from dmaverify.trace.merge import MergedReader
 from dmaverify.trace.native import write_event
 
 NOTHING_NAMED = (
@@ -42,7 +43,7 @@ class Texts:
 
     def line(self, witness: Witness) -> str | None:
         """Return the source line of a witness, or None where there is none to be had."""
-        if self._reader.binary:
+        if self._reader.binary and not witness.offset & OTHER_SOURCE:
             return None
         kept = self._kept.get(witness.offset)
         return kept if kept is not None else self._reader.line_at(witness.offset)
@@ -54,8 +55,17 @@ class Texts:
             return line.strip()
         return write_event(_as_recorded(witness.event), self._reader.devices).strip()
 
+    def source(self, witness: Witness) -> str:
+        """Return the file of a witness, "" where it is the trace."""
+        if not witness.offset & OTHER_SOURCE or not isinstance(self._reader, MergedReader):
+            return ""
+        other = self._reader.other_line(witness.offset)
+        return other.path if other else ""
+
     def task(self, witness: Witness) -> str:
         """Return the name of the task that logged a witness, "" where unknown."""
+        if witness.offset & OTHER_SOURCE:
+            return ""
         return self._reader.task_name(witness.event.site, self.line(witness))
 
 

@@ -36,6 +36,7 @@ def block(finding: Finding, report: Report, view: View, g: Glyphs) -> Iterator[L
 def place(finding: Finding, report: Report) -> str:
     """Return `path:line`, or `path:@event` where the trace has no lines."""
     path = report.traces[finding.trace].path if finding.trace < len(report.traces) else "?"
+    path = finding.source or path
     where = f"@{finding.event}" if finding.line is None else str(finding.line)
     return f"{visible(path)}:{where}"
 
@@ -96,13 +97,19 @@ def _most_telling(finding: Finding) -> tuple[Evidence, ...]:
     """Return the event itself, then what made and ended its mapping, then what followed."""
     if len(finding.evidence) <= _MOST_PROOF:
         return finding.evidence
-    own = [e for e in finding.evidence if e.event == finding.event and not e.rule][:1]
+    own = [e for e in finding.evidence if _is_own(e, finding)][:1]
     rest = [e for e in finding.evidence if e not in own][: _MOST_PROOF - len(own)]
     return tuple(e for e in finding.evidence if e in own or e in rest)
 
 
+def _is_own(e: Evidence, finding: Finding) -> bool:
+    place = finding.event, finding.line, finding.source
+    return (e.event, e.line, e.source) == place and not e.rule
+
+
 def _where(e: Evidence) -> str:
-    return f"event {e.event}" if e.line is None else f"line {e.line}"
+    where = f"event {e.event}" if e.line is None else f"line {e.line}"
+    return f"{visible(e.source.rpartition('/')[2])} {where}" if e.source else where
 
 
 def _words(line: str, marked: set[str]) -> Line:

@@ -83,6 +83,7 @@ def summary_json(report: Report) -> dict[str, Any]:
 def finding_json(finding: Finding) -> dict[str, Any]:
     """Return a finding as the schema has it."""
     address = finding.address
+    elsewhere = {"source": finding.source} if finding.source else {}
     return {
         "rule": finding.rule,
         "class": finding.cls,
@@ -104,6 +105,7 @@ def finding_json(finding: Finding) -> dict[str, Any]:
         "hint": finding.hint,
         "why": finding.why,
         "last": evidence_json(finding.last) if finding.last else None,
+        **elsewhere,
     }
 
 
@@ -116,4 +118,8 @@ def evidence_json(evidence: Evidence) -> dict[str, Any]:
         "time_ns": evidence.time_ns,
         "text": evidence.text,
     }
-    return {**plain, "rule": evidence.rule} if evidence.rule else plain
+    if evidence.rule:
+        plain["rule"] = evidence.rule
+    if evidence.source:
+        plain["source"] = evidence.source
+    return plain

@@ -312,6 +312,9 @@ cdef const char* _other_value(dv_tables* t, const dv_spec* spec, uint32_t slot, 
         v.text_end = end
         v.seen |= 1 << S_TEXT
         return end
+    elif slot == S_STATUS and (equals(p, stop, b"before") or equals(p, stop, b"after")):
+        v.status = p[0] == c'a'
+        v.seen |= 1 << S_STATUS
     elif slot == S_STATUS and p < stop and p[0] == c'-':
         if read_number(p + 1, stop, False, &number) == stop and number < 32769:
             v.status = -<int64_t>number

@@ -6,6 +6,9 @@ from typing import Protocol
 from dmaverify.model.events import EventBatch
 from dmaverify.model.finding import Notice
 
+#: Bit of a row's offset that says: a line of another source than the trace.
+OTHER_SOURCE = 1 << 62
+
 
 class Reader(Protocol):
     """Reads one trace, once, front to back.

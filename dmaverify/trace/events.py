@@ -76,7 +76,10 @@ MEMORY_NAMES = tuple(kind.name.lower() for kind in MemoryKind)
 
 #: Numbers that the kernel prints in hexadecimal without saying so.
 HEX_FIELDS = frozenset(
-    {"dma_addr", "addr", "phys_addr", "virt_addr", "dma_mask", "dev_addr", "iova", "paddr"}
+    {
+        "dma_addr", "addr", "phys_addr", "virt_addr", "dma_mask", "dev_addr", "iova", "paddr",
+        "seq",
+    }
 )
 
 MAX_DEVICES = 65536  # device names of one trace; what comes beyond shares one number
@@ -246,6 +249,8 @@ def _accesses() -> list[EventSpec]:
         "device": S.DEVICE, "op": S.OPERATION, "to_ram": S.OPERATION, "dma_addr": S.BUS_ADDR,
         "size": S.LENGTH, "id": S.OBJECT,
     }  # fmt: skip
+    # In the format file the phase is a number, `after`.
+    sync = {"device": S.DEVICE, "seq": S.OBJECT, "phase": S.STATUS, "after": S.STATUS}
     here = "tracepoints of a driver of its own, system edu"
     return [
         _spec("cpu_read", "edu", K.CPU_READ, touch, here, S.VIRT_ADDR),
@@ -253,6 +258,7 @@ def _accesses() -> list[EventSpec]:
         _spec("edu_dma_start", "edu", K.DEV_START, transfer, here, S.OBJECT),
         _spec("edu_dma_done", "edu", K.DEV_READ, transfer, here, S.OBJECT),
         _spec("edu_region", "edu", K.MEMORY, {**touch, "kind": S.MEMORY}, here, S.VIRT_ADDR),
+        _spec("clock_sync", "edu", K.CLOCK_SYNC, sync, here),
     ]
 
 

@@ -44,6 +44,7 @@ _RENAMED = {
     K.DEV_READ: {"transfer": S.OBJECT},
     K.DEV_WRITE: {"transfer": S.OBJECT},
     K.DEV_START: {"transfer": S.OBJECT},
+    K.DEV_ACCESS: {"transfer": S.OBJECT},
 }  # fmt: skip
 
 _TYPES = {

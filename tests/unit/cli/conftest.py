@@ -23,6 +23,10 @@ class CheckOptions:
     select: tuple[str, ...]
     ignore: tuple[str, ...]
     strict_trace: bool
+    log: str
+    device_log: str
+    clock_offset: float | None
+    log_offset: float | None
 
 
 @dataclass(frozen=True)

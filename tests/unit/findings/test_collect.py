@@ -252,7 +252,7 @@ def test_overlap_is_drawn_in_memory() -> None:
         (Shown(0, Type.DEVICE), 1, "0000:00:04.0"),
         (Shown(0, Type.DEVICE), 99, "unknown"),
         (Shown(0, Type.TASK), 1, "modprobe"),
-        (Shown(0, Type.SIZE), None, "unknown"),
+        (Shown(0, Type.SIZE), None, "unknown length"),
     ],
 )
 def test_values_by_type(shown: Shown, value: int | None, expected: str) -> None:

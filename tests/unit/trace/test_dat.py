@@ -15,8 +15,9 @@ DEV = "0000:00:04.0"
 # Events by name as `trace-cmd report` prints them, put together by kind.
 COUNTS = {
     "edu_sg": (92, 0, {"MARK": 4, "IOMMU_MAP": 11, "DMA_MAP": 5, "IOMMU_UNMAP": 5, "DMA_UNMAP": 5,
-               "DMA_SYNC_FOR_CPU": 1, "DMA_SYNC_FOR_DEVICE": 1, "DRIVER_UNBOUND": 4, "CPU_READ": 5,
-               "CPU_WRITE": 6, "DEV_START": 11, "DEV_READ": 6, "DEV_WRITE": 5, "MEMORY": 7}),
+               "DMA_SYNC_FOR_CPU": 1, "DMA_SYNC_FOR_DEVICE": 1, "DRIVER_UNBOUND": 4,
+               "CLOCK_SYNC": 16, "CPU_READ": 5, "CPU_WRITE": 6, "DEV_START": 11, "DEV_READ": 6,
+               "DEV_WRITE": 5, "MEMORY": 7}),
     "instances": (48, 0, {"IOMMU_MAP": 36, "DMA_MAP": 4, "DMA_UNMAP": 4, "IOMMU_UNMAP": 4}),
     "iommu": (88, 0, {"IOMMU_MAP": 64, "DMA_MAP": 8, "DMA_UNMAP": 8, "IOMMU_UNMAP": 8}),
     "record": (1174, 0, {"IOMMU_MAP": 382, "DMA_MAP": 264, "IOMMU_UNMAP": 264, "DMA_UNMAP": 264}),
@@ -66,7 +67,9 @@ def test_recordings_as_trace_cmd_prints_them(name: str) -> None:
         assert (comm, int(pid), int(cpu), time) == (
             reader.task_name(row.site, None), row.site, row.cpu, ours,
         )  # fmt: skip
-        assert event.startswith(("dma_", "map", "unmap", "print", "driver_", "cpu_", "edu_"))
+        assert event.startswith(
+            ("dma_", "map", "unmap", "print", "driver_", "edu_", "cpu_", "clock_")
+        )
         checked += 1
 
     assert checked >= min(len(rows), 100)
