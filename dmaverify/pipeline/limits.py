@@ -21,7 +21,7 @@ _COUNTERS = (
     (
         "undecided",
         "order-not-known",
-        "accesses of the other logs that are too near to what would explain them to be put in order",
+        "accesses of the other logs that are too near to what would explain them to be ordered",
     ),
     (
         "unexplained",
