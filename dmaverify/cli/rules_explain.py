@@ -87,8 +87,7 @@ def _facts(rule: Rule, program: Program) -> Iterator[tuple[str, str]]:
 
 def _template(template: Template) -> str:
     return "".join(
-        p if isinstance(p, str) else f"{{{p.name or p.type.name.lower()}}}"
-        for p in template
+        p if isinstance(p, str) else f"{{{p.name or p.type.name.lower()}}}" for p in template
     )
 
 

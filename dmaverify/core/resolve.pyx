@@ -10,8 +10,8 @@ from dmaverify.core.shadow cimport (
 from dmaverify.core.table cimport table_get
 from dmaverify.core.world cimport (
     CPUS, MARK_AMBIGUOUS, MARK_DIRECTION, MARK_LENGTH, MARK_VIRT, MARK_WHOLE_PAGES, SCAN_MAX,
-    STATE_GHOST, STATE_LIVE, dv_device, dv_mapping, dv_world, ghosts_ask, iommu_removed, list_key,
-    mapping_stale,
+    STATE_GHOST, STATE_LIVE, dv_device, dv_mapping, dv_world, ghosts_ask, ghosts_index,
+    iommu_removed, list_key, mapping_stale,
 )
 from dmaverify.model.events cimport (
     DIR_BIDIRECTIONAL, DIR_FROM_DEVICE, DIR_TO_DEVICE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_FAILED,
@@ -752,6 +752,9 @@ cdef void context_resolve(dv_context* c) noexcept nogil:
     elif device_reaches(e):
         if e.flags & F_BUS_UNKNOWN:
             return
+        # In doubt, whatever ended near the time or the page matters, not only the last.
+        if (e.status != 0 or e.flags & F_LENGTH_UNKNOWN) and ghosts_index(c.world) < 0:
+            return  # no memory: then there is no ghost to be had
         resolve_transfer(c)
         # What the IOMMU refused was not allowed, whatever the clocks say.
         if e.status > 0 and kind != KIND_DEV_FAULT:

@@ -169,6 +169,8 @@ cdef int32_t mapping_add(dv_world* w, const dv_batch* b, const dv_event* e,
 # End a mapping: it becomes a ghost, which proves things up to `epoch` gaps.
 cdef int mapping_end(dv_world* w, uint32_t index, const dv_event* e, const dv_number* n,
                      uint32_t epoch) noexcept nogil
+# Bring all that the ring holds into the ghost grid, and all that ends from now on.
+cdef int ghosts_index(dv_world* w) noexcept nogil
 # Before a look-up in the ghost grid: bring what the ring holds about the address into it.
 cdef int ghosts_ask(dv_world* w, uint32_t device, uint64_t bus_addr) noexcept nogil
 

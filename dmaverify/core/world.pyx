@@ -471,9 +471,13 @@ cdef inline uint32_t ring_older(const dv_ring* r, uint32_t at) noexcept nogil:
     return at - 1 if at != 0 else r.count - 1
 
 
+cdef inline uint32_t ring_oldest(const dv_ring* r) noexcept nogil:
+    return r.next if r.count == r.capacity and r.next < r.count else 0
+
+
 cdef int ghosts_index(dv_world* w) noexcept nogil:
     cdef dv_ring* r = &w.ring
-    cdef uint32_t _, at = r.next if r.count == r.capacity and r.next < r.count else 0  # the oldest
+    cdef uint32_t _, at = ring_oldest(r)
     for _ in range(r.count):
         if r.keys[at].device != 0 and ring_take(w, at) < 0:
             return -1
@@ -485,7 +489,7 @@ cdef int ghosts_index(dv_world* w) noexcept nogil:
 cdef int ghosts_ask(dv_world* w, uint32_t device, uint64_t bus_addr) noexcept nogil:
     cdef dv_ring* r = &w.ring
     cdef dv_ended* key
-    cdef uint32_t _, at = 0, found = NONE
+    cdef uint32_t _, at, found = NONE
     if w.forgotten != 0:
         w.asked_late += 1
     if r.count == 0:
@@ -493,6 +497,7 @@ cdef int ghosts_ask(dv_world* w, uint32_t device, uint64_t bus_addr) noexcept no
     r.asks += 1
     if r.asks > RING_ASKS:
         return ghosts_index(w)
+    at = ring_oldest(r)
     for _ in range(r.count):
         at = ring_older(r, at)
         key = &r.keys[at]
@@ -545,7 +550,7 @@ cdef int mapping_end(dv_world* w, uint32_t index, const dv_event* e, const dv_nu
     cdef dv_mapping* m = &w.mappings[index]
     cdef uint32_t s = m.first
     cdef bint placed = s != 0 and w.shadow.segments[s].cells[0] != 0
-    leave_device(w, m)
+    leave_device(w, m, e.time)
     m.state = STATE_GHOST
     m.epoch = epoch
     m.ended = place_of(e, n)

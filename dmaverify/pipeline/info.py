@@ -9,9 +9,7 @@ from dmaverify.trace import open_trace
 Progress = Callable[[int, int | None], None]
 
 
-def trace_info(
-    path: str, progress: Progress | None = None
-) -> tuple[TraceInfo, tuple[Notice, ...]]:
+def trace_info(path: str, progress: Progress | None = None) -> tuple[TraceInfo, tuple[Notice, ...]]:
     """Return what is in a trace, and what its reader has to say.
 
     Args:

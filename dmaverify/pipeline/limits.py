@@ -19,7 +19,7 @@ _COUNTERS = (
     (
         "undecided",
         "order-not-known",
-        "accesses of the other logs too near to what would explain them to be put in order",
+        "accesses in the other logs, too near to what would explain them to be ordered",
     ),
     (
         "unexplained",

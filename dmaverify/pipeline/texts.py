@@ -8,9 +8,7 @@ from dmaverify.trace.base import OTHER_SOURCE, Reader
 from dmaverify.trace.merge import MergedReader
 from dmaverify.trace.native import write_event
 
-NOTHING_NAMED = (
-    Flag.BUS_UNKNOWN | Flag.PHYS_UNKNOWN | Flag.LENGTH_UNKNOWN | Flag.DIRECTION_UNKNOWN
-)
+NOTHING_NAMED = Flag.BUS_UNKNOWN | Flag.PHYS_UNKNOWN | Flag.LENGTH_UNKNOWN | Flag.DIRECTION_UNKNOWN
 
 
 class Texts:

@@ -77,7 +77,14 @@ MEMORY_NAMES = tuple(kind.name.lower() for kind in MemoryKind)
 #: Numbers that the kernel prints in hexadecimal without saying so.
 HEX_FIELDS = frozenset(
     {
-        "dma_addr", "addr", "phys_addr", "virt_addr", "dma_mask", "dev_addr", "iova", "paddr",
+        "dma_addr",
+        "addr",
+        "phys_addr",
+        "virt_addr",
+        "dma_mask",
+        "dev_addr",
+        "iova",
+        "paddr",
         "seq",
     }
 )
