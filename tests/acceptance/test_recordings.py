@@ -16,9 +16,6 @@ AWAITING = {
     "hca": "memory regions of an HCA and its accesses to them",
 }
 
-#: Nor these: whether a missing sync could be seen at all is in the kernel's log, not in the trace.
-NEEDS_KERNEL_LOG = {"edu/direct/missing_sync_for_cpu", "edu/strict/missing_sync_for_cpu"}
-
 #: Recordings that lack the fact that would show the mistake, and the notice that must say so;
 #: None where no event meets a rule, so that there is nothing to say.
 UNDECIDABLE = {
@@ -69,8 +66,7 @@ def _outcome(entry: dict[str, Any]) -> str:
         return "healthy"
     if not entry["decidable"]:
         return "undecidable"
-    awaited = entry["shown_by"] in AWAITING or entry["name"] in NEEDS_KERNEL_LOG
-    return "awaiting" if awaited else "mistake"
+    return "awaiting" if entry["shown_by"] in AWAITING else "mistake"
 
 
 def _key(finding: dict[str, Any]) -> tuple[Any, ...]:

@@ -205,6 +205,7 @@ class Writer:
             start = self.pick([was.bus_addr, *[a for a, _ in was.sg_bus or []]])
             values.update(device=was.device, bus_addr=(start + self.pick(OFFSETS)) % TOP)
         values.update(length=self.pick(ACCESSES), direction=direction, object=self.pick([0, 5]))
+        values["flags"] &= ~Flag.FROM_MARK  # another source's word for what the trace tells
         if self.seldom():
             values["device"] = self.pick([1, 2])
 
