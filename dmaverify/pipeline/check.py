@@ -11,13 +11,11 @@ from dmaverify.lang.builtin import combine, compile_files, load_builtin
 from dmaverify.lang.errors import Diagnostic
 from dmaverify.model.finding import Finding, Notice, Report, TraceInfo
 from dmaverify.model.program import Program
-from dmaverify.pipeline.kernel import kernel_notices
 from dmaverify.pipeline.limits import limit_notices, loss_notices
 from dmaverify.pipeline.survey import Survey
 from dmaverify.pipeline.texts import Texts
 from dmaverify.trace import open_trace
 from dmaverify.trace.base import Reader
-from dmaverify.trace.klog import KernelLog
 
 Progress = Callable[[int, int | None], None]
 Warn = Callable[[Diagnostic], None]
@@ -131,6 +129,8 @@ def _check_trace(
             return _replay(reader, index, program, progress)
         finally:
             reader.close()
+    # What reads the other logs is not loaded for those who have none.
+    from dmaverify.pipeline.kernel import kernel_notices
     from dmaverify.trace.devlog import read_device_log
     from dmaverify.trace.klog import read_kernel_log
     from dmaverify.trace.merge import OtherSources, open_merged, readable_twice
@@ -141,9 +141,13 @@ def _check_trace(
     others = OtherSources(device_log, log, options.clock_offset, options.log_offset)
     merged = open_merged(path, others)
     try:
-        return _replay(merged, index, program, progress, log)
+        traced = log is not None and log.debugging_enabled
+        checked = _replay(merged, index, program, progress, traced, merged.source_at)
     finally:
         merged.close()
+    if log is None:
+        return checked
+    return replace(checked, notices=[*checked.notices, *kernel_notices(log, checked.findings)])
 
 
 def _replay(
@@ -151,13 +155,13 @@ def _replay(
     index: int,
     program: Program,
     progress: Progress | None,
-    log: KernelLog | None = None,
+    syncs_traced: bool = False,
+    source_at: Callable[[int], str] = lambda _: "",
 ) -> _Checked:
     batches = reader.batches()
     batch = next(batches, None)
     # Only the first lines tell whether the clock is time.
-    known = log is not None and log.debugging_enabled
-    engine = Engine(program, time_known=not reader.ticks, syncs_traced=known)
+    engine = Engine(program, time_known=not reader.ticks, syncs_traced=syncs_traced)
     texts = Texts(reader, engine)
     survey = Survey(reader)
     while batch is not None:
@@ -173,7 +177,7 @@ def _replay(
         ticks=reader.ticks,
         text_of=texts.text,
         task_of=texts.task,
-        source_of=texts.source,
+        source_of=lambda witness: source_at(witness.offset),
     )
     findings, notices = collect(engine.hits(), program, context)
     checked = engine.counters["checked"]
@@ -181,8 +185,6 @@ def _replay(
     lost = loss_notices(info, engine, reader.notices)
     limits = limit_notices(engine, program, reader.devices)
     notices = [*reader.notices, *lost, *limits, *notices]
-    if log is not None:
-        notices += kernel_notices(log, findings)
     return _Checked(info, findings, notices, checked)
 
 

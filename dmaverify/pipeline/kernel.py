@@ -24,7 +24,8 @@ def kernel_notices(log: KernelLog, findings: Sequence[Finding]) -> list[Notice]:
         matching = {i for i, f in enumerate(wrong) if _same(verdict, f)}
         told |= matching
         (same if matching else more).append(verdict)
-    notices = [*_same_notices(same), *_more_notices(more)]
+    notices = _told("kernel-says-the-same", "the same", "", same)
+    notices += _told("kernel-says-more", "more", ", which the trace does not show", more)
     silent = [f for i, f in enumerate(wrong) if i not in told]
     if silent:
         notices.append(_silent_notice(log, silent))
@@ -50,24 +51,13 @@ def _by_class(verdicts: Sequence[KernelVerdict]) -> dict[tuple[str, str], list[K
     return groups
 
 
-def _same_notices(verdicts: Sequence[KernelVerdict]) -> list[Notice]:
+def _told(id_: str, says: str, shown: str, verdicts: Sequence[KernelVerdict]) -> list[Notice]:
+    """Return a notice for each device and class, with the first line of the log about it."""
     return [
         Notice(
-            "kernel-says-the-same",
-            f"The kernel says the same of {device or 'a device'} ({cls}): "
+            id_,
+            f"The kernel says {says} of {device or 'a device'} ({cls}){shown}: "
             f"line {group[0].line} of its log, {_short(group[0].text)}",
-            len(group),
-        )
-        for (device, cls), group in _by_class(verdicts).items()
-    ]
-
-
-def _more_notices(verdicts: Sequence[KernelVerdict]) -> list[Notice]:
-    return [
-        Notice(
-            "kernel-says-more",
-            f"The kernel says more of {device or 'a device'} ({cls}), which the trace does not "
-            f"show: line {group[0].line} of its log, {_short(group[0].text)}",
             len(group),
         )
         for (device, cls), group in _by_class(verdicts).items()

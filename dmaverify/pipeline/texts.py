@@ -5,7 +5,6 @@ from dmaverify.model.events import Event
 from dmaverify.model.hit import Witness
 from dmaverify.model.kinds import EventKind, Flag, MapType
 from dmaverify.trace.base import OTHER_SOURCE, Reader
-from dmaverify.trace.merge import MergedReader
 from dmaverify.trace.native import write_event
 
 NOTHING_NAMED = Flag.BUS_UNKNOWN | Flag.PHYS_UNKNOWN | Flag.LENGTH_UNKNOWN | Flag.DIRECTION_UNKNOWN
@@ -52,13 +51,6 @@ class Texts:
         if line is not None:
             return line.strip()
         return write_event(_as_recorded(witness.event), self._reader.devices).strip()
-
-    def source(self, witness: Witness) -> str:
-        """Return the file of a witness, "" where it is the trace."""
-        if not witness.offset & OTHER_SOURCE or not isinstance(self._reader, MergedReader):
-            return ""
-        other = self._reader.other_line(witness.offset)
-        return other.path if other else ""
 
     def task(self, witness: Witness) -> str:
         """Return the name of the task that logged a witness, "" where unknown."""

@@ -115,6 +115,11 @@ class MergedReader:
         other = self.other_line(offset)
         return self._reader.line_at(offset) if other is None else other.text
 
+    def source_at(self, offset: int) -> str:
+        """Return the file that the line at a row's offset is in, "" where it is the trace."""
+        other = self.other_line(offset)
+        return "" if other is None else other.path
+
     def other_line(self, offset: int) -> OtherLine | None:
         """Return the line of another source at a row's offset, None where it is the trace's."""
         return self._lines[offset & ~OTHER_SOURCE] if offset & OTHER_SOURCE else None
