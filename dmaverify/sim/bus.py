@@ -1,0 +1,321 @@
+"""Between devices and memory: the platform decides where a device sees a piece of memory.
+
+A window is one mapping or allocation as a device has it, a segment one piece of it that
+follows each other on the bus and in memory. Both interfaces, Windows' and Linux', are made
+of the calls below; so is whatever goes wrong on one machine and not on another.
+"""
+
+from dataclasses import dataclass, field
+
+from dmaverify.model.kinds import Direction, EventKind, Flag
+from dmaverify.model.platform import Platform, Translation
+from dmaverify.sim._move import Memory
+from dmaverify.sim.bounce import FILL, BouncePool, Slot
+from dmaverify.sim.effects import Effect, EffectKind, Effects
+from dmaverify.sim.iommu import Domain, spanned
+from dmaverify.sim.memory import PAGE, PAGE_SHIFT, AddressSpace, Region, Run
+from dmaverify.sim.stop import driver_place
+from dmaverify.sim.tape import Tape
+
+K = EventKind
+ENDED_KEPT = 1 << 16  # pages of ended windows that are remembered
+
+
+@dataclass(slots=True, eq=False)
+class Segment:
+    """A piece of a window.
+
+    Args:
+        bus: bus address of its first byte.
+        length: bytes.
+        phys: physical address of the memory that is meant.
+        target: physical address that the device reaches: the same, or a bounce buffer's.
+        slot: the bounce buffer, if there is one.
+        region: whose memory it is, if anybody's.
+    """
+
+    bus: int
+    length: int
+    phys: int
+    target: int
+    slot: Slot | None
+    region: Region | None
+
+
+@dataclass(slots=True, eq=False)
+class Window:
+    """Where a device sees a piece of memory.
+
+    Args:
+        device: number of the device.
+        direction: which way data may move.
+        segments: its pieces, in order.
+        coherent: True for memory that CPU and device share at all times.
+        live: False once it has ended.
+        pages: (first bus page, pages) of each range that the IOMMU translates for it.
+    """
+
+    device: int
+    direction: Direction
+    segments: list[Segment] = field(default_factory=list)
+    coherent: bool = False
+    live: bool = True
+    pages: list[tuple[int, int]] = field(default_factory=list)
+
+    @property
+    def bus(self) -> int:
+        """Return its first bus address."""
+        return self.segments[0].bus
+
+    @property
+    def length(self) -> int:
+        """Return its bytes."""
+        return sum(s.length for s in self.segments)
+
+
+class Bus:
+    """Makes and ends windows as the platform wants it."""
+
+    def __init__(self, platform: Platform, real: Memory, meant: Memory, space: AddressSpace,
+                 tape: Tape, effects: Effects) -> None:  # fmt: skip
+        self.platform = platform
+        self.real, self.meant, self.space = real, meant, space
+        self.tape, self.effects = tape, effects
+        self.bounce = BouncePool(real, space.store, platform.guard_bytes)
+        self.domains: dict[int, Domain] = {}
+        self.masks: dict[int, int] = {}
+        self.live: dict[int, list[tuple[Segment, Window]]] = {}  # bus page -> segments
+        self.ended: dict[int, tuple[Segment, Window]] = {}
+        self._translates = platform.translation is not Translation.NONE
+
+    # Windows
+
+    def map(self, device: int, runs: list[Run], direction: Direction, *, split: bool = False,
+            skip_sync: bool = False) -> Window | None:  # fmt: skip
+        """Return a window on memory for a device, None where the platform can not give one.
+
+        Args:
+            device: its number.
+            runs: the memory, in order; no run is empty.
+            direction: which way data may move.
+            split: whether a bounced run may be cut at page boundaries, each with its guards.
+            skip_sync: whether memory is not copied or cleaned now.
+        """
+        window = Window(device, direction)
+        for phys, length in runs:
+            if not self._bounces(device, phys + length):
+                if not self._place(window, phys, length, phys, None):
+                    return self._refuse(window, "the device can not reach the memory")
+                continue
+            for at, count in _pages(phys, length) if split else [(phys, length)]:
+                slot, dirty = self.bounce.take(at & (PAGE - 1), count)
+                if dirty >= 0:
+                    self._effect(EffectKind.GUARD, f"a free bounce buffer was written at physical"
+                                                   f" {dirty:#x}")  # fmt: skip
+                flag = Flag.FROM_MARK if self.platform.guard_bytes else Flag(0)
+                self.tape.add(K.BOUNCE, 0, device=device, phys_addr=at, length=count,
+                              bus_addr=self.highest(device), flags=flag)  # fmt: skip
+                if not self._place(window, at, count, slot.start, slot):
+                    return self._refuse(window, "the device can not reach its bounce buffers")
+        self._index(window)
+        if not skip_sync:
+            self._first_copy(window)
+        return window
+
+    def share(self, device: int, runs: list[Run]) -> Window | None:
+        """Return a window that CPU and device share for its life: not bounced, both ways.
+
+        None where the platform has none for this memory.
+        """
+        window = Window(device, Direction.BIDIRECTIONAL, coherent=True)
+        for phys, length in runs:
+            out_of_reach = self._bounces(device, phys + length)
+            if self.platform.private_memory:
+                shared = range(phys >> PAGE_SHIFT, (phys + length - 1 >> PAGE_SHIFT) + 1)
+                out_of_reach = not self.bounce.shared.issuperset(shared)
+            elif self.platform.guard_bytes:  # the verifier bounces transfers, not shared memory
+                out_of_reach = False
+            if out_of_reach or not self._place(window, phys, length, phys, None):
+                return self._refuse(window, "this memory can not be shared with the device")
+        self._index(window)
+        return window
+
+    def unmap(self, window: Window, *, skip_sync: bool = False) -> None:
+        """End a window: what the device wrote is in memory now."""
+        if not skip_sync and not window.coherent:
+            for segment in window.segments:
+                self.sync_for_cpu(window, segment, 0, segment.length)
+        window.live = False
+        for segment in window.segments:
+            self._forget(segment, window)
+            if segment.slot is not None:
+                for at in self.bounce.give(segment.slot):
+                    self._effect(EffectKind.GUARD, f"the guard of a bounce buffer was overwritten"
+                                                   f" at offset {at}")  # fmt: skip
+        domain = self.domains.get(window.device)
+        for page, count in window.pages:
+            assert domain is not None
+            domain.unmap(page, count, self.tape.now_ns)
+            self.tape.add(K.IOMMU_UNMAP, 0, bus_addr=page << PAGE_SHIFT,
+                          length=count << PAGE_SHIFT, phys_addr=count << PAGE_SHIFT)  # fmt: skip
+
+    def sync_for_cpu(self, window: Window, segment: Segment, offset: int, length: int) -> None:
+        """Let the CPU see what the device wrote to a part of a segment."""
+        if window.direction is Direction.TO_DEVICE:
+            return
+        phys = segment.phys + offset
+        if segment.slot is not None:
+            self._copy(segment.target + offset, phys, length)
+        elif self.space.cache is not None:
+            self.space.cache.invalidate(phys, length)
+
+    def sync_for_device(self, window: Window, segment: Segment, offset: int, length: int) -> None:
+        """Let the device see what the CPU wrote to a part of a segment."""
+        phys = segment.phys + offset
+        if segment.slot is not None:
+            if window.direction is not Direction.FROM_DEVICE:
+                self._copy(phys, segment.target + offset, length)
+        elif self.space.cache is not None:
+            self.space.cache.clean(phys, length)
+            # A CPU may fetch what it likes at any time: this one does so at once, so that
+            # the sync that is owed before the CPU's next look is always needed.
+            self.space.cache.prefetch(phys, length)
+
+    def place(self, window: Window, phys: int, length: int, highest: int) -> bool:
+        """Let a new window show memory of its own, and tell whether the device can reach it."""
+        reached = self._place(window, phys, length, phys, None)
+        if not reached or window.bus + length - 1 > highest:
+            return False
+        self._index(window)
+        return True
+
+    def displace(self, window: Window) -> None:
+        """Take a window away that nobody was told of."""
+        domain = self.domains.get(window.device)
+        for page, count in window.pages:
+            if domain is not None:
+                domain.unmap(page, count, self.tape.now_ns)
+        for segment in window.segments:
+            if segment.slot is not None:
+                self.bounce.give(segment.slot)
+        window.live = False
+
+    # What devices ask
+
+    def translate(self, device: int, bus: int, write: bool) -> int | None:
+        """Return the physical address that a device reaches by a bus address, None for a fault."""
+        if self._translates:
+            domain = self.domains.get(device)
+            if domain is None:
+                return None
+            pfn = domain.translate(bus >> PAGE_SHIFT, write, self.tape.now_ns)
+            return None if pfn is None else (pfn << PAGE_SHIFT) | bus & (PAGE - 1)
+        phys = (bus & self.platform.highest) - self.platform.bus_offset
+        if self.platform.private_memory and phys >> PAGE_SHIFT not in self.bounce.shared:
+            return None
+        return phys
+
+    def segment_at(self, device: int, bus: int) -> tuple[Segment, Window] | None:
+        """Return the live piece that holds a bus address, the device's own before others'."""
+        other = None
+        for segment, window in self.live.get(bus >> PAGE_SHIFT, ()):
+            if segment.bus <= bus < segment.bus + segment.length:
+                if window.device == device:
+                    return segment, window
+                other = segment, window
+        return other
+
+    def highest(self, device: int) -> int:
+        """Return the highest bus address that a device can form, as its driver has said."""
+        return min(self.platform.highest, self.masks.get(device, self.platform.highest))
+
+    # Parts of the above
+
+    def _bounces(self, device: int, end: int) -> bool:
+        if self._translates:
+            return self.platform.bounces(end)
+        reach = self.masks.get(device)
+        out_of_reach = reach is not None and end - 1 + self.platform.bus_offset > reach
+        return out_of_reach or self.platform.bounces(end)
+
+    def _place(self, window: Window, phys: int, length: int, target: int,
+               slot: Slot | None) -> bool:  # fmt: skip
+        """Give one piece its bus address, and tell whether there was one."""
+        segment = Segment(0, length, phys, target, slot, self.space.region_at(phys))
+        window.segments.append(segment)
+        if not self._translates:
+            segment.bus = target + self.platform.bus_offset
+            return segment.bus + length - 1 <= self.highest(window.device)
+        domain = self.domains.get(window.device)
+        if domain is None:
+            domain = self.domains[window.device] = Domain(self.platform)
+        count, first = spanned(target, length), target >> PAGE_SHIFT
+        page = domain.take(count)
+        if page is None:
+            return False
+        domain.map(page, list(range(first, first + count)),
+                   window.direction is not Direction.FROM_DEVICE,
+                   window.direction is not Direction.TO_DEVICE)  # fmt: skip
+        window.pages.append((page, count))
+        segment.bus = (page << PAGE_SHIFT) | target & (PAGE - 1)
+        self.tape.add(K.IOMMU_MAP, 0, bus_addr=page << PAGE_SHIFT, phys_addr=first << PAGE_SHIFT,
+                      length=count << PAGE_SHIFT)  # fmt: skip
+        return True
+
+    def _refuse(self, window: Window, why: str) -> None:
+        self.displace(window)
+        self._effect(EffectKind.REFUSED, why)
+
+    def _index(self, window: Window) -> None:
+        for segment in window.segments:
+            last = (segment.bus + segment.length - 1) >> PAGE_SHIFT
+            for page in range(segment.bus >> PAGE_SHIFT, last + 1):
+                self.live.setdefault(page, []).append((segment, window))
+
+    def _forget(self, segment: Segment, window: Window) -> None:
+        last = (segment.bus + segment.length - 1) >> PAGE_SHIFT
+        for page in range(segment.bus >> PAGE_SHIFT, last + 1):
+            entries = self.live[page]
+            entries.remove((segment, window))
+            if not entries:
+                del self.live[page]
+            self.ended.pop(page, None)
+            self.ended[page] = segment, window
+            if len(self.ended) > ENDED_KEPT:
+                del self.ended[next(iter(self.ended))]
+
+    def _first_copy(self, window: Window) -> None:
+        """Hand the memory of a new window to the device."""
+        filled = self.platform.copies_in_always or window.direction is not Direction.FROM_DEVICE
+        for segment in window.segments:
+            if segment.slot is None:
+                self.sync_for_device(window, segment, 0, segment.length)
+            elif filled:
+                self._copy(segment.phys, segment.target, segment.length)
+            else:  # what the device does not write is undefined from here on
+                self.real.fill(segment.target, segment.length, FILL)
+                self.meant.fill(segment.phys, segment.length, FILL)
+
+    def _copy(self, source: int, target: int, length: int) -> None:
+        """Copy between memory and a bounce buffer, as the CPU does it."""
+        cache = self.space.cache
+        if cache is None:
+            self.real.move(source, target, length)
+        elif source >> PAGE_SHIFT in self.bounce.shared:
+            cache.write(target, self.real.read(source, length))
+        else:
+            self.real.write(target, cache.read(source, length))
+
+    def _effect(self, kind: EffectKind, text: str) -> None:
+        self.effects.add(Effect(kind, self.tape.records, driver_place(), text))
+
+
+def _pages(phys: int, length: int) -> list[Run]:
+    """Cut a run at page boundaries."""
+    runs = []
+    while length > 0:
+        count = min(length, PAGE - (phys & (PAGE - 1)))
+        runs.append((phys, count))
+        phys += count
+        length -= count
+    return runs

@@ -1,0 +1,139 @@
+"""Run a driver in a machine, to its end or to whatever ends it."""
+
+import random
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+from dmaverify.errors import SimError
+from dmaverify.model.platform import Platform
+from dmaverify.sim.device import Device
+from dmaverify.sim.effects import Effect
+from dmaverify.sim.faults import Injector
+from dmaverify.sim.linux import Linux
+from dmaverify.sim.machine import Machine
+from dmaverify.sim.scenario import Scenario
+from dmaverify.sim.stop import Stopped, raised_at
+from dmaverify.sim.tape import Sink
+from dmaverify.sim.windows.system import Windows
+
+STANDSTILL_S = 5  # seconds of real time in which a driver has to do something
+
+
+class Simulation:
+    """What a driver is given: a machine, and the interfaces of both systems.
+
+    Attributes:
+        machine: memory, CPU, bus and devices.
+        cpu: reads and writes memory by virtual address.
+        linux, windows: the two systems' calls.
+        random: numbers that follow from the seed.
+        seed: the seed.
+    """
+
+    def __init__(self, machine: Machine, injector: Injector, seed: int) -> None:
+        self.machine = machine
+        self.cpu = machine.cpu
+        self.injector = injector
+        self.linux = Linux(machine, injector)
+        self.windows = Windows(machine, injector)
+        self.random = random.Random(seed)
+        self.seed = seed
+
+    @property
+    def platform(self) -> Platform:
+        """Return the platform that the machine is of."""
+        return self.machine.platform
+
+    def device(self, name: str = "0000:00:04.0") -> Device:
+        """Return the device of this name, which is plugged in where it is not there yet."""
+        return self.machine.device(name)
+
+    def sleep(self, duration_ns: int) -> None:
+        """Let virtual time pass."""
+        self.machine.sleep(duration_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run went.
+
+    Args:
+        error: what ended it before its end, or None.
+        effects: what the machine did to bytes.
+        kinds: names of the kinds of effects, "fault", "stale" and so on; empty: all was fine.
+        failed: calls that were made to fail, in order.
+    """
+
+    error: SimError | None
+    effects: tuple[Effect, ...]
+    kinds: tuple[str, ...]
+    failed: tuple[str, ...]
+
+
+def run_scenario(scenario: Scenario, machine: Machine, *, seed: int = 0,
+                 injector: Injector | None = None) -> Outcome:  # fmt: skip
+    """Run a driver; whatever it recorded has reached the machine's sink on return.
+
+    Args:
+        scenario: the driver.
+        machine: a fresh machine.
+        seed: what `sim.random` begins with.
+        injector: what makes calls fail; None: nothing does.
+    """
+    injector = injector or Injector()
+    simulation = Simulation(machine, injector, seed)
+    error = None
+    machine.tape.task(scenario.function.__name__)
+    try:
+        with _watched(machine):
+            scenario.function(simulation)
+        machine.sweep()
+    except (Exception, Stopped) as raised:
+        error = _told(raised, scenario)
+    machine.tape.flush()
+    effects = machine.effects
+    return Outcome(error, tuple(effects.seen), effects.kinds(), tuple(injector.failed))
+
+
+def outcome(scenario: Scenario, platform: Platform) -> Outcome:
+    """Run a driver on a platform and return what came of it; nothing is recorded."""
+    return run_scenario(scenario, Machine(platform, lambda batch: None, sites=False))
+
+
+def _told(raised: BaseException, scenario: Scenario) -> SimError:
+    """Return an error that says what happened in the driver, and at which of its lines."""
+    place = raised_at(raised.__traceback__, scenario.path)
+    if isinstance(raised, Stopped):
+        text = f"{raised}; it was stopped"
+    elif isinstance(raised, SimError):
+        text = raised.text
+    else:
+        text = f"the driver raised {type(raised).__name__}: {raised}"
+    return SimError(text, place)
+
+
+@contextmanager
+def _watched(machine: Machine) -> Iterator[None]:
+    """Stop a driver that neither ends nor does anything."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only there can a signal interrupt
+        return
+    seen = [-1]
+
+    def look(number: int, frame: FrameType | None) -> None:
+        if machine.tape.records == seen[0]:
+            raise Stopped(f"the driver did nothing for {STANDSTILL_S} s")
+        seen[0] = machine.tape.records
+
+    before: Callable[[int, FrameType | None], object] | int | None
+    before = signal.signal(signal.SIGALRM, look)
+    signal.setitimer(signal.ITIMER_REAL, STANDSTILL_S, STANDSTILL_S)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
