@@ -26,6 +26,7 @@ class LiveReader:
     binary = False
     clock = ""
     ticks = False
+    every_sync = True  # the tape has each
     skipped = lost = 0
     complete = True
     streaming = False

@@ -74,7 +74,7 @@ def simulate(name: str, options: SimulateOptions) -> Simulated:
     platform = platform_named(options.platform)
     program = load_program(options.check)
     with _written(options.output) as out:
-        writer = DmatWriter(out) if out else None
+        writer = DmatWriter(out, every_sync=True) if out else None
         machine, reader, reading = _wired(platform, options, writer)
 
         def read() -> None:

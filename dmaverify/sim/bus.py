@@ -18,6 +18,7 @@ from dmaverify.sim.stop import driver_place
 from dmaverify.sim.tape import Tape
 
 K = EventKind
+ALL_ONES = (1 << 64) - 1
 ENDED_KEPT = 1 << 16  # pages of ended windows that are remembered
 
 
@@ -52,6 +53,7 @@ class Window:
         segments: its pieces, in order.
         coherent: True for memory that CPU and device share at all times.
         live: False once it has ended.
+        cleaned: whether caches were looked after when it was made.
         pages: (first bus page, pages) of each range that the IOMMU translates for it.
     """
 
@@ -60,6 +62,7 @@ class Window:
     segments: list[Segment] = field(default_factory=list)
     coherent: bool = False
     live: bool = True
+    cleaned: bool = True
     pages: list[tuple[int, int]] = field(default_factory=list)
 
     @property
@@ -71,6 +74,10 @@ class Window:
     def length(self) -> int:
         """Return its bytes."""
         return sum(s.length for s in self.segments)
+
+    def slots(self) -> list[Slot]:
+        """Return its bounce buffers, each once."""
+        return list({id(s.slot): s.slot for s in self.segments if s.slot is not None}.values())
 
 
 class Bus:
@@ -91,7 +98,7 @@ class Bus:
     # Windows
 
     def map(self, device: int, runs: list[Run], direction: Direction, *, split: bool = False,
-            skip_sync: bool = False) -> Window | None:  # fmt: skip
+            skip_sync: bool = False, clean: bool = True) -> Window | None:  # fmt: skip
         """Return a window on memory for a device, None where the platform can not give one.
 
         Args:
@@ -100,26 +107,45 @@ class Bus:
             direction: which way data may move.
             split: whether a bounced run may be cut at page boundaries, each with its guards.
             skip_sync: whether memory is not copied or cleaned now.
+            clean: whether caches are looked after; else the driver has to.
         """
-        window = Window(device, direction)
+        window = Window(device, direction, cleaned=clean)
         for phys, length in runs:
             if not self._bounces(device, phys + length):
                 if not self._place(window, phys, length, phys, None):
                     return self._refuse(window, "the device can not reach the memory")
                 continue
             for at, count in _pages(phys, length) if split else [(phys, length)]:
-                slot, dirty = self.bounce.take(at & (PAGE - 1), count)
-                if dirty >= 0:
-                    self._effect(EffectKind.GUARD, f"a free bounce buffer was written at physical"
-                                                   f" {dirty:#x}")  # fmt: skip
-                flag = Flag.FROM_MARK if self.platform.guard_bytes else Flag(0)
-                self.tape.add(K.BOUNCE, 0, device=device, phys_addr=at, length=count,
-                              bus_addr=self.highest(device), flags=flag)  # fmt: skip
+                slot = self._slot(device, at, count)
                 if not self._place(window, at, count, slot.start, slot):
                     return self._refuse(window, "the device can not reach its bounce buffers")
         self._index(window)
         if not skip_sync:
             self._first_copy(window)
+        return window
+
+    def map_joined(self, device: int, runs: list[Run], direction: Direction, *,
+                   clean: bool = True) -> Window | None:  # fmt: skip
+        """Return a window in which all of the memory follows each other on the bus.
+
+        Where the platform can not do it otherwise, all of it is bounced.
+        """
+        if len(runs) == 1:
+            return self.map(device, runs, direction, clean=clean)
+        window = Window(device, direction, cleaned=clean)
+        total = sum(length for _, length in runs)
+        slot = self._slot(device, runs[0][0], total)
+        bus = self._bus_of(window, [(slot.start, total)])
+        if bus is None or bus + total - 1 > self.highest(device):
+            self.bounce.give(slot)
+            return self._refuse(window, "the device can not reach its bounce buffers")
+        done = 0
+        for phys, length in runs:
+            window.segments.append(Segment(bus + done, length, phys, slot.start + done, slot,
+                                           self.space.region_at(phys)))  # fmt: skip
+            done += length
+        self._index(window)
+        self._first_copy(window)
         return window
 
     def share(self, device: int, runs: list[Run]) -> Window | None:
@@ -128,17 +154,25 @@ class Bus:
         None where the platform has none for this memory.
         """
         window = Window(device, Direction.BIDIRECTIONAL, coherent=True)
+        if not all(self._can_share(device, run) for run in runs):
+            return self._refuse(window, "this memory can not be shared with the device")
+        bus = self._bus_of(window, runs) if self._translates or len(runs) == 1 else None
+        if bus is None or bus + sum(r[1] for r in runs) - 1 > self.highest(device):
+            return self._refuse(window, "this memory has no addresses that follow each other")
         for phys, length in runs:
-            out_of_reach = self._bounces(device, phys + length)
-            if self.platform.private_memory:
-                shared = range(phys >> PAGE_SHIFT, (phys + length - 1 >> PAGE_SHIFT) + 1)
-                out_of_reach = not self.bounce.shared.issuperset(shared)
-            elif self.platform.guard_bytes:  # the verifier bounces transfers, not shared memory
-                out_of_reach = False
-            if out_of_reach or not self._place(window, phys, length, phys, None):
-                return self._refuse(window, "this memory can not be shared with the device")
+            region = self.space.region_at(phys)
+            window.segments.append(Segment(bus, length, phys, phys, None, region))
+            bus += length
         self._index(window)
         return window
+
+    def _can_share(self, device: int, run: Run) -> bool:
+        phys, length = run
+        if self.platform.private_memory:
+            pages = range(phys >> PAGE_SHIFT, (phys + length - 1 >> PAGE_SHIFT) + 1)
+            return self.bounce.shared.issuperset(pages)
+        # The verifier bounces transfers, and not what is shared for its life.
+        return self.platform.guard_bytes > 0 or not self._bounces(device, phys + length)
 
     def unmap(self, window: Window, *, skip_sync: bool = False) -> None:
         """End a window: what the device wrote is in memory now."""
@@ -148,10 +182,10 @@ class Bus:
         window.live = False
         for segment in window.segments:
             self._forget(segment, window)
-            if segment.slot is not None:
-                for at in self.bounce.give(segment.slot):
-                    self._effect(EffectKind.GUARD, f"the guard of a bounce buffer was overwritten"
-                                                   f" at offset {at}")  # fmt: skip
+        for slot in window.slots():
+            for at in self.bounce.give(slot):
+                self._effect(EffectKind.GUARD, f"the guard of a bounce buffer was overwritten at"
+                                               f" offset {at}")  # fmt: skip
         domain = self.domains.get(window.device)
         for page, count in window.pages:
             assert domain is not None
@@ -167,6 +201,9 @@ class Bus:
         if segment.slot is not None:
             self._copy(segment.target + offset, phys, length)
         elif self.space.cache is not None:
+            if not window.cleaned:
+                # What nobody cleaned before the transfer is written back at any time in it.
+                self.space.cache.clean(phys, length)
             self.space.cache.invalidate(phys, length)
 
     def sync_for_device(self, window: Window, segment: Segment, offset: int, length: int) -> None:
@@ -195,9 +232,8 @@ class Bus:
         for page, count in window.pages:
             if domain is not None:
                 domain.unmap(page, count, self.tape.now_ns)
-        for segment in window.segments:
-            if segment.slot is not None:
-                self.bounce.give(segment.slot)
+        for slot in window.slots():
+            self.bounce.give(slot)
         window.live = False
 
     # What devices ask
@@ -210,7 +246,7 @@ class Bus:
                 return None
             pfn = domain.translate(bus >> PAGE_SHIFT, write, self.tape.now_ns)
             return None if pfn is None else (pfn << PAGE_SHIFT) | bus & (PAGE - 1)
-        phys = (bus & self.platform.highest) - self.platform.bus_offset
+        phys = ((bus & self.platform.highest) - self.platform.bus_offset) & ALL_ONES
         if self.platform.private_memory and phys >> PAGE_SHIFT not in self.bounce.shared:
             return None
         return phys
@@ -240,27 +276,47 @@ class Bus:
 
     def _place(self, window: Window, phys: int, length: int, target: int,
                slot: Slot | None) -> bool:  # fmt: skip
-        """Give one piece its bus address, and tell whether there was one."""
+        """Give one piece its bus address, and tell whether there was one in reach."""
         segment = Segment(0, length, phys, target, slot, self.space.region_at(phys))
         window.segments.append(segment)
+        bus = self._bus_of(window, [(target, length)])
+        if bus is None:
+            return False
+        segment.bus = bus
+        return bus + length - 1 <= self.highest(window.device)
+
+    def _bus_of(self, window: Window, runs: list[Run]) -> int | None:
+        """Return the bus address at which runs begin that follow each other there."""
+        first, total = runs[0][0], sum(length for _, length in runs)
         if not self._translates:
-            segment.bus = target + self.platform.bus_offset
-            return segment.bus + length - 1 <= self.highest(window.device)
+            return first + self.platform.bus_offset
         domain = self.domains.get(window.device)
         if domain is None:
             domain = self.domains[window.device] = Domain(self.platform)
-        count, first = spanned(target, length), target >> PAGE_SHIFT
-        page = domain.take(count)
+        page = domain.take(spanned(first, total))
         if page is None:
-            return False
-        domain.map(page, list(range(first, first + count)),
-                   window.direction is not Direction.FROM_DEVICE,
-                   window.direction is not Direction.TO_DEVICE)  # fmt: skip
-        window.pages.append((page, count))
-        segment.bus = (page << PAGE_SHIFT) | target & (PAGE - 1)
-        self.tape.add(K.IOMMU_MAP, 0, bus_addr=page << PAGE_SHIFT, phys_addr=first << PAGE_SHIFT,
-                      length=count << PAGE_SHIFT)  # fmt: skip
-        return True
+            return None
+        window.pages.append((page, spanned(first, total)))
+        at = page
+        for phys, length in runs:
+            pfn, count = phys >> PAGE_SHIFT, spanned(phys, length)
+            domain.map(at, list(range(pfn, pfn + count)),
+                       window.direction is not Direction.FROM_DEVICE,
+                       window.direction is not Direction.TO_DEVICE)  # fmt: skip
+            self.tape.add(K.IOMMU_MAP, 0, bus_addr=at << PAGE_SHIFT, phys_addr=pfn << PAGE_SHIFT,
+                          length=count << PAGE_SHIFT)  # fmt: skip
+            at += count
+        return (page << PAGE_SHIFT) | first & (PAGE - 1)
+
+    def _slot(self, device: int, phys: int, length: int) -> Slot:
+        """Return a bounce buffer for memory, which is told."""
+        slot, dirty = self.bounce.take(phys & (PAGE - 1), length)
+        if dirty >= 0:
+            self._effect(EffectKind.GUARD, f"a free bounce buffer was written at {dirty:#x}")
+        self.tape.add(K.BOUNCE, 0, device=device, phys_addr=phys, length=length,
+                      bus_addr=self.highest(device),
+                      flags=Flag.FROM_MARK if self.platform.guard_bytes else Flag(0))  # fmt: skip
+        return slot
 
     def _refuse(self, window: Window, why: str) -> None:
         self.displace(window)
@@ -289,7 +345,8 @@ class Bus:
         filled = self.platform.copies_in_always or window.direction is not Direction.FROM_DEVICE
         for segment in window.segments:
             if segment.slot is None:
-                self.sync_for_device(window, segment, 0, segment.length)
+                if window.cleaned:
+                    self.sync_for_device(window, segment, 0, segment.length)
             elif filled:
                 self._copy(segment.phys, segment.target, segment.length)
             else:  # what the device does not write is undefined from here on

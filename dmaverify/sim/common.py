@@ -64,12 +64,14 @@ class CommonBuffers:
         """
         bus, platform = self._bus, self._bus.platform
         low = min(bus.highest(device), highest) < 1 << 36 or platform.private_memory
-        pages = -(-length // PAGE)
+        pages = -(-(length + len(TAG) * self.at_end) // PAGE)
         region = self._space.pages((pages + 2 * self._guard) * PAGE, MemoryKind.COHERENT, low=low,
                                    cached=platform.coherent)  # fmt: skip
         start = region.pages[0] + self._guard << PAGE_SHIFT
         if self.at_end:
-            start += (pages * PAGE - length) & ~(ALIGNMENT - 1)
+            start += (pages * PAGE - length - len(TAG)) & ~(ALIGNMENT - 1)
+        if self._guard:
+            region.used = start, length
         self._shield(region, start, length)
         if platform.private_memory:
             bus.bounce.shared.update(region.pages)

@@ -34,6 +34,7 @@ class Region:
         pageable: True where it may be moved out unless it is locked.
         live: False once it was freed.
         locks: how often its pages are locked.
+        used: (first physical address, bytes) that may be used, where guards surround them.
     """
 
     virt: int
@@ -44,6 +45,7 @@ class Region:
     pageable: bool = False
     live: bool = True
     locks: int = 0
+    used: Run | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -198,6 +200,9 @@ class AddressSpace:
         owner = self.owners.get(phys >> PAGE_SHIFT)
         if isinstance(owner, _Slab):
             return owner.pieces.get(phys & ~(owner.size - 1))
+        if owner is not None and owner.used is not None:
+            start, length = owner.used
+            return owner if start <= phys < start + length else None
         return owner
 
     # Virtual addresses

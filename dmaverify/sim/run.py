@@ -11,12 +11,12 @@ from types import FrameType
 from dmaverify.errors import SimError
 from dmaverify.model.platform import Platform
 from dmaverify.sim.device import Device
-from dmaverify.sim.effects import Effect
+from dmaverify.sim.effects import Effect, EffectKind
 from dmaverify.sim.faults import Injector
 from dmaverify.sim.linux import Linux
 from dmaverify.sim.machine import Machine
 from dmaverify.sim.scenario import Scenario
-from dmaverify.sim.stop import Stopped, raised_at
+from dmaverify.sim.stop import Stopped, driver_place, raised_at
 from dmaverify.sim.tape import Sink
 from dmaverify.sim.windows.system import Windows
 
@@ -56,6 +56,18 @@ class Simulation:
         """Let virtual time pass."""
         self.machine.sleep(duration_ns)
 
+    def expect(self, seen: bytes, wanted: bytes) -> None:
+        """Note it where somebody got other bytes than on a working machine, and nothing said why.
+
+        Args:
+            seen: what the last access gave.
+            wanted: what it should have given.
+        """
+        tape, effects = self.machine.tape, self.machine.effects
+        if seen != wanted and not effects.seen:
+            effects.add(Effect(EffectKind.FOREIGN, tape.records, driver_place(),
+                               f"got {seen[:16]!r} instead of {wanted[:16]!r}"))  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -91,6 +103,7 @@ def run_scenario(scenario: Scenario, machine: Machine, *, seed: int = 0,
     try:
         with _watched(machine):
             scenario.function(simulation)
+        simulation.windows.verify()
         machine.sweep()
     except (Exception, Stopped) as raised:
         error = _told(raised, scenario)

@@ -49,7 +49,7 @@ def built_in() -> list[Scenario]:
     """Return the scenarios of the package, by file and in the order of each file."""
     found = []
     for path in sorted(FOLDER.glob("*.py")):
-        if path.stem != "__init__":
+        if not path.stem.startswith("_"):
             found += scenarios_in(path)
     return found
 

@@ -14,6 +14,7 @@ from dmaverify.sim.stop import Stopped, driver_place
 
 Sink = Callable[[EventBatch], None]
 BATCH = 4096
+HEAD = 2  # lines before the first event in the file that is, or could be, written
 
 
 class Tape:
@@ -71,7 +72,7 @@ class Tape:
         self._clock.advance(duration_ns)
         if self.sites:
             values["text"] = driver_place(2) or None
-        self._add(kind, time=self._clock.now_ns, record=self.records, line=self.records + 1,
+        self._add(kind, time=self._clock.now_ns, record=self.records, line=self.records + HEAD,
                   offset=self.records, site=self.site, cpu=self.cpu, **values)  # fmt: skip
         if len(self._batch) >= BATCH:
             self.flush()

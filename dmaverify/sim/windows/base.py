@@ -1,0 +1,132 @@
+"""What the tables of DMA operations are made of."""
+
+from contextlib import contextmanager
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from dmaverify.errors import SimError
+from dmaverify.model.kinds import Direction, EventKind, Flag, MapType
+from dmaverify.sim.bus import Window
+from dmaverify.sim.memory import PAGE
+from dmaverify.sim.stop import driver_place
+from dmaverify.sim.windows.adapter import DMA_ADAPTER, Call, Mapping, RegisterFile
+from dmaverify.sim.windows.mdl import MDL
+from dmaverify.sim.windows.names import DISPATCH_LEVEL
+
+if TYPE_CHECKING:
+    from dmaverify.sim.windows.system import Windows
+
+K = EventKind
+
+
+class Operations:
+    """Parts that the routines share.
+
+    Args:
+        system: the system that they belong to.
+        coherent: whether mapping and flushing look after caches (version 3); else the driver
+            has to call KeFlushIoBuffers.
+    """
+
+    def __init__(self, system: "Windows", *, coherent: bool) -> None:
+        self._s = system
+        self._m = system.machine
+        self._coherent = coherent
+
+    # Calls
+
+    def _enter(self, routine: str, adapter: DMA_ADAPTER | None, detail: str = "") -> DMA_ADAPTER:
+        """Note a call in its adapter's history, and return the adapter.
+
+        Raises:
+            SimError: the adapter is NULL: on a real machine the system stops here.
+        """
+        if adapter is None:
+            raise SimError(f"{routine} is called with a NULL adapter")
+        self._m.clock.advance(100)
+        site = driver_place(3) if self._m.tape.sites else ""
+        adapter.history.append(Call(self._m.clock.now_ns, self._s.irql, routine, site, detail))
+        return adapter
+
+    @contextmanager
+    def _at_dispatch(self) -> Iterator[None]:
+        """Run a driver's routine at DISPATCH_LEVEL, as the system calls it."""
+        before, self._s.irql = self._s.irql, max(self._s.irql, DISPATCH_LEVEL)
+        try:
+            yield
+        finally:
+            self._s.irql = before
+
+    # Map registers
+
+    def _registers_for(self, mdl: MDL, offset: int, length: int) -> int:
+        """Return how many map registers a part of an MDL needs."""
+        return (((mdl.virt + offset) & (PAGE - 1)) + length + PAGE - 1) // PAGE
+
+    def _new_file(self, adapter: DMA_ADAPTER, count: int) -> RegisterFile:
+        self._s.files += 1
+        file = RegisterFile(self._s.files, count)
+        adapter.files.append(file)
+        adapter.counts["map registers"].allocated += count
+        return file
+
+    def _free_file(self, adapter: DMA_ADAPTER, file: RegisterFile) -> None:
+        """Free the map registers of one allocation; what is still mapped stays so."""
+        if file.held:
+            file.held = False
+            adapter.files.remove(file)
+            adapter.counts["map registers"].freed += file.count
+        while adapter.waiting:
+            waiting = len(adapter.waiting)
+            adapter.waiting.popleft()()
+            if len(adapter.waiting) >= waiting:
+                break
+
+    # Mappings
+
+    def _map(self, adapter: DMA_ADAPTER, file: RegisterFile, mdl: MDL, offset: int, length: int,
+             write: bool, *, joined: bool, as_list: bool) -> Mapping | None:  # fmt: skip
+        """Map a part of an MDL chain, record it, and return it; None where it can not be."""
+        runs = self._s.mm.runs(mdl, offset, length)
+        direction = Direction.TO_DEVICE if write else Direction.FROM_DEVICE
+        number, bus = adapter.device.number, self._m.bus
+        if joined:
+            window = bus.map_joined(number, runs, direction, clean=self._coherent)
+        else:
+            window = bus.map(number, runs, direction, split=bus.platform.guard_bytes > 0,
+                             clean=self._coherent)  # fmt: skip
+        if window is None:
+            return None
+        site = driver_place(3) if self._m.tape.sites else ""
+        mapping = Mapping(mdl, offset, length, write, window, site)
+        file.mappings.append(mapping)
+        adapter.mapped_since_flush += length
+        self._tell(K.DMA_MAP, adapter, window, as_list)
+        return mapping
+
+    def _unmap(self, adapter: DMA_ADAPTER, file: RegisterFile, mapping: Mapping, *,
+               copies: bool, as_list: bool) -> None:  # fmt: skip
+        """End a mapping and record it."""
+        self._m.bus.unmap(mapping.window, skip_sync=not copies)
+        file.mappings.remove(mapping)
+        adapter.mapped_since_flush -= mapping.length
+        self._tell(K.DMA_UNMAP, adapter, mapping.window, as_list)
+
+    def _tell(self, kind: EventKind, adapter: DMA_ADAPTER, window: Window, as_list: bool) -> None:
+        segments = window.segments
+        lists = {}
+        if as_list:
+            lists = {"sg_phys": [s.phys for s in segments]}
+            if kind is K.DMA_MAP:
+                lists["sg_bus"] = [(s.bus, s.length) for s in segments]
+        self._m.tape.add(
+            kind, device=adapter.device.number, direction=window.direction,
+            type=MapType.SG if as_list else MapType.SINGLE, bus_addr=window.bus,
+            length=window.length, phys_addr=segments[0].phys, **lists,
+        )  # fmt: skip
+
+    def _tell_failed(self, adapter: DMA_ADAPTER, length: int, write: bool) -> None:
+        self._m.tape.add(
+            K.DMA_MAP, device=adapter.device.number, length=length, flags=Flag.FAILED,
+            direction=Direction.TO_DEVICE if write else Direction.FROM_DEVICE, type=MapType.SG,
+        )  # fmt: skip
