@@ -265,6 +265,10 @@ class Bus:
         """Return the highest bus address that a device can form, as its driver has said."""
         return min(self.platform.highest, self.masks.get(device, self.platform.highest))
 
+    def needs_room(self, device: int) -> bool:
+        """Tell whether a mapping takes something of which there could be none left."""
+        return self._translates or self._bounces(device, 0)
+
     # Parts of the above
 
     def _bounces(self, device: int, end: int) -> bool:

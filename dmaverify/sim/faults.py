@@ -25,8 +25,13 @@ class Injector:
         self.mode, self.seed, self.chance, self.only = mode, seed, chance, only
         self.failed: list[str] = []  # what failed, in order, for people
         self.budget: int | None = None  # how many more may fail; None: any number
+        self._once: list[str] = []
         self._seen: set[tuple[str, tuple[tuple[str, int], ...]]] = set()
         self._random = random.Random(seed)
+
+    def fail_once(self, call: str) -> None:
+        """Let the next call of this name fail, whatever the mode."""
+        self._once.append(call)
 
     def fails(self, call: str) -> bool:
         """Tell whether a call has to fail now.
@@ -34,6 +39,10 @@ class Injector:
         Args:
             call: the name of the call that asks.
         """
+        if call in self._once:
+            self._once.remove(call)
+            self.failed.append(call)
+            return True
         if not self.mode or (self.only and call not in self.only) or self.budget == 0:
             return False
         if self.mode == "random":

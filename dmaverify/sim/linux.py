@@ -6,6 +6,7 @@ A mistake of the driver does not raise: it is recorded, and has the effect that 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from dmaverify.errors import SimError
 from dmaverify.model.kinds import MAPPING_ERROR, Direction, EventKind, Flag, MapType, MemoryKind
@@ -118,6 +119,14 @@ class Linux:
         self._m.bus.masks[dev.number] = mask
         self._m.tape.add(K.DEVICE_LIMITS, device=dev.number, phys_addr=mask)
         return 0
+
+    def dma_set_max_seg_size(self, dev: Device, size: int) -> None:
+        """Say how long a segment of a list may be, in bytes."""
+        self._m.tape.add(K.DEVICE_LIMITS, device=dev.number, length=size)
+
+    def dma_set_seg_boundary(self, dev: Device, mask: int) -> None:
+        """Say which boundary a segment may not cross: a mask, all ones below it."""
+        self._m.tape.add(K.DEVICE_LIMITS, device=dev.number, bus_addr=mask)
 
     # Streaming mappings
 
@@ -297,6 +306,12 @@ class Linux:
         flags = Flag.SKIP_SYNC if skip_sync else Flag(0)
         if run[1] > 0 and direction != Direction.NONE and not self._inject.fails("dma_map_page"):
             window = self._m.bus.map(dev.number, [run], Direction(direction), skip_sync=skip_sync)
+        if run[1] == 0 and not self._m.bus.needs_room(dev.number):
+            # Nothing has to be set up where a bus address follows from a physical one.
+            address = run[0] + self._m.platform.bus_offset
+            self._tell(K.DMA_MAP, dev, direction, bus_addr=address, length=0, phys_addr=run[0],
+                       flags=flags)  # fmt: skip
+            return address
         if window is None:
             self._tell(K.DMA_MAP, dev, direction, bus_addr=DMA_MAPPING_ERROR, length=run[1],
                        phys_addr=run[0], flags=flags | Flag.FAILED)  # fmt: skip
@@ -351,7 +366,9 @@ class Linux:
             self._m.bus.sync_for_device(window, segment, offset, length)
 
     def _tell(self, kind: EventKind, dev: Device, direction: int, *,
-              type: MapType = MapType.SINGLE, **values: object) -> None:  # fmt: skip
+              type: MapType = MapType.SINGLE, **values: Any) -> None:  # fmt: skip
+        if values.get("bus_addr") == DMA_MAPPING_ERROR:
+            values["flags"] = Flag(values.get("flags", 0)) | Flag.FAILED
         self._m.tape.add(kind, device=dev.number, direction=int(direction), type=type, **values)
 
 

@@ -80,9 +80,10 @@ class Machine:
                 seen = self._seen(region, phys, length)
                 at = self.meant.differs(phys, seen)
                 if at >= 0:
+                    newest = self.real.differs(phys + at, self.meant.read(phys + at, 1)) < 0
                     self.effects.add(Effect(
-                        EffectKind.LOST, self.tape.records, driver_place(),
-                        f"what was written last at physical {phys + at:#x} is not there",
+                        EffectKind.STALE if newest else EffectKind.LOST, self.tape.records, driver_place(),
+                        f"the CPU does not see what was written last at physical {phys + at:#x}",
                     ))  # fmt: skip
                     break
 

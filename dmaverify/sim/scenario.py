@@ -7,7 +7,8 @@
         Outcome: fault on iommu, nested; stale on driver-verifier
         \"\"\"
 
-`Expect` names the classes of the findings, or `nothing`. `Outcome` says what comes of it on
+`Expect` names the classes of the findings, or `nothing`; `Expect on PLATFORM` those that a
+recording made there shows, where they differ. `Outcome` says what comes of it on
 which platform; what is not named is fine. Both are for people and tests; no engine reads them.
 """
 
@@ -34,6 +35,7 @@ class Scenario:
         function: is given a `Simulation`.
         sentence: the first line of its docstring.
         expected: classes of the findings that are expected; None where nothing is said.
+        expected_on: platform -> classes, where they differ from `expected`.
         outcomes: platform -> kinds of effects; a platform that is not named is fine.
     """
 
@@ -42,6 +44,7 @@ class Scenario:
     function: Callable[[Any], object]
     sentence: str
     expected: tuple[str, ...] | None
+    expected_on: dict[str, tuple[str, ...]]
     outcomes: dict[str, frozenset[str]]
 
 
@@ -130,12 +133,15 @@ def _scenario(path: Path, function: Callable[[Any], object]) -> Scenario:
     text = inspect.getdoc(function) or ""
     lines = text.split("\n")
     expected: tuple[str, ...] | None = None
+    expected_on: dict[str, tuple[str, ...]] = {}
     outcomes: dict[str, set[str]] = {}
     for line in _joined(lines):
         key, _, rest = line.partition(": ")
         if key == "Expect":
-            words = [w.strip() for w in rest.split(",")]
-            expected = () if words == ["nothing"] else tuple(words)
+            expected = _classes(rest)
+        elif key.startswith("Expect on "):
+            for platform in key.removeprefix("Expect on ").split(","):
+                expected_on[platform.strip()] = _classes(rest)
         elif key == "Outcome":
             for part in rest.split(";"):
                 kinds, _, platforms = part.strip().partition(" on ")
@@ -149,8 +155,14 @@ def _scenario(path: Path, function: Callable[[Any], object]) -> Scenario:
         function=function,
         sentence=lines[0],
         expected=expected,
+        expected_on=expected_on,
         outcomes={name: frozenset(kinds) for name, kinds in outcomes.items()},
     )
+
+
+def _classes(text: str) -> tuple[str, ...]:
+    words = tuple(w.strip() for w in text.split(","))
+    return () if words == ("nothing",) else words
 
 
 def _joined(lines: list[str]) -> list[str]:

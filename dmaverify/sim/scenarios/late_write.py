@@ -11,7 +11,7 @@ def after_unmap(sim: Simulation) -> None:
 
     Expect: device-access-after-unmap
     Outcome: fault on iommu, nested;
-      lost and foreign on driver-verifier, confidential-vm, mask-32
+      lost and foreign and guard on driver-verifier, confidential-vm, mask-32
     """
     dev = sim.device()
     sim.linux.probe(dev)

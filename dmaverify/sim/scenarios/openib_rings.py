@@ -71,6 +71,7 @@ def common_buffer_taken_as_aligned(sim: Simulation) -> None:
     """(b) The same, but the driver cuts the address down to a page: it expects an aligned one.
 
     Expect: nothing
+    Expect on driver-verifier: device-access-unmapped
     Outcome: foreign and guard on driver-verifier
     """
     _ring_in_common_buffer(sim, ~(PAGE - 1))
