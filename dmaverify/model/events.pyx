@@ -270,19 +270,22 @@ cdef class EventBatch:
         e.flags = flags | int(type) << TYPE_SHIFT
         self.c.numbers[self.c.count - 1].record = self.c.count if record is None else record
         self.c.numbers[self.c.count - 1].line = line
-        lists = ((SIDE_SG_BUS, sg_bus, bus_full), (SIDE_SG_PHYS, sg_phys, phys_full))
-        for tag, items, full in lists:
-            if items is None:
-                continue
-            s = batch_side(&self.c, tag, len(items), len(items) if full is None else full, 16)
+        if sg_bus is not None:
+            s = batch_side(&self.c, SIDE_SG_BUS, len(sg_bus),
+                           len(sg_bus) if bus_full is None else bus_full, 16)
             if s == NULL:
                 raise MemoryError()
             entries = <dv_entry*>(s + 1)
-            for i, item in enumerate(items):
-                if tag == SIDE_SG_BUS:
-                    entries[i].address, entries[i].length = item
-                else:
-                    entries[i].address, entries[i].length = item, UNKNOWN
+            for i, item in enumerate(sg_bus):
+                entries[i].address, entries[i].length = item
+        if sg_phys is not None:
+            s = batch_side(&self.c, SIDE_SG_PHYS, len(sg_phys),
+                           len(sg_phys) if phys_full is None else phys_full, 16)
+            if s == NULL:
+                raise MemoryError()
+            entries = <dv_entry*>(s + 1)
+            for i, item in enumerate(sg_phys):
+                entries[i].address, entries[i].length = item, UNKNOWN
         if virt_addr is not None:
             s = batch_side(&self.c, SIDE_CPU, 1, 1, 16)
             if s == NULL:

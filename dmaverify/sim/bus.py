@@ -17,7 +17,10 @@ from dmaverify.sim.memory import PAGE, PAGE_SHIFT, AddressSpace, Region, Run
 from dmaverify.sim.stop import driver_place
 from dmaverify.sim.tape import Tape
 
-K = EventKind
+# Members looked up once: this is on the way of every call.
+_TO_DEVICE, _FROM_DEVICE = Direction.TO_DEVICE, Direction.FROM_DEVICE
+_BOUNCE, _IOMMU_MAP, _IOMMU_UNMAP = EventKind.BOUNCE, EventKind.IOMMU_MAP, EventKind.IOMMU_UNMAP
+_FORCED = int(Flag.FROM_MARK)
 ALL_ONES = (1 << 64) - 1
 ENDED_KEPT = 1 << 16  # pages of ended windows that are remembered
 
@@ -55,6 +58,7 @@ class Window:
         live: False once it has ended.
         cleaned: whether caches were looked after when it was made.
         pages: (first bus page, pages) of each range that the IOMMU translates for it.
+        bus, length: its first bus address, and its bytes.
     """
 
     device: int
@@ -64,19 +68,14 @@ class Window:
     live: bool = True
     cleaned: bool = True
     pages: list[tuple[int, int]] = field(default_factory=list)
-
-    @property
-    def bus(self) -> int:
-        """Return its first bus address."""
-        return self.segments[0].bus
-
-    @property
-    def length(self) -> int:
-        """Return its bytes."""
-        return sum(s.length for s in self.segments)
+    bus: int = 0
+    length: int = 0
 
     def slots(self) -> list[Slot]:
         """Return its bounce buffers, each once."""
+        if len(self.segments) == 1:
+            slot = self.segments[0].slot
+            return [] if slot is None else [slot]
         return list({id(s.slot): s.slot for s in self.segments if s.slot is not None}.values())
 
 
@@ -94,6 +93,7 @@ class Bus:
         self.live: dict[int, list[tuple[Segment, Window]]] = {}  # bus page -> segments
         self.ended: dict[int, tuple[Segment, Window]] = {}
         self._translates = platform.translation is not Translation.NONE
+        self._highest = platform.highest
 
     # Windows
 
@@ -190,12 +190,12 @@ class Bus:
         for page, count in window.pages:
             assert domain is not None
             domain.unmap(page, count, self.tape.now_ns)
-            self.tape.add(K.IOMMU_UNMAP, 0, bus_addr=page << PAGE_SHIFT,
+            self.tape.add(_IOMMU_UNMAP, 0, bus_addr=page << PAGE_SHIFT,
                           length=count << PAGE_SHIFT, phys_addr=count << PAGE_SHIFT)  # fmt: skip
 
     def sync_for_cpu(self, window: Window, segment: Segment, offset: int, length: int) -> None:
         """Let the CPU see what the device wrote to a part of a segment."""
-        if window.direction is Direction.TO_DEVICE:
+        if window.direction is _TO_DEVICE:
             return
         phys = segment.phys + offset
         if segment.slot is not None:
@@ -210,7 +210,7 @@ class Bus:
         """Let the device see what the CPU wrote to a part of a segment."""
         phys = segment.phys + offset
         if segment.slot is not None:
-            if window.direction is not Direction.FROM_DEVICE:
+            if window.direction is not _FROM_DEVICE:
                 self._copy(phys, segment.target + offset, length)
         elif self.space.cache is not None:
             self.space.cache.clean(phys, length)
@@ -263,7 +263,8 @@ class Bus:
 
     def highest(self, device: int) -> int:
         """Return the highest bus address that a device can form, as its driver has said."""
-        return min(self.platform.highest, self.masks.get(device, self.platform.highest))
+        mask = self.masks.get(device)
+        return self._highest if mask is None or mask > self._highest else mask
 
     def needs_room(self, device: int) -> bool:
         """Tell whether a mapping takes something of which there could be none left."""
@@ -305,9 +306,9 @@ class Bus:
         for phys, length in runs:
             pfn, count = phys >> PAGE_SHIFT, spanned(phys, length)
             domain.map(at, list(range(pfn, pfn + count)),
-                       window.direction is not Direction.FROM_DEVICE,
-                       window.direction is not Direction.TO_DEVICE)  # fmt: skip
-            self.tape.add(K.IOMMU_MAP, 0, bus_addr=at << PAGE_SHIFT, phys_addr=pfn << PAGE_SHIFT,
+                       window.direction is not _FROM_DEVICE,
+                       window.direction is not _TO_DEVICE)  # fmt: skip
+            self.tape.add(_IOMMU_MAP, 0, bus_addr=at << PAGE_SHIFT, phys_addr=pfn << PAGE_SHIFT,
                           length=count << PAGE_SHIFT)  # fmt: skip
             at += count
         return (page << PAGE_SHIFT) | first & (PAGE - 1)
@@ -317,9 +318,9 @@ class Bus:
         slot, dirty = self.bounce.take(phys & (PAGE - 1), length)
         if dirty >= 0:
             self._effect(EffectKind.GUARD, f"a free bounce buffer was written at {dirty:#x}")
-        self.tape.add(K.BOUNCE, 0, device=device, phys_addr=phys, length=length,
+        self.tape.add(_BOUNCE, 0, device=device, phys_addr=phys, length=length,
                       bus_addr=self.highest(device),
-                      flags=Flag.FROM_MARK if self.platform.guard_bytes else Flag(0))  # fmt: skip
+                      flags=_FORCED if self.platform.guard_bytes else 0)  # fmt: skip
         return slot
 
     def _refuse(self, window: Window, why: str) -> None:
@@ -327,7 +328,9 @@ class Bus:
         self._effect(EffectKind.REFUSED, why)
 
     def _index(self, window: Window) -> None:
+        window.bus = window.segments[0].bus
         for segment in window.segments:
+            window.length += segment.length
             last = (segment.bus + segment.length - 1) >> PAGE_SHIFT
             for page in range(segment.bus >> PAGE_SHIFT, last + 1):
                 self.live.setdefault(page, []).append((segment, window))
@@ -346,7 +349,7 @@ class Bus:
 
     def _first_copy(self, window: Window) -> None:
         """Hand the memory of a new window to the device."""
-        filled = self.platform.copies_in_always or window.direction is not Direction.FROM_DEVICE
+        filled = self.platform.copies_in_always or window.direction is not _FROM_DEVICE
         for segment in window.segments:
             if segment.slot is None:
                 if window.cleaned:

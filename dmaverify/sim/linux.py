@@ -18,6 +18,8 @@ from dmaverify.sim.machine import Machine
 from dmaverify.sim.memory import DIRECT, PAGE, Region, Run
 
 K = EventKind
+_MAP, _UNMAP, _SINGLE = K.DMA_MAP, K.DMA_UNMAP, MapType.SINGLE
+_DIRECTIONS = tuple(Direction)
 
 DMA_BIDIRECTIONAL = Direction.BIDIRECTIONAL
 DMA_TO_DEVICE = Direction.TO_DEVICE
@@ -166,7 +168,7 @@ class Linux:
         window = self._take(self._windows, (dev.number, address), size)
         if window is not None:
             self._m.bus.unmap(window, skip_sync=skip_sync)
-        self._tell(K.DMA_UNMAP, dev, direction, bus_addr=address, length=size,
+        self._tell(_UNMAP, dev, direction, bus_addr=address, length=size,
                    flags=Flag.SKIP_SYNC if skip_sync else 0)  # fmt: skip
 
     dma_unmap_page = dma_unmap_single
@@ -303,9 +305,9 @@ class Linux:
     def _map_one(self, dev: Device, run: Run, direction: int, skip_sync: bool) -> int:
         """Map one piece of memory that is in one piece, whatever else the driver believes."""
         window = None
-        flags = Flag.SKIP_SYNC if skip_sync else Flag(0)
+        flags = int(Flag.SKIP_SYNC) if skip_sync else 0
         if run[1] > 0 and direction != Direction.NONE and not self._inject.fails("dma_map_page"):
-            window = self._m.bus.map(dev.number, [run], Direction(direction), skip_sync=skip_sync)
+            window = self._m.bus.map(dev.number, [run], _DIRECTIONS[direction], skip_sync=skip_sync)
         if run[1] == 0 and not self._m.bus.needs_room(dev.number):
             # Nothing has to be set up where a bus address follows from a physical one.
             address = run[0] + self._m.platform.bus_offset
@@ -317,7 +319,7 @@ class Linux:
                        phys_addr=run[0], flags=flags | Flag.FAILED)  # fmt: skip
             return DMA_MAPPING_ERROR
         self._windows.setdefault((dev.number, window.bus), []).append(window)
-        self._tell(K.DMA_MAP, dev, direction, bus_addr=window.bus, length=run[1],
+        self._tell(_MAP, dev, direction, bus_addr=window.bus, length=run[1],
                    phys_addr=run[0], flags=flags)  # fmt: skip
         return window.bus
 
@@ -366,7 +368,7 @@ class Linux:
             self._m.bus.sync_for_device(window, segment, offset, length)
 
     def _tell(self, kind: EventKind, dev: Device, direction: int, *,
-              type: MapType = MapType.SINGLE, **values: Any) -> None:  # fmt: skip
+              type: MapType = _SINGLE, **values: Any) -> None:  # fmt: skip
         if values.get("bus_addr") == DMA_MAPPING_ERROR:
             values["flags"] = Flag(values.get("flags", 0)) | Flag.FAILED
         self._m.tape.add(kind, device=dev.number, direction=int(direction), type=type, **values)

@@ -6,8 +6,10 @@ from types import CodeType, FrameType, TracebackType
 
 _HERE = str(Path(__file__).parent) + "/"
 _DRIVERS = _HERE + "scenarios/"
-_known: dict[CodeType, bool] = {}
-_places: dict[tuple[CodeType, int], str] = {}
+# By the identity of code, which is kept alive: hashing code is slow.
+_known: dict[int, bool] = {}
+_places: dict[tuple[int, int], str] = {}
+_alive: list[CodeType] = []
 
 
 class Stopped(BaseException):
@@ -16,11 +18,12 @@ class Stopped(BaseException):
 
 def is_driver(code: CodeType) -> bool:
     """Tell whether code belongs to a driver, and not to the simulator or Python."""
-    known = _known.get(code)
+    known = _known.get(id(code))
     if known is None:
         path = code.co_filename
         inside = path.startswith(_HERE) and not path.startswith(_DRIVERS)
-        known = _known[code] = not inside and not path.startswith("<")
+        known = _known[id(code)] = not inside and not path.startswith("<")
+        _alive.append(code)
     return known
 
 
@@ -31,19 +34,22 @@ def driver_place(depth: int = 2) -> str:
         depth: frames to leave out, this function's own among them.
     """
     frame: FrameType | None = sys._getframe(depth)
+    known = _known  # this runs at every event
     while frame is not None:
-        if is_driver(frame.f_code):
-            return _place(frame.f_code, frame.f_lineno)
+        code = frame.f_code
+        key = id(code)
+        if known[key] if key in known else is_driver(code):
+            found = _places.get((key, frame.f_lasti))
+            return _new_place(frame) if found is None else found
         frame = frame.f_back
     return ""
 
 
-def _place(code: CodeType, line: int) -> str:
-    place = _places.get((code, line))
-    if place is None:
-        place = f"{Path(code.co_filename).name}:{line} in {code.co_name}"
-        if len(_places) < 65536:
-            _places[code, line] = place
+def _new_place(frame: FrameType) -> str:
+    code = frame.f_code
+    place = f"{Path(code.co_filename).name}:{frame.f_lineno} in {code.co_name}"
+    if len(_places) < 65536:
+        _places[id(code), frame.f_lasti] = place
     return place
 
 

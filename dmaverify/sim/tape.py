@@ -66,15 +66,19 @@ class Tape:
         Raises:
             Stopped: the run has more events, or takes longer, than it may.
         """
-        if self.records >= self._limit:
+        record = self.records + 1
+        if record > self._limit:
             raise Stopped(f"the driver made more than {self._limit:,} events")
-        self.records += 1
-        self._clock.advance(duration_ns)
-        if self.sites:
+        self.records = record
+        clock = self._clock
+        clock.now_ns += duration_ns
+        if clock.now_ns > clock.limit_ns:
+            clock.advance(0)
+        if self.sites and "text" not in values:
             values["text"] = driver_place(2) or None
-        self._add(kind, time=self._clock.now_ns, record=self.records, line=self.records + HEAD,
-                  offset=self.records, site=self.site, cpu=self.cpu, **values)  # fmt: skip
-        if len(self._batch) >= BATCH:
+        self._add(kind, time=clock.now_ns, record=record, line=record + HEAD, offset=record,
+                  site=self.site, cpu=self.cpu, **values)  # fmt: skip
+        if not record % BATCH:
             self.flush()
 
     def flush(self) -> None:

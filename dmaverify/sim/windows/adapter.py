@@ -8,7 +8,7 @@ Source: Windows driver documentation, "!dma".
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from dmaverify.sim.bus import Window
 from dmaverify.sim.common import CommonBuffer
@@ -58,23 +58,22 @@ class RegisterFile:
     channel: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One call in an adapter's history.
 
-    Args:
+    Attributes:
         time_ns: virtual time.
         irql: the level at which it was made.
         routine: its name.
         site: the driver's line.
-        detail: its arguments and result, for people.
+        arguments: those that tell the call from others, in the order of the routine.
     """
 
     time_ns: int
     irql: int
     routine: str
     site: str
-    detail: str
+    arguments: tuple[int, ...]
 
 
 @dataclass(slots=True)
@@ -108,18 +107,20 @@ class DMA_ADAPTER:
     live: bool = True
     files: list[RegisterFile] = field(default_factory=list)
     buffers: dict[int, CommonBuffer] = field(default_factory=dict)  # logical address -> buffer
-    waiting: deque[Callable[[], None]] = field(default_factory=deque)
+    # who waits for map registers, and for how many
+    waiting: deque[tuple[int, Callable[[], int]]] = field(default_factory=deque)
     counts: dict[str, Count] = field(default_factory=lambda: {
         "map registers": Count(), "scatter/gather lists": Count(), "common buffers": Count(),
         "adapter channels": Count(),
     })  # fmt: skip
+    held: int = 0  # map registers
     mapped_since_flush: int = 0
     history: deque[Call] = field(default_factory=lambda: deque(maxlen=HISTORY))
 
     @property
     def free_registers(self) -> int:
         """Return how many map registers are not held."""
-        return self.registers - sum(f.count for f in self.files if f.held)
+        return self.registers - self.held
 
     def listing(self) -> str:
         """Return what `!dma` shows of it, and its history."""
@@ -128,7 +129,7 @@ class DMA_ADAPTER:
         lines = [
             f"adapter {self.number} of {self.device.name}, got at {self.site or '?'}"
             f"{'' if self.live else ', put'}",
-            f"  map registers: {mapped} mapped, {sum(f.count for f in held)} allocated,"
+            f"  map registers: {mapped} mapped, {self.held} allocated,"
             f" {self.registers} max",
         ]
         lines += [f"  {name}: {c.allocated} allocated, {c.freed} freed"
@@ -145,6 +146,7 @@ class DMA_ADAPTER:
             f"  common buffer: {b.length} bytes, virtual {b.virt:#x}, logical {b.bus:#x}"
             for b in self.buffers.values()
         ]
-        lines += [f"  {c.time_ns} irql {c.irql} {c.routine} {c.detail} {c.site}"
-                  for c in self.history]  # fmt: skip
+        for call in self.history:
+            given = ", ".join(f"{a:#x}" for a in call.arguments)
+            lines.append(f"  {call.time_ns} irql {call.irql} {call.routine}({given}) {call.site}")
         return "\n".join(lines)

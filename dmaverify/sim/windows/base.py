@@ -1,13 +1,12 @@
 """What the tables of DMA operations are made of."""
 
-from contextlib import contextmanager
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from dmaverify.errors import SimError
 from dmaverify.model.kinds import Direction, EventKind, Flag, MapType
 from dmaverify.sim.bus import Window
-from dmaverify.sim.memory import PAGE
+from dmaverify.sim.memory import PAGE, Run
 from dmaverify.sim.stop import driver_place
 from dmaverify.sim.windows.adapter import DMA_ADAPTER, Call, Mapping, RegisterFile
 from dmaverify.sim.windows.mdl import MDL
@@ -16,7 +15,8 @@ from dmaverify.sim.windows.names import DISPATCH_LEVEL
 if TYPE_CHECKING:
     from dmaverify.sim.windows.system import Windows
 
-K = EventKind
+_TO_DEVICE, _FROM_DEVICE = Direction.TO_DEVICE, Direction.FROM_DEVICE
+_MAP, _UNMAP, _SINGLE, _SG = EventKind.DMA_MAP, EventKind.DMA_UNMAP, MapType.SINGLE, MapType.SG
 
 
 class Operations:
@@ -32,10 +32,11 @@ class Operations:
         self._s = system
         self._m = system.machine
         self._coherent = coherent
+        self._site = ""  # the driver's line that called last
 
     # Calls
 
-    def _enter(self, routine: str, adapter: DMA_ADAPTER | None, detail: str = "") -> DMA_ADAPTER:
+    def _enter(self, routine: str, adapter: DMA_ADAPTER | None, *arguments: int) -> DMA_ADAPTER:
         """Note a call in its adapter's history, and return the adapter.
 
         Raises:
@@ -44,16 +45,16 @@ class Operations:
         if adapter is None:
             raise SimError(f"{routine} is called with a NULL adapter")
         self._m.clock.advance(100)
-        site = driver_place(3) if self._m.tape.sites else ""
-        adapter.history.append(Call(self._m.clock.now_ns, self._s.irql, routine, site, detail))
+        self._site = driver_place(3) if self._m.tape.sites else ""
+        now = self._m.clock.now_ns
+        adapter.history.append(Call(now, self._s.irql, routine, self._site, arguments))
         return adapter
 
-    @contextmanager
-    def _at_dispatch(self) -> Iterator[None]:
+    def _at_dispatch(self, routine: Callable[..., Any], *arguments: object) -> Any:
         """Run a driver's routine at DISPATCH_LEVEL, as the system calls it."""
         before, self._s.irql = self._s.irql, max(self._s.irql, DISPATCH_LEVEL)
         try:
-            yield
+            return routine(*arguments)
         finally:
             self._s.irql = before
 
@@ -67,6 +68,7 @@ class Operations:
         self._s.files += 1
         file = RegisterFile(self._s.files, count)
         adapter.files.append(file)
+        adapter.held += count
         adapter.counts["map registers"].allocated += count
         return file
 
@@ -75,20 +77,19 @@ class Operations:
         if file.held:
             file.held = False
             adapter.files.remove(file)
+            adapter.held -= file.count
             adapter.counts["map registers"].freed += file.count
-        while adapter.waiting:
-            waiting = len(adapter.waiting)
-            adapter.waiting.popleft()()
-            if len(adapter.waiting) >= waiting:
-                break
+        while adapter.waiting and adapter.waiting[0][0] <= adapter.free_registers:
+            adapter.waiting.popleft()[1]()
 
     # Mappings
 
     def _map(self, adapter: DMA_ADAPTER, file: RegisterFile, mdl: MDL, offset: int, length: int,
-             write: bool, *, joined: bool, as_list: bool) -> Mapping | None:  # fmt: skip
+             write: bool, *, joined: bool, as_list: bool,
+             runs: list[Run] | None = None) -> Mapping | None:  # fmt: skip
         """Map a part of an MDL chain, record it, and return it; None where it can not be."""
-        runs = self._s.mm.runs(mdl, offset, length)
-        direction = Direction.TO_DEVICE if write else Direction.FROM_DEVICE
+        runs = self._s.mm.runs(mdl, offset, length) if runs is None else runs
+        direction = _TO_DEVICE if write else _FROM_DEVICE
         number, bus = adapter.device.number, self._m.bus
         if joined:
             window = bus.map_joined(number, runs, direction, clean=self._coherent)
@@ -97,11 +98,10 @@ class Operations:
                              clean=self._coherent)  # fmt: skip
         if window is None:
             return None
-        site = driver_place(3) if self._m.tape.sites else ""
-        mapping = Mapping(mdl, offset, length, write, window, site)
+        mapping = Mapping(mdl, offset, length, write, window, self._site)
         file.mappings.append(mapping)
         adapter.mapped_since_flush += length
-        self._tell(K.DMA_MAP, adapter, window, as_list)
+        self._tell(_MAP, adapter, window, as_list)
         return mapping
 
     def _unmap(self, adapter: DMA_ADAPTER, file: RegisterFile, mapping: Mapping, *,
@@ -110,23 +110,22 @@ class Operations:
         self._m.bus.unmap(mapping.window, skip_sync=not copies)
         file.mappings.remove(mapping)
         adapter.mapped_since_flush -= mapping.length
-        self._tell(K.DMA_UNMAP, adapter, mapping.window, as_list)
+        self._tell(_UNMAP, adapter, mapping.window, as_list)
 
     def _tell(self, kind: EventKind, adapter: DMA_ADAPTER, window: Window, as_list: bool) -> None:
-        segments = window.segments
-        lists = {}
-        if as_list:
-            lists = {"sg_phys": [s.phys for s in segments]}
-            if kind is K.DMA_MAP:
-                lists["sg_bus"] = [(s.bus, s.length) for s in segments]
-        self._m.tape.add(
-            kind, device=adapter.device.number, direction=window.direction,
-            type=MapType.SG if as_list else MapType.SINGLE, bus_addr=window.bus,
-            length=window.length, phys_addr=segments[0].phys, **lists,
-        )  # fmt: skip
+        tape, segments, site = self._m.tape, window.segments, self._site or None
+        device, direction, phys = adapter.device.number, window.direction, segments[0].phys
+        if not as_list:
+            tape.add(kind, device=device, direction=direction, type=_SINGLE, bus_addr=window.bus,
+                     length=window.length, phys_addr=phys, text=site)  # fmt: skip
+            return
+        made = [(s.bus, s.length) for s in segments] if kind is _MAP else None
+        tape.add(kind, device=device, direction=direction, type=_SG, bus_addr=window.bus,
+                 length=window.length, phys_addr=phys, text=site, sg_bus=made,
+                 sg_phys=[s.phys for s in segments])  # fmt: skip
 
     def _tell_failed(self, adapter: DMA_ADAPTER, length: int, write: bool) -> None:
         self._m.tape.add(
-            K.DMA_MAP, device=adapter.device.number, length=length, flags=Flag.FAILED,
-            direction=Direction.TO_DEVICE if write else Direction.FROM_DEVICE, type=MapType.SG,
+            _MAP, device=adapter.device.number, length=length, flags=Flag.FAILED,
+            direction=_TO_DEVICE if write else _FROM_DEVICE, type=_SG,
         )  # fmt: skip

@@ -9,6 +9,7 @@ Source for all of it: Windows driver documentation, DMA_OPERATIONS and the page 
 from collections.abc import Callable
 
 from dmaverify.model.kinds import Direction, EventKind, Flag, MapType
+from dmaverify.sim.memory import Run
 from dmaverify.sim.windows.adapter import DMA_ADAPTER, RegisterFile
 from dmaverify.sim.windows.base import Operations
 from dmaverify.sim.windows.mdl import MDL
@@ -61,7 +62,7 @@ class DmaOperations(Operations):
         IRQL PASSIVE_LEVEL. CacheEnabled is not looked at. Only the bytes asked for may be used.
         The driver owns it until FreeCommonBuffer.
         """
-        adapter = self._enter("AllocateCommonBuffer", DmaAdapter, f"length={Length}")
+        adapter = self._enter("AllocateCommonBuffer", DmaAdapter, Length)
         return self._allocate(adapter, Length, (1 << 64) - 1)
 
     def _allocate(self, adapter: DMA_ADAPTER, length: int, highest: int) -> tuple[int, int]:
@@ -88,7 +89,7 @@ class DmaOperations(Operations):
                          VirtualAddress: int, CacheEnabled: bool = False) -> None:  # fmt: skip
         """Free a common buffer; all arguments are those of its allocation. IRQL PASSIVE_LEVEL."""
         adapter = self._enter("FreeCommonBuffer", DmaAdapter,
-                              f"length={Length} logical={LogicalAddress:#x}")  # fmt: skip
+                              Length, LogicalAddress)  # fmt: skip
         buffer = adapter.buffers.pop(LogicalAddress, None)
         adapter.counts["common buffers"].freed += 1
         if buffer is not None:
@@ -114,27 +115,26 @@ class DmaOperations(Operations):
         IoGetDmaAdapter gave.
         """
         adapter = self._enter("AllocateAdapterChannel", DmaAdapter,
-                              f"registers={NumberOfMapRegisters}")  # fmt: skip
+                              NumberOfMapRegisters)  # fmt: skip
         if NumberOfMapRegisters > adapter.registers or self._s.injector.fails(
             "AllocateAdapterChannel"
         ):
             return STATUS_INSUFFICIENT_RESOURCES
 
-        def grant() -> None:
-            if NumberOfMapRegisters > adapter.free_registers:
-                adapter.waiting.append(grant)
-                return
+        def grant() -> int:
             self._grant(adapter, NumberOfMapRegisters, DeviceObject, ExecutionRoutine, Context)
+            return STATUS_SUCCESS
 
-        grant()
+        if NumberOfMapRegisters <= adapter.free_registers:
+            return grant()
+        adapter.waiting.append((NumberOfMapRegisters, grant))
         return STATUS_SUCCESS
 
     def _grant(self, adapter: DMA_ADAPTER, count: int, device: object, routine: ControlRoutine,
                context: object) -> None:  # fmt: skip
         file = self._new_file(adapter, count)
         adapter.counts["adapter channels"].allocated += 1
-        with self._at_dispatch():
-            action = routine(device, None, file, context)
+        action = self._at_dispatch(routine, device, None, file, context)
         if action != IO_ALLOCATION_ACTION.KeepObject:
             file.channel = False
             adapter.counts["adapter channels"].freed += 1
@@ -151,8 +151,7 @@ class DmaOperations(Operations):
         all of it in one piece. The device owns the bytes until FlushAdapterBuffers.
         """
         adapter = self._enter("MapTransfer", DmaAdapter,
-                              f"va={CurrentVa:#x} length={Length} write={WriteToDevice}",
-                              )  # fmt: skip
+                              CurrentVa, Length, WriteToDevice)  # fmt: skip
         offset = CurrentVa - Mdl.virt
         gathers = adapter.description.Master and adapter.description.ScatterGather
         if gathers:
@@ -176,7 +175,7 @@ class DmaOperations(Operations):
         request is completed and before map registers are freed. Returns True for success.
         """
         adapter = self._enter("FlushAdapterBuffers", DmaAdapter,
-                              f"va={CurrentVa:#x} length={Length}")  # fmt: skip
+                              CurrentVa, Length)  # fmt: skip
         start = CurrentVa - Mdl.virt
         found = [m for m in MapRegisterBase.mappings
                  if m.mdl is Mdl and m.offset < start + Length and m.offset + m.length > start]
@@ -191,7 +190,7 @@ class DmaOperations(Operations):
 
         After the flush, and as many as were allocated. No result.
         """
-        adapter = self._enter("FreeMapRegisters", DmaAdapter, f"registers={NumberOfMapRegisters}")
+        adapter = self._enter("FreeMapRegisters", DmaAdapter, NumberOfMapRegisters)
         self._free_file(adapter, MapRegisterBase)
 
     def FreeAdapterChannel(self, DmaAdapter: DMA_ADAPTER | None) -> None:
@@ -215,37 +214,34 @@ class DmaOperations(Operations):
         chain is shorter than Length.
         """
         adapter = self._enter("GetScatterGatherList", DmaAdapter,
-                              f"va={CurrentVa:#x} length={Length} write={WriteToDevice}",
-                              )  # fmt: skip
+                              CurrentVa, Length, WriteToDevice)  # fmt: skip
         offset = CurrentVa - Mdl.virt
         count = self._registers_for(Mdl, offset, Length)
-        if sum(r[1] for r in self._s.mm.runs(Mdl, offset, Length)) < Length or Length <= 0:
+        runs = self._s.mm.runs(Mdl, offset, Length)
+        if Length <= 0 or sum([r[1] for r in runs]) < Length:
             return STATUS_BUFFER_TOO_SMALL
         if count > adapter.registers or self._s.injector.fails("GetScatterGatherList"):
             self._tell_failed(adapter, Length, WriteToDevice)
             return STATUS_INSUFFICIENT_RESOURCES
-        status = STATUS_SUCCESS
 
-        def grant() -> None:
-            nonlocal status
-            if count > adapter.free_registers:
-                adapter.waiting.append(grant)
-                return
-            made = self._list(adapter, Mdl, offset, Length, WriteToDevice, count)
+        def grant() -> int:
+            made = self._list(adapter, Mdl, offset, Length, WriteToDevice, count, runs)
             if made is None:
-                status = STATUS_INSUFFICIENT_RESOURCES
-                return
-            with self._at_dispatch():
-                ExecutionRoutine(DeviceObject, None, made, Context)
+                return STATUS_INSUFFICIENT_RESOURCES
+            self._at_dispatch(ExecutionRoutine, DeviceObject, None, made, Context)
+            return STATUS_SUCCESS
 
-        grant()
-        return status
+        if count <= adapter.free_registers:
+            return grant()
+        adapter.waiting.append((count, grant))
+        return STATUS_SUCCESS
 
     def _list(self, adapter: DMA_ADAPTER, mdl: MDL, offset: int, length: int, write: bool,
-              count: int) -> SCATTER_GATHER_LIST | None:  # fmt: skip
+              count: int, runs: list[Run]) -> SCATTER_GATHER_LIST | None:  # fmt: skip
         file = self._new_file(adapter, count)
         file.channel = False
-        mapping = self._map(adapter, file, mdl, offset, length, write, joined=False, as_list=True)
+        mapping = self._map(adapter, file, mdl, offset, length, write, joined=False, as_list=True,
+                            runs=runs)  # fmt: skip
         if mapping is None:
             self._free_file(adapter, file)
             return None

@@ -95,7 +95,7 @@ class DmaOperations3(DmaOperations):
         says that the request waits. Without a routine FreeAdapterObject is owed.
         """
         adapter = self._enter("AllocateAdapterChannelEx", DmaAdapter,
-                              f"registers={NumberOfMapRegisters}")  # fmt: skip
+                              NumberOfMapRegisters)  # fmt: skip
         fails = self._s.injector.fails("AllocateAdapterChannelEx")
         now = NumberOfMapRegisters <= adapter.free_registers
         if NumberOfMapRegisters > adapter.registers or fails or (
@@ -109,16 +109,16 @@ class DmaOperations3(DmaOperations):
             return STATUS_SUCCESS, file
         routine = ExecutionRoutine
 
-        def grant() -> None:
-            if DmaTransferContext.cancelled:
-                return
-            if NumberOfMapRegisters > adapter.free_registers:
-                adapter.waiting.append(grant)
-                return
-            self._grant_to(adapter, NumberOfMapRegisters, DeviceObject, routine,
-                           ExecutionContext, DmaTransferContext)  # fmt: skip
+        def grant() -> int:
+            if not DmaTransferContext.cancelled:
+                self._grant_to(adapter, NumberOfMapRegisters, DeviceObject, routine,
+                               ExecutionContext, DmaTransferContext)  # fmt: skip
+            return STATUS_SUCCESS
 
-        grant()
+        if now:
+            grant()
+        else:
+            adapter.waiting.append((NumberOfMapRegisters, grant))
         return STATUS_SUCCESS, DmaTransferContext.file
 
     def _grant_to(self, adapter: DMA_ADAPTER, count: int, device: object, routine: ControlRoutine,
@@ -170,8 +170,7 @@ class DmaOperations3(DmaOperations):
         gives a DeviceOffset of 0, else STATUS_INVALID_PARAMETER.
         """
         adapter = self._enter("MapTransferEx", DmaAdapter,
-                              f"offset={Offset} length={Length} write={WriteToDevice}",
-                              )  # fmt: skip
+                              Offset, Length, WriteToDevice)  # fmt: skip
         runs = self._s.mm.runs(Mdl, Offset, Length) if Length > 0 else []
         if DeviceOffset or not runs or sum(r[1] for r in runs) < Length:
             return STATUS_INVALID_PARAMETER, 0, None
@@ -202,7 +201,7 @@ class DmaOperations3(DmaOperations):
         STATUS_INVALID_PARAMETER where nothing is mapped there.
         """
         adapter = self._enter("FlushAdapterBuffersEx", DmaAdapter,
-                              f"offset={Offset} length={Length}")  # fmt: skip
+                              Offset, Length)  # fmt: skip
         found = [m for m in MapRegisterBase.mappings
                  if m.mdl is Mdl and m.offset < Offset + Length and m.offset + m.length > Offset]
         for mapping in found:
@@ -230,7 +229,7 @@ class DmaOperations3(DmaOperations):
         ended by PutScatterGatherList.
         """
         adapter = self._enter("GetScatterGatherListEx", DmaAdapter,
-                              f"offset={Offset} length={Length}")  # fmt: skip
+                              Offset, Length)  # fmt: skip
         made: list[SCATTER_GATHER_LIST] = []
 
         def keep(device: object, irp: object, found: SCATTER_GATHER_LIST, context: object) -> None:
@@ -255,7 +254,7 @@ class DmaOperations3(DmaOperations):
 
         IRQL PASSIVE_LEVEL.
         """
-        adapter = self._enter("AllocateCommonBufferEx", DmaAdapter, f"length={Length}")
+        adapter = self._enter("AllocateCommonBufferEx", DmaAdapter, Length)
         highest = (1 << 64) - 1 if MaximumAddress is None else MaximumAddress
         return self._allocate(adapter, Length, highest)
 
@@ -304,7 +303,7 @@ class DmaOperations3(DmaOperations):
     def FreeCommonBufferFromVector(self, DmaAdapter: DMA_ADAPTER | None,
                                    Vector: COMMON_BUFFER_VECTOR, Index: int) -> None:  # fmt: skip
         """Free one element; its index must not have been freed. IRQL PASSIVE_LEVEL."""
-        adapter = self._enter("FreeCommonBufferFromVector", DmaAdapter, f"index={Index}")
+        adapter = self._enter("FreeCommonBufferFromVector", DmaAdapter, Index)
         found = Vector.buffers[Index] if 0 <= Index < len(Vector.buffers) else None
         if found is not None:
             self.FreeCommonBuffer(adapter, Vector.size, found[1], found[0])
