@@ -30,7 +30,8 @@ class Simulate(Command):
         parser.add_argument("--seed", type=_seed, default=None, metavar="N",
                             help="for what happens at random (0)")  # fmt: skip
         parser.add_argument("--inject", choices=["systematic", "random"], default="",
-                            metavar="HOW", help="make calls fail: systematic or random")  # fmt: skip
+                            metavar="HOW",
+                            help="make calls fail: systematic or random")  # fmt: skip
         parser.add_argument("-r", "--rules", action="append", default=[], metavar="RULES",
                             help="a rule file to use beside the built-in rules (repeatable)",
                             )  # fmt: skip

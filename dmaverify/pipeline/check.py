@@ -178,7 +178,8 @@ def _replay(
     batches = reader.batches()
     batch = next(batches, None)
     # Only the first lines tell whether the clock is time.
-    engine = Engine(program, time_known=not reader.ticks, syncs_traced=syncs_traced or reader.every_sync)
+    traced = syncs_traced or reader.every_sync
+    engine = Engine(program, time_known=not reader.ticks, syncs_traced=traced)
     texts = Texts(reader, engine)
     survey = Survey(reader)
     while batch is not None:

@@ -30,7 +30,7 @@ class LiveReader:
     skipped = lost = 0
     complete = True
     streaming = False
-    size = None
+    size: int | None = None
     consumed = 0
 
     def __init__(self, path: str, devices: list[str], tasks: dict[int, str]) -> None:

@@ -3,8 +3,8 @@
 import threading
 import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -39,7 +39,7 @@ class SimulateOptions:
     output: str = ""
     seed: int = 0
     inject: str = ""
-    check: CheckOptions = CheckOptions()
+    check: CheckOptions = field(default_factory=CheckOptions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +136,11 @@ def _written(path: str) -> Iterator[IO[str] | None]:
     if not path:
         yield None
         return
-    try:
-        out = Path(path).open("w", encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from error
-    with out:
+    with ExitStack() as stack:
+        try:
+            out = stack.enter_context(Path(path).open("w", encoding="utf-8"))
+        except OSError as error:
+            raise UsageError(f"{path}: {error.strerror}") from error
         yield out
 
 

@@ -113,12 +113,12 @@ class Bus:
         for phys, length in runs:
             if not self._bounces(device, phys + length):
                 if not self._place(window, phys, length, phys, None):
-                    return self._refuse(window, "the device can not reach the memory")
+                    return self._refused(window, "the device can not reach the memory")
                 continue
             for at, count in _pages(phys, length) if split else [(phys, length)]:
                 slot = self._slot(device, at, count)
                 if not self._place(window, at, count, slot.start, slot):
-                    return self._refuse(window, "the device can not reach its bounce buffers")
+                    return self._refused(window, "the device can not reach its bounce buffers")
         self._index(window)
         if not skip_sync:
             self._first_copy(window)
@@ -138,7 +138,7 @@ class Bus:
         bus = self._bus_of(window, [(slot.start, total)])
         if bus is None or bus + total - 1 > self.highest(device):
             self.bounce.give(slot)
-            return self._refuse(window, "the device can not reach its bounce buffers")
+            return self._refused(window, "the device can not reach its bounce buffers")
         done = 0
         for phys, length in runs:
             window.segments.append(Segment(bus + done, length, phys, slot.start + done, slot,
@@ -155,10 +155,10 @@ class Bus:
         """
         window = Window(device, Direction.BIDIRECTIONAL, coherent=True)
         if not all(self._can_share(device, run) for run in runs):
-            return self._refuse(window, "this memory can not be shared with the device")
+            return self._refused(window, "this memory can not be shared with the device")
         bus = self._bus_of(window, runs) if self._translates or len(runs) == 1 else None
         if bus is None or bus + sum(r[1] for r in runs) - 1 > self.highest(device):
-            return self._refuse(window, "this memory has no addresses that follow each other")
+            return self._refused(window, "this memory has no addresses that follow each other")
         for phys, length in runs:
             region = self.space.region_at(phys)
             window.segments.append(Segment(bus, length, phys, phys, None, region))
@@ -323,9 +323,10 @@ class Bus:
                       flags=_FORCED if self.platform.guard_bytes else 0)  # fmt: skip
         return slot
 
-    def _refuse(self, window: Window, why: str) -> None:
+    def _refused(self, window: Window, why: str) -> Window | None:
         self.displace(window)
         self._effect(EffectKind.REFUSED, why)
+        return None
 
     def _index(self, window: Window) -> None:
         window.bus = window.segments[0].bus

@@ -45,14 +45,15 @@ class CommonBuffers:
     Args:
         bus: where devices see it.
         space: where the CPU sees it.
-        at_end: whether a buffer is pushed to the end of its pages; None: as the platform says.
+
+    Attributes:
+        at_end: whether a buffer is pushed to the end of its pages, as the platform says.
     """
 
-    def __init__(self, bus: Bus, space: AddressSpace, at_end: bool | None = None) -> None:
+    def __init__(self, bus: Bus, space: AddressSpace) -> None:
         self._bus, self._space = bus, space
-        platform = bus.platform
-        self.at_end = platform.common_buffers_at_end if at_end is None else at_end
-        self._guard = -(-platform.guard_bytes // PAGE)
+        self.at_end = bus.platform.common_buffers_at_end
+        self._guard = -(-bus.platform.guard_bytes // PAGE)
 
     def take(self, device: int, length: int, highest: int = (1 << 64) - 1) -> CommonBuffer | None:
         """Return memory that a device shares with the CPU, None where there is none in reach.

@@ -1,11 +1,12 @@
 """A bus master: it reads and writes memory by bus addresses, as far as the platform lets it."""
 
 from dataclasses import dataclass
+from enum import Enum
 
 from dmaverify.errors import SimError
 from dmaverify.model.kinds import Direction, EventKind
 from dmaverify.sim._move import Memory
-from dmaverify.sim.bus import Bus
+from dmaverify.sim.bus import Bus, Segment, Window
 from dmaverify.sim.clock import ACCESS_NS
 from dmaverify.sim.effects import Effect, EffectKind, Effects
 from dmaverify.sim.memory import PAGE
@@ -43,12 +44,24 @@ class Transfer:
         bus: bus address that the device was given.
         length: bytes.
         direction: TO_DEVICE: the device reads memory.
+        completed: whether the device has said that it is done.
     """
 
     number: int
     bus: int
     length: int
     direction: Direction
+    completed: bool = False
+
+
+class DeviceFault(Enum):
+    """What a broken device does in one transfer. The number is the fault's `amount`."""
+
+    OVERRUN = "overrun"  # so many bytes more than it was told
+    UNDERRUN = "underrun"  # so many bytes fewer, and says that it is done
+    LATE = "late"  # says that it is done, and moves the bytes when `catch_up` is called
+    WRONG_ADDRESS = "wrong-address"  # so many bytes off
+    LOST_COMPLETION = "lost-completion"  # moves the bytes, and never says so
 
 
 class Device:
@@ -69,6 +82,18 @@ class Device:
         self._bus, self._real, self._meant = bus, real, meant
         self._tape, self._effects = tape, effects
         self._transfers = 0
+        self._faults: list[tuple[DeviceFault, int]] = []
+        self._late: list[tuple[Transfer, bytes]] = []
+
+    def break_next(self, fault: DeviceFault, amount: int = 0) -> None:
+        """Let the next transfer that is finished go wrong; several wait in a row."""
+        self._faults.append((fault, amount))
+
+    def catch_up(self) -> None:
+        """Let the device do what it is late with."""
+        late, self._late = self._late, []
+        for transfer, data in late:
+            self._move(transfer.bus, transfer.length, transfer, data)
 
     def start(self, bus: int, length: int, direction: Direction) -> Transfer:
         """Tell the device to begin a transfer; it does nothing before `finish`."""
@@ -85,11 +110,28 @@ class Device:
             transfer: what `start` gave.
             data: what it writes; at most the transfer's length, and zeros where it is shorter.
         """
-        if transfer.direction is Direction.TO_DEVICE:
-            return self.read(transfer.bus, transfer.length, transfer.number)
         if len(data) > transfer.length:
             raise SimError(f"a transfer of {transfer.length} bytes is given {len(data)}")
-        self.write(transfer.bus, data.ljust(transfer.length, b"\0"), transfer.number)
+        fault, amount = self._faults.pop(0) if self._faults else (None, 0)
+        transfer.completed = fault is not DeviceFault.LOST_COMPLETION
+        bus, length = transfer.bus, transfer.length
+        if fault is DeviceFault.LATE:
+            self._late.append((transfer, data))
+            return b""
+        if fault is DeviceFault.OVERRUN:
+            length += amount
+        elif fault is DeviceFault.UNDERRUN:
+            length = max(0, length - amount)
+        elif fault is DeviceFault.WRONG_ADDRESS:
+            bus += amount
+        return self._move(bus, length, transfer, data)
+
+    def _move(self, bus: int, length: int, transfer: Transfer, data: bytes) -> bytes:
+        if not length:
+            return b""
+        if transfer.direction is Direction.TO_DEVICE:
+            return self.read(bus, length, transfer.number)
+        self.write(bus, data[:length].ljust(length, b"\0"), transfer.number)
         return b""
 
     def write(self, bus: int, data: bytes | bytearray | memoryview, transfer: int = 0) -> bool:
@@ -173,10 +215,10 @@ class Device:
             if segment.bus <= at and at + count <= segment.bus + segment.length:
                 gone = segment.region is not None and not segment.region.live
                 return None if gone else segment.phys + at - segment.bus
-        begun = self._bus.segment_at(self.number, bus)
-        if begun is not None:
-            wish = begun[0].phys + at - begun[0].bus
-            region = begun[0].region
+        near = self._bus.segment_at(self.number, bus) or self._beside(at)
+        if near is not None:
+            wish = near[0].phys + at - near[0].bus
+            region = near[0].region
         else:
             wish = at
             region = self._bus.space.region_at(at)
@@ -184,6 +226,11 @@ class Device:
             return None
         same = self._bus.space.region_at(wish), self._bus.space.region_at(wish + count - 1)
         return wish if same == (region, region) else None
+
+    def _beside(self, at: int) -> tuple[Segment, Window] | None:
+        """Return a window of this device that lies in the page of an address, if any."""
+        entries = self._bus.live.get(at // PAGE, ())
+        return next(((s, w) for s, w in entries if w.device == self.number), None)
 
     def _tell(self, kind: EventKind, direction: Direction, bus: int, length: int,
               pieces: list[Piece], transfer: int) -> int:  # fmt: skip

@@ -11,7 +11,6 @@ from dmaverify.sim.cpu import Cpu
 from dmaverify.sim.device import Device
 from dmaverify.sim.effects import Effect, EffectKind, Effects
 from dmaverify.sim.memory import PAGE, PAGE_SHIFT, AddressSpace, Region
-from dmaverify.sim.stop import driver_place
 from dmaverify.sim.tape import Sink, Tape
 
 K = EventKind
@@ -82,8 +81,8 @@ class Machine:
                 if at >= 0:
                     newest = self.real.differs(phys + at, self.meant.read(phys + at, 1)) < 0
                     self.effects.add(Effect(
-                        EffectKind.STALE if newest else EffectKind.LOST, self.tape.records, driver_place(),
-                        f"the CPU does not see what was written last at physical {phys + at:#x}",
+                        EffectKind.STALE if newest else EffectKind.LOST, self.tape.records, "",
+                        f"the CPU does not see what was written at physical {phys + at:#x}",
                     ))  # fmt: skip
                     break
 
@@ -95,4 +94,3 @@ class Machine:
 
 def _pages(phys: int, length: int) -> range:
     return range(phys >> PAGE_SHIFT, (phys + length + PAGE - 1) >> PAGE_SHIFT)
-

@@ -17,7 +17,6 @@ from dmaverify.sim.linux import Linux
 from dmaverify.sim.machine import Machine
 from dmaverify.sim.scenario import Scenario
 from dmaverify.sim.stop import Stopped, driver_place, raised_at
-from dmaverify.sim.tape import Sink
 from dmaverify.sim.windows.system import Windows
 
 STANDSTILL_S = 5  # seconds of real time in which a driver has to do something

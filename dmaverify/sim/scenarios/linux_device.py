@@ -1,5 +1,6 @@
 """What devices do with the addresses that Linux drivers give them."""
 
+from dmaverify.sim.device import DeviceFault
 from dmaverify.sim.linux import DMA_FROM_DEVICE, DMA_TO_DEVICE
 from dmaverify.sim.memory import DIRECT
 from dmaverify.sim.run import Simulation
@@ -20,6 +21,74 @@ def overrun(sim: Simulation) -> None:
         dev.write(address, DATA + b"!" * 64)
         sim.linux.dma_unmap_single(dev, address, SIZE, DMA_FROM_DEVICE)
         sim.cpu.read(victim, SIZE)
+
+
+def _receive(sim: Simulation, fault: DeviceFault, amount: int = 0) -> None:
+    """Receive into the middle of a page with a broken device, and wait for its completion."""
+    with driver(sim) as dev:
+        page = sim.linux.alloc_pages(1)
+        buffer = page + 1024
+        address = sim.linux.dma_map_single(dev, buffer, SIZE, DMA_FROM_DEVICE)
+        transfer = dev.start(address, SIZE, DMA_FROM_DEVICE)
+        dev.break_next(fault, amount)
+        dev.finish(transfer, DATA)
+        if transfer.completed:
+            sim.linux.dma_unmap_single(dev, address, SIZE, DMA_FROM_DEVICE)
+            sim.cpu.read(buffer, SIZE)
+            dev.catch_up()
+            sim.linux.kfree(page)
+
+
+def broken_overrun(sim: Simulation) -> None:
+    """A broken device writes 16 bytes more than it was told.
+
+    Expect: device-access-out-of-range
+    Outcome: foreign and guard on driver-verifier, confidential-vm, mask-32
+    """
+    _receive(sim, DeviceFault.OVERRUN, 16)
+
+
+def broken_underrun(sim: Simulation) -> None:
+    """A broken device writes half of what it says; no rule can know how much there should be.
+
+    Expect: nothing
+    """
+    _receive(sim, DeviceFault.UNDERRUN, SIZE // 2)
+
+
+def broken_late(sim: Simulation) -> None:
+    """A broken device says that it is done, and writes later.
+
+    Expect: unmap-during-transfer
+    Outcome: fault on iommu, nested; foreign and guard on driver-verifier, confidential-vm, mask-32
+    """
+    _receive(sim, DeviceFault.LATE)
+
+
+def broken_address(sim: Simulation) -> None:
+    """A broken device writes 512 bytes before the address that it was given.
+
+    Expect: device-access-unmapped
+    Outcome: foreign and guard on driver-verifier, confidential-vm, mask-32
+    """
+    _receive(sim, DeviceFault.WRONG_ADDRESS, -512)
+
+
+def broken_completion(sim: Simulation) -> None:
+    """A broken device never says that it is done, and the driver gives up without an unmap.
+
+    Expect: leak-at-unbind
+    """
+    with driver(sim) as dev:
+        page = sim.linux.alloc_pages(1)
+        for fault in (None, DeviceFault.LOST_COMPLETION):
+            address = sim.linux.dma_map_single(dev, page, SIZE, DMA_FROM_DEVICE)
+            transfer = dev.start(address, SIZE, DMA_FROM_DEVICE)
+            if fault is not None:
+                dev.break_next(fault)
+            dev.finish(transfer, DATA)
+            if transfer.completed:
+                sim.linux.dma_unmap_single(dev, address, SIZE, DMA_FROM_DEVICE)
 
 
 def physical_address(sim: Simulation) -> None:

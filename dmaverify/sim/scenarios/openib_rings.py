@@ -1,4 +1,4 @@
-"""Queues of an InfiniBand driver for Windows: where do the HCA's ring addresses come from?"""
+"""Queues of an InfiniBand driver for Windows, by where the HCA's ring addresses come from."""
 
 from dmaverify.sim.device import Device
 from dmaverify.sim.run import Simulation
@@ -77,6 +77,15 @@ def common_buffer_taken_as_aligned(sim: Simulation) -> None:
     _ring_in_common_buffer(sim, ~(PAGE - 1))
 
 
+def common_buffer_on_page(sim: Simulation) -> None:
+    """(b) The same again, on machines that let each common buffer begin at a page.
+
+    Expect: nothing
+    """
+    sim.machine.common.at_end = False
+    _ring_in_common_buffer(sim, ~(PAGE - 1))
+
+
 def scatter_gather(sim: Simulation) -> None:
     """(g) Rings in pool memory, each mapped once for its direction, by a scatter/gather list.
 
@@ -128,6 +137,15 @@ def page_at_a_time_cached(sim: Simulation) -> None:
     Outcome: stale on non-coherent; foreign and guard on driver-verifier
     """
     _page_at_a_time(sim, MEMORY_CACHING_TYPE.MmCached)
+
+
+def page_at_a_time_on_page(sim: Simulation) -> None:
+    """(h) The first one, on machines that let each common buffer begin at a page.
+
+    Expect: nothing
+    """
+    sim.machine.common.at_end = False
+    _page_at_a_time(sim, MEMORY_CACHING_TYPE.MmNonCached)
 
 
 def _page_at_a_time(sim: Simulation, cache_type: int) -> None:

@@ -129,8 +129,7 @@ class DMA_ADAPTER:
         lines = [
             f"adapter {self.number} of {self.device.name}, got at {self.site or '?'}"
             f"{'' if self.live else ', put'}",
-            f"  map registers: {mapped} mapped, {self.held} allocated,"
-            f" {self.registers} max",
+            f"  map registers: {mapped} mapped, {self.held} allocated, {self.registers} max",
         ]
         lines += [f"  {name}: {c.allocated} allocated, {c.freed} freed"
                   for name, c in self.counts.items()]  # fmt: skip

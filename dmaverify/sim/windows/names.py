@@ -5,6 +5,7 @@ Source: Windows driver documentation, wdm.h reference pages of the same names.
 
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Any
 
 # NTSTATUS values (ntstatus.h).
 STATUS_SUCCESS = 0x0000_0000
@@ -111,7 +112,7 @@ class SCATTER_GATHER_LIST:
     """A list that the system made; `file` is the map registers behind it, not the driver's."""
 
     Elements: list[SCATTER_GATHER_ELEMENT] = field(default_factory=list)
-    file: object = None
+    file: Any = None
 
     @property
     def NumberOfElements(self) -> int:

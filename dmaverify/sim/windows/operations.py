@@ -9,7 +9,7 @@ Source for all of it: Windows driver documentation, DMA_OPERATIONS and the page 
 from collections.abc import Callable
 
 from dmaverify.model.kinds import Direction, EventKind, Flag, MapType
-from dmaverify.sim.memory import Run
+from dmaverify.sim.memory import PAGE, Run
 from dmaverify.sim.windows.adapter import DMA_ADAPTER, RegisterFile
 from dmaverify.sim.windows.base import Operations
 from dmaverify.sim.windows.mdl import MDL
@@ -154,17 +154,18 @@ class DmaOperations(Operations):
                               CurrentVa, Length, WriteToDevice)  # fmt: skip
         offset = CurrentVa - Mdl.virt
         gathers = adapter.description.Master and adapter.description.ScatterGather
+        length = Length
         if gathers:
-            runs = self._s.mm.runs(Mdl, offset, Length)
-            Length = runs[0][1] if runs else 0
+            runs = self._s.mm.runs(Mdl, offset, length)
+            length = runs[0][1] if runs else 0
             if self._m.platform.guard_bytes:
-                Length = min(Length, 4096 - (CurrentVa & 4095))
-        if Length <= 0:
+                length = min(length, PAGE - (CurrentVa & (PAGE - 1)))
+        if length <= 0:
             self._tell_failed(adapter, 0, WriteToDevice)
             return 0, 0
-        mapping = self._map(adapter, MapRegisterBase, Mdl, offset, Length, WriteToDevice,
+        mapping = self._map(adapter, MapRegisterBase, Mdl, offset, length, WriteToDevice,
                             joined=not gathers, as_list=False)  # fmt: skip
-        return (0, 0) if mapping is None else (mapping.window.bus, Length)
+        return (0, 0) if mapping is None else (mapping.window.bus, length)
 
     def FlushAdapterBuffers(self, DmaAdapter: DMA_ADAPTER | None, Mdl: MDL,
                             MapRegisterBase: RegisterFile, CurrentVa: int, Length: int,
@@ -177,8 +178,11 @@ class DmaOperations(Operations):
         adapter = self._enter("FlushAdapterBuffers", DmaAdapter,
                               CurrentVa, Length)  # fmt: skip
         start = CurrentVa - Mdl.virt
-        found = [m for m in MapRegisterBase.mappings
-                 if m.mdl is Mdl and m.offset < start + Length and m.offset + m.length > start]
+        found = [
+            m
+            for m in MapRegisterBase.mappings
+            if m.mdl is Mdl and m.offset < start + Length and m.offset + m.length > start
+        ]
         for mapping in found:
             self._unmap(adapter, MapRegisterBase, mapping, as_list=False,
                         copies=WriteToDevice == mapping.write)  # fmt: skip
@@ -258,7 +262,7 @@ class DmaOperations(Operations):
         """
         adapter = self._enter("PutScatterGatherList", DmaAdapter)
         adapter.counts["scatter/gather lists"].freed += 1
-        file, mapping = ScatterGather.file  # type: ignore[misc]
+        file, mapping = ScatterGather.file
         if mapping in file.mappings:
             self._unmap(adapter, file, mapping, copies=True, as_list=True)
             self._free_file(adapter, file)
@@ -266,13 +270,14 @@ class DmaOperations(Operations):
             self._tell(K.DMA_UNMAP, adapter, mapping.window, as_list=True)
 
     def CalculateScatterGatherList(self, DmaAdapter: DMA_ADAPTER | None, Mdl: MDL | None,
-                                   CurrentVa: int, Length: int) -> tuple[int, int, int]:  # fmt: skip
+                                   CurrentVa: int,
+                                   Length: int) -> tuple[int, int, int]:  # fmt: skip
         """Return (status, bytes that a list needs, map registers). Version 2. Any IRQL.
 
         Without an MDL: for the worst case of so many bytes.
         """
         self._enter("CalculateScatterGatherList", DmaAdapter)
-        count = (Length + 2 * 4096 - 2) // 4096 if Mdl is None else self._registers_for(
+        count = (Length + 2 * PAGE - 2) // PAGE if Mdl is None else self._registers_for(
             Mdl, CurrentVa - Mdl.virt, Length)  # fmt: skip
         return STATUS_SUCCESS, 16 + 24 * count, count
 
@@ -299,12 +304,12 @@ class DmaOperations(Operations):
         The original where nothing was copied. STATUS_NONE_MAPPED at the second call. Version 2.
         """
         self._enter("BuildMdlFromScatterGatherList", DmaAdapter)
-        _, mapping = ScatterGather.file  # type: ignore[misc]
+        _, mapping = ScatterGather.file
         if not mapping.window.slots():
             return STATUS_SUCCESS, OriginalMdl
         if mapping in self._s.rebuilt:
             return STATUS_NONE_MAPPED, None
         self._s.rebuilt.append(mapping)
-        mdl = MDL(0, mapping.window.segments[0].target & 4095, mapping.length,
-                  pages=[s.target >> 12 for s in mapping.window.segments])  # fmt: skip
+        mdl = MDL(0, mapping.window.segments[0].target & (PAGE - 1), mapping.length,
+                  pages=[s.target // PAGE for s in mapping.window.segments])  # fmt: skip
         return STATUS_SUCCESS, mdl

@@ -8,6 +8,7 @@ Source for all of it: Windows driver documentation, DMA_OPERATIONS and the page 
 from dataclasses import dataclass, field
 
 from dmaverify.model.kinds import Direction, EventKind, MapType
+from dmaverify.sim.memory import PAGE
 from dmaverify.sim.windows.adapter import DMA_ADAPTER, RegisterFile
 from dmaverify.sim.windows.mdl import MDL
 from dmaverify.sim.windows.names import (
@@ -61,8 +62,9 @@ class DmaOperations3(DmaOperations):
 
     # What a transfer needs
 
-    def GetDmaTransferInfo(self, DmaAdapter: DMA_ADAPTER | None, Mdl: MDL, Offset: int,
-                           Length: int, WriteOnly: bool) -> tuple[int, DMA_TRANSFER_INFO | None]:
+    def GetDmaTransferInfo(
+        self, DmaAdapter: DMA_ADAPTER | None, Mdl: MDL, Offset: int, Length: int, WriteOnly: bool
+    ) -> tuple[int, DMA_TRANSFER_INFO | None]:
         """Return (status, registers, elements and list size of a transfer). IRQL <= DISPATCH_LEVEL.
 
         STATUS_INVALID_PARAMETER where the part is not in the chain.
@@ -89,7 +91,7 @@ class DmaOperations3(DmaOperations):
         DmaTransferContext: DMA_TRANSFER_CONTEXT, NumberOfMapRegisters: int, Flags: int = 0,
         ExecutionRoutine: ControlRoutine | None = None, ExecutionContext: object = None,
     ) -> tuple[int, RegisterFile | None]:  # fmt: skip
-        """Return (status, MapRegisterBase); reserve map registers and run a routine if there is one.
+        """Return (status, MapRegisterBase): reserve map registers, and run a routine if given.
 
         IRQL = DISPATCH_LEVEL. Asynchronous unless DMA_SYNCHRONOUS_CALLBACK is set: success only
         says that the request waits. Without a routine FreeAdapterObject is owed.
@@ -98,8 +100,10 @@ class DmaOperations3(DmaOperations):
                               NumberOfMapRegisters)  # fmt: skip
         fails = self._s.injector.fails("AllocateAdapterChannelEx")
         now = NumberOfMapRegisters <= adapter.free_registers
-        if NumberOfMapRegisters > adapter.registers or fails or (
-            Flags & DMA_SYNCHRONOUS_CALLBACK and not now
+        if (
+            NumberOfMapRegisters > adapter.registers
+            or fails
+            or (Flags & DMA_SYNCHRONOUS_CALLBACK and not now)
         ):
             return STATUS_INSUFFICIENT_RESOURCES, None
         if ExecutionRoutine is None:
@@ -174,23 +178,21 @@ class DmaOperations3(DmaOperations):
         runs = self._s.mm.runs(Mdl, Offset, Length) if Length > 0 else []
         if DeviceOffset or not runs or sum(r[1] for r in runs) < Length:
             return STATUS_INVALID_PARAMETER, 0, None
-        room = MapRegisterBase.count * 4096 - ((Mdl.virt + Offset) & 4095)
-        Length = min(Length, room)
-        if self._s.partial and Length > 1:
-            Length = max(1, Length // 2)
-        if self._s.injector.fails("MapTransferEx"):
-            self._tell_failed(adapter, Length, WriteToDevice)
-            return STATUS_INSUFFICIENT_RESOURCES, 0, None
-        gathers = adapter.description.ScatterGather
-        mapping = self._map(adapter, MapRegisterBase, Mdl, Offset, Length, WriteToDevice,
-                            joined=not gathers, as_list=True)  # fmt: skip
+        room = MapRegisterBase.count * PAGE - ((Mdl.virt + Offset) & (PAGE - 1))
+        length = min(Length, room)
+        if self._s.partial and length > 1:
+            length //= 2
+        gathers, mapping = adapter.description.ScatterGather, None
+        if not self._s.injector.fails("MapTransferEx"):
+            mapping = self._map(adapter, MapRegisterBase, Mdl, Offset, length, WriteToDevice,
+                                joined=not gathers, as_list=True)  # fmt: skip
         if mapping is None:
-            self._tell_failed(adapter, Length, WriteToDevice)
+            self._tell_failed(adapter, length, WriteToDevice)
             return STATUS_INSUFFICIENT_RESOURCES, 0, None
         elements = [SCATTER_GATHER_ELEMENT(s.bus, s.length) for s in mapping.window.segments]
         if not gathers:
-            elements = [SCATTER_GATHER_ELEMENT(mapping.window.bus, Length)]
-        return STATUS_SUCCESS, Length, SCATTER_GATHER_LIST(elements, (MapRegisterBase, mapping))
+            elements = [SCATTER_GATHER_ELEMENT(mapping.window.bus, length)]
+        return STATUS_SUCCESS, length, SCATTER_GATHER_LIST(elements, (MapRegisterBase, mapping))
 
     def FlushAdapterBuffersEx(self, DmaAdapter: DMA_ADAPTER | None, Mdl: MDL,
                               MapRegisterBase: RegisterFile, Offset: int, Length: int,
@@ -202,8 +204,11 @@ class DmaOperations3(DmaOperations):
         """
         adapter = self._enter("FlushAdapterBuffersEx", DmaAdapter,
                               Offset, Length)  # fmt: skip
-        found = [m for m in MapRegisterBase.mappings
-                 if m.mdl is Mdl and m.offset < Offset + Length and m.offset + m.length > Offset]
+        found = [
+            m
+            for m in MapRegisterBase.mappings
+            if m.mdl is Mdl and m.offset < Offset + Length and m.offset + m.length > Offset
+        ]
         for mapping in found:
             self._unmap(adapter, MapRegisterBase, mapping, as_list=True,
                         copies=WriteToDevice == mapping.write)  # fmt: skip
@@ -323,25 +328,22 @@ class DmaOperations3(DmaOperations):
         remapping the pages have to follow each other and to be in the device's reach, else
         STATUS_INSUFFICIENT_RESOURCES. Undone by FreeCommonBuffer with the system address.
 
-        Args:
-            DmaAdapter: the adapter.
-            Mdl: the memory.
-            Offset, Length: the sub-section of the extended configuration; 0 and 0 for all.
+        Offset and Length are the sub-section of the extended configuration, 0 and 0 for all.
         """
         adapter = self._enter("CreateCommonBufferFromMdl", DmaAdapter)
-        Length = Length or Mdl.length
-        if (Mdl.virt + Offset) & 4095 or Length & 4095:
+        length = Length or Mdl.length
+        if (Mdl.virt + Offset) % PAGE or length % PAGE:
             return STATUS_INVALID_PARAMETER, 0
         if self._s.injector.fails("CreateCommonBufferFromMdl"):
             return STATUS_INSUFFICIENT_RESOURCES, 0
-        window = self._m.bus.share(adapter.device.number, self._s.mm.runs(Mdl, Offset, Length))
+        window = self._m.bus.share(adapter.device.number, self._s.mm.runs(Mdl, Offset, length))
         if window is None:
             return STATUS_INSUFFICIENT_RESOURCES, 0
         self._s.shared[window.bus] = window
         adapter.counts["common buffers"].allocated += 1
         phys = [s.phys for s in window.segments]
         self._m.tape.add(
-            K.DMA_ALLOC, device=adapter.device.number, length=Length, bus_addr=window.bus,
+            K.DMA_ALLOC, device=adapter.device.number, length=length, bus_addr=window.bus,
             virt_addr=Mdl.system_va + Offset, phys_addr=phys[0], type=MapType.COHERENT,
             direction=Direction.BIDIRECTIONAL,
         )  # fmt: skip
