@@ -42,26 +42,19 @@ class LiveReader:
         self._queue: queue.Queue[EventBatch | None] = queue.Queue(WAITING)
         self._kept: list[tuple[int, EventBatch]] = []  # (its first record, batch)
 
-    def put(self, batch: EventBatch, alive: Callable[[], bool]) -> None:
-        """Take a batch from the tape.
+    def put(self, batch: EventBatch | None, alive: Callable[[], bool]) -> None:
+        """Take a batch from the tape, which is kept; None: no batch will follow.
 
         Args:
-            batch: it is kept.
+            batch: the batch.
             alive: tells whether anybody still reads; a batch that nobody reads is dropped.
         """
-        self._put(batch, alive)
-
-    def end(self, alive: Callable[[], bool]) -> None:
-        """Say that no batch will follow."""
-        self._put(None, alive)
-
-    def _put(self, batch: EventBatch | None, alive: Callable[[], bool]) -> None:
         while alive():
             try:
-                return self._queue.put(batch, timeout=1)
+                self._queue.put(batch, timeout=1)
             except queue.Full:
                 continue
-        return None
+            return
 
     def batches(self) -> Iterator[EventBatch]:
         """Give the batches as they come, until the end."""

@@ -75,7 +75,7 @@ def simulate(name: str, options: SimulateOptions) -> Simulated:
     program = load_program(options.check)
     with _written(options.output) as out:
         writer = DmatWriter(out, every_sync=True) if out else None
-        machine, reader, reading = _wired(platform, options, writer)
+        machine, reader, reading = _wired(scenario.name, platform, options, writer)
 
         def read() -> None:
             try:
@@ -91,7 +91,7 @@ def simulate(name: str, options: SimulateOptions) -> Simulated:
                 injector=Injector(options.inject, options.seed),
             )  # fmt: skip
         finally:
-            reader.end(reading.thread.is_alive)
+            reader.put(None, reading.alive)
             reading.thread.join()
     if reading.error is not None:
         raise reading.error
@@ -112,7 +112,7 @@ class _Reading:
 
 
 def _wired(
-    platform: Platform, options: SimulateOptions, writer: DmatWriter | None
+    name: str, platform: Platform, options: SimulateOptions, writer: DmatWriter | None
 ) -> tuple[Machine, LiveReader, _Reading]:
     """Return a machine whose tape goes to a reader and a writer."""
     reading = _Reading()
@@ -126,7 +126,7 @@ def _wired(
 
     machine = Machine(platform, take)
     tape = machine.tape
-    reader = LiveReader(options.output or "simulation", tape.devices, tape.tasks)
+    reader = LiveReader(options.output or name, tape.devices, tape.tasks)
     return machine, reader, reading
 
 

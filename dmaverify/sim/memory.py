@@ -12,8 +12,8 @@ from dmaverify.sim.stop import Stopped
 
 PAGE = 4096
 PAGE_SHIFT = 12
-LOW_PFN, LOW_END = 0x1000, 0x80000  # 16 MiB to 2 GiB
-HIGH_PFN, HIGH_END = 0x100000, 0x400000  # 4 GiB to 16 GiB
+LOW_PFN, LOW_END = 0x1000, 0x9000  # 128 MiB from 16 MiB on
+HIGH_PFN, HIGH_END = 0x100000, 0x108000  # 128 MiB from 4 GiB on
 DIRECT = 0xFFFF_8880_0000_0000  # where all of memory is mapped, in order
 SCATTERED = 0xFFFF_C900_0000_0000  # where pages that do not follow each other are put together
 SLAB_LEAST = 64  # bytes

@@ -104,7 +104,7 @@ def run_scenario(scenario: Scenario, machine: Machine, *, seed: int = 0,
             scenario.function(simulation)
         simulation.windows.verify()
         machine.sweep()
-    except (Exception, Stopped) as raised:
+    except (Exception, Stopped, SystemExit) as raised:
         error = _told(raised, scenario)
     machine.tape.flush()
     effects = machine.effects
@@ -118,11 +118,13 @@ def outcome(scenario: Scenario, platform: Platform) -> Outcome:
 
 def _told(raised: BaseException, scenario: Scenario) -> SimError:
     """Return an error that says what happened in the driver, and at which of its lines."""
-    place = raised_at(raised.__traceback__, scenario.path)
+    place, call = raised_at(raised.__traceback__, scenario.path)
     if isinstance(raised, Stopped):
         text = f"{raised}; it was stopped"
     elif isinstance(raised, SimError):
         text = raised.text
+    elif call and isinstance(raised, (TypeError, ValueError, OverflowError, LookupError)):
+        text = f"{call} can not take what it is given: {type(raised).__name__}, {raised}"
     else:
         text = f"the driver raised {type(raised).__name__}: {raised}"
     return SimError(text, place)

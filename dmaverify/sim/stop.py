@@ -4,8 +4,8 @@ import sys
 from pathlib import Path
 from types import CodeType, FrameType, TracebackType
 
-_HERE = str(Path(__file__).parent) + "/"
-_DRIVERS = _HERE + "scenarios/"
+_PACKAGE = str(Path(__file__).parents[1]) + "/"
+_DRIVERS = _PACKAGE + "sim/scenarios/"
 # By the identity of code, which is kept alive: hashing code is slow.
 _known: dict[int, bool] = {}
 _places: dict[tuple[int, int], str] = {}
@@ -21,7 +21,7 @@ def is_driver(code: CodeType) -> bool:
     known = _known.get(id(code))
     if known is None:
         path = code.co_filename
-        inside = path.startswith(_HERE) and not path.startswith(_DRIVERS)
+        inside = path.startswith(_PACKAGE) and not path.startswith(_DRIVERS)
         known = _known[id(code)] = not inside and not path.startswith("<")
         _alive.append(code)
     return known
@@ -53,16 +53,23 @@ def _new_place(frame: FrameType) -> str:
     return place
 
 
-def raised_at(trace: TracebackType | None, path: str) -> str:
-    """Return "file:line" of the last line of a file that an exception came through, or "".
+def raised_at(trace: TracebackType | None, path: str) -> tuple[str, str]:
+    """Return where in a driver an exception came through.
 
     Args:
         trace: the exception's traceback.
-        path: the file.
+        path: the driver's file.
+
+    Returns:
+        ("file:line" of the last line of the driver, "" for none; the simulator's function that
+        this line called and that raised, "" where the driver itself did).
     """
-    found = ""
+    place = call = ""
     while trace is not None:
-        if trace.tb_frame.f_code.co_filename == path:
-            found = f"{path}:{trace.tb_lineno}"
+        code = trace.tb_frame.f_code
+        if code.co_filename == path:
+            place, call = f"{path}:{trace.tb_lineno}", ""
+        elif place and not call and code.co_filename.startswith(_PACKAGE):
+            call = code.co_name
         trace = trace.tb_next
-    return found
+    return place, call

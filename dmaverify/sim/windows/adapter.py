@@ -115,7 +115,10 @@ class DMA_ADAPTER:
     })  # fmt: skip
     held: int = 0  # map registers
     mapped_since_flush: int = 0
-    history: deque[Call] = field(default_factory=lambda: deque(maxlen=HISTORY))
+    # each as the fields of a Call, which is made when somebody looks
+    history: deque[tuple[int, int, str, str, tuple[int, ...]]] = field(
+        default_factory=lambda: deque(maxlen=HISTORY)
+    )
 
     @property
     def free_registers(self) -> int:
@@ -145,7 +148,7 @@ class DMA_ADAPTER:
             f"  common buffer: {b.length} bytes, virtual {b.virt:#x}, logical {b.bus:#x}"
             for b in self.buffers.values()
         ]
-        for call in self.history:
+        for call in map(Call._make, self.history):
             given = ", ".join(f"{a:#x}" for a in call.arguments)
             lines.append(f"  {call.time_ns} irql {call.irql} {call.routine}({given}) {call.site}")
         return "\n".join(lines)

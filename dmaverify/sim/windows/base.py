@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 from dmaverify.errors import SimError
 from dmaverify.model.kinds import Direction, EventKind, Flag, MapType
 from dmaverify.sim.bus import Window
+from dmaverify.sim.clock import CALL_NS
 from dmaverify.sim.memory import PAGE, Run
 from dmaverify.sim.stop import driver_place
-from dmaverify.sim.windows.adapter import DMA_ADAPTER, Call, Mapping, RegisterFile
+from dmaverify.sim.windows.adapter import DMA_ADAPTER, Mapping, RegisterFile
 from dmaverify.sim.windows.mdl import MDL
 from dmaverify.sim.windows.names import DISPATCH_LEVEL
 
@@ -44,10 +45,10 @@ class Operations:
         """
         if adapter is None:
             raise SimError(f"{routine} is called with a NULL adapter")
-        self._m.clock.advance(100)
-        self._site = driver_place(3) if self._m.tape.sites else ""
-        now = self._m.clock.now_ns
-        adapter.history.append(Call(now, self._s.irql, routine, self._site, arguments))
+        clock = self._m.clock
+        clock.now_ns += CALL_NS
+        self._site = site = driver_place(3) if self._m.tape.sites else ""
+        adapter.history.append((clock.now_ns, self._s.irql, routine, site, arguments))
         return adapter
 
     def _at_dispatch(self, routine: Callable[..., Any], *arguments: object) -> Any:

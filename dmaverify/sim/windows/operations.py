@@ -220,7 +220,7 @@ class DmaOperations(Operations):
         adapter = self._enter("GetScatterGatherList", DmaAdapter,
                               CurrentVa, Length, WriteToDevice)  # fmt: skip
         offset = CurrentVa - Mdl.virt
-        count = self._registers_for(Mdl, offset, Length)
+        count = (((Mdl.virt + offset) & (PAGE - 1)) + Length + PAGE - 1) // PAGE
         runs = self._s.mm.runs(Mdl, offset, Length)
         if Length <= 0 or sum([r[1] for r in runs]) < Length:
             return STATUS_BUFFER_TOO_SMALL
