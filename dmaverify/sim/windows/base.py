@@ -1,23 +1,48 @@
 """What the tables of DMA operations are made of."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from dmaverify.errors import SimError
 from dmaverify.model.kinds import Direction, EventKind, Flag, MapType
 from dmaverify.sim.bus import Window
 from dmaverify.sim.clock import CALL_NS
+from dmaverify.sim.faults import Injector
+from dmaverify.sim.machine import Machine
 from dmaverify.sim.memory import PAGE, Run
 from dmaverify.sim.stop import driver_place
 from dmaverify.sim.windows.adapter import DMA_ADAPTER, Mapping, RegisterFile
-from dmaverify.sim.windows.mdl import MDL
+from dmaverify.sim.windows.mdl import MDL, MemoryManager
 from dmaverify.sim.windows.names import DISPATCH_LEVEL
-
-if TYPE_CHECKING:
-    from dmaverify.sim.windows.system import Windows
 
 _TO_DEVICE, _FROM_DEVICE = Direction.TO_DEVICE, Direction.FROM_DEVICE
 _MAP, _UNMAP, _SINGLE, _SG = EventKind.DMA_MAP, EventKind.DMA_UNMAP, MapType.SINGLE, MapType.SG
+
+
+class System(Protocol):
+    """What the tables need of the system that they belong to.
+
+    Attributes:
+        machine, injector, mm: as in `Windows`.
+        irql: the level at which the processor runs.
+        files: map register files made so far.
+        shared: logical address -> what CreateCommonBufferFromMdl made.
+        rebuilt: mappings that BuildMdlFromScatterGatherList was called for.
+        partial: whether MapTransferEx maps less than it is asked for.
+    """
+
+    machine: Machine
+    injector: Injector
+    mm: MemoryManager
+    irql: int
+    files: int
+    shared: dict[int, Window]
+    rebuilt: list[Mapping]
+    partial: bool
+
+    def told_guards(self, offsets: list[int], what: str) -> None:
+        """Note guard bytes that were overwritten."""
+        ...
 
 
 class Operations:
@@ -29,7 +54,7 @@ class Operations:
             has to call KeFlushIoBuffers.
     """
 
-    def __init__(self, system: "Windows", *, coherent: bool) -> None:
+    def __init__(self, system: System, *, coherent: bool) -> None:
         self._s = system
         self._m = system.machine
         self._coherent = coherent
