@@ -25,6 +25,8 @@ def exit_code(report: Report, fail_on: Severity | None) -> int:
         f.severity >= fail_on and f.confidence != "low" for f in report.findings
     ):
         codes.append(1)
+    elif fail_on is not None and report.broken:
+        codes.append(1)
     if report.unchecked:
         codes.append(5)
     return worst(codes)
