@@ -68,32 +68,27 @@ def cause_words(outcome: Outcome, platform: Platform) -> str:
     return words
 
 
-def sentence(
-    incident: Incident, outcome: Outcome, platform: Platform, context: TraceContext
-) -> str:
-    """Return what happens at an incident on a platform, and why."""
-    return f"{_deed(incident, outcome, context)}: {cause_words(outcome, platform)}"
-
-
-def _deed(incident: Incident, outcome: Outcome, context: TraceContext) -> str:
+def deed(incident: Incident, outcome: Outcome, context: TraceContext) -> str:
+    """Return what happens at an incident, a clause."""
     event = incident.first.event
     device = context.device_name(incident.device)
     if outcome.cause == Cause.SHARED_AT_ONCE and event.kind in _CALLS:
         return f"registered memory and user queues of {device}, {size(incident.bytes)} in all"
     if event.kind in (EventKind.CPU_READ, EventKind.CPU_WRITE):
-        deed = "reads" if event.kind == EventKind.CPU_READ else "writes"
-        return f"the CPU {deed} {_part(incident)} of {device}'s buffer at {event.phys_addr:#x}"
+        verb = "reads" if event.kind == EventKind.CPU_READ else "writes"
+        return f"the CPU {verb} {_part(incident)} of {device}'s buffer at {event.phys_addr:#x}"
     unknown = event.flags & Flag.BUS_UNKNOWN
     where = "an unknown address" if unknown else f"bus {event.bus_addr:#x}"
     if event.kind in _DEEDS:
         length = event.length
         known = not event.flags & Flag.LENGTH_UNKNOWN and length
         what = f"{size(length)} at {where}" if known and length else where
-        deed = f"{device} {_DEEDS[event.kind]} {what}"
+        amiss = ""
         if incident.bytes < incident.length:
             past = incident.mistake is Mistake.DEVICE_ACCESS_OUT_OF_RANGE
-            deed += f", {incident.bytes:,} of them " + ("past its mapping" if past else "not handed over")
-        return deed
+            words = "past its mapping" if past else "not handed over"
+            amiss = f", {incident.bytes:,} of them {words}"
+        return f"{device} {_DEEDS[event.kind]} {what}{amiss}"
     if event.kind == EventKind.LEFT_MAPPED:
         return f"{size(incident.length)} at {where} left mapped for {device}"
     return f"{_CALLS.get(event.kind, 'call')} of {_part(incident)} at {where} for {device}"

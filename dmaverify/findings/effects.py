@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from dmaverify.findings.cause import cause_words, sentence
+from dmaverify.findings.cause import cause_words, deed
 from dmaverify.findings.context import TraceContext
 from dmaverify.findings.evidence import evidence
 from dmaverify.model.effect import Cause, DeviceFacts, Incident, Missing, Mistake
@@ -32,6 +32,10 @@ MISSING_WORDS = {
     Missing.LOST_EVENTS: (
         "events were lost",
         "record with a larger buffer (buffer_size_kb, trace-cmd -b)",
+    ),
+    Missing.MAPPINGS: (
+        "no device maps memory in the recording",
+        "record the events of dma:* too, from before the driver is bound",
     ),
     Missing.BEGINNING: (
         "some accesses of {devices} may be of what was mapped before the recording began, or of "
@@ -72,9 +76,7 @@ def results(
     return tuple(_Row(told, ordered, p, i, context).result() for i, p in enumerate(platforms))
 
 
-def breaking(
-    told: Told, platforms: Sequence[Platform]
-) -> list[tuple[Incident, tuple[str, ...]]]:
+def breaking(told: Told, platforms: Sequence[Platform]) -> list[tuple[Incident, tuple[str, ...]]]:
     """Return the incidents that break somewhere, each with the names of those platforms."""
     seen = {f.device: f.syncs_seen for f in told.facts}
     found = []
@@ -142,7 +144,7 @@ class _Row:
             title=self._platform.title,
             effect=effect,
             event=None, line=None, time_ns=None, device="", cls="",
-            why=self._why(decides, effect, lacks),
+            why=self._why(effect, lacks),
             missing=missing,
             faults=tuple(self._faults()),
             breaks=self._count(Effect.BREAKS),
@@ -154,8 +156,14 @@ class _Row:
 
     def _decided(self, row: PlatformResult, by: Incident) -> PlatformResult:
         here = evidence(by.first, self._context)
+        outcome = by.outcomes[self._index]
+        does = deed(by, outcome, self._context)
+        cause = cause_words(outcome, self._platform)
         return replace(
             row,
+            why=f"{does}: {cause}",
+            deed=does,
+            cause=cause,
             event=here.event,
             line=here.line,
             time_ns=here.time_ns,
@@ -202,6 +210,8 @@ class _Row:
                 self._lack(Missing.CPU_ACCESSES, facts.device)
         if self._told.gaps:
             self._lack(Missing.LOST_EVENTS, 0)
+        if not any(f.maps for f in self._told.facts):
+            self._lack(Missing.MAPPINGS, 0)
 
     def _moves_bytes(self, facts: DeviceFacts) -> bool:
         """Tell whether what CPU and device see of a device's memory can differ."""
@@ -220,12 +230,7 @@ class _Row:
             missing, remedy = MISSING_WORDS[what]
             yield missing.format(devices=listed), remedy
 
-    def _why(
-        self, decides: Incident | None, effect: Effect, lacks: list[tuple[str, str]]
-    ) -> str:
-        if decides is not None:
-            outcome = decides.outcomes[self._index]
-            return sentence(decides, outcome, self._platform, self._context)
+    def _why(self, effect: Effect, lacks: list[tuple[str, str]]) -> str:
         if effect == Effect.CANNOT_TELL:
             return lacks[0][0]
         accesses = sum(f.accesses for f in self._told.facts)
@@ -300,7 +305,8 @@ def names_on(
 
     Args:
         broken: as `breaking` gives them.
-        cls, device: of the finding.
+        cls: class of the finding.
+        device: device of the finding.
         events: numbers of the events that it is about.
         context: the trace.
     """

@@ -77,6 +77,7 @@ class Missing(IntEnum):
     SYNCS = 2
     LOST_EVENTS = 3
     BEGINNING = 4
+    MAPPINGS = 5
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,6 +172,7 @@ class Report:
 
         Errors of low confidence do not fail; breaking on a platform asked for by name does.
         """
-        if self.broken or any(f.severity >= Severity.ERROR and f.confidence != "low" for f in self.findings):
+        certain = (f.severity for f in self.findings if f.confidence != "low")
+        if self.broken or any(severity >= Severity.ERROR for severity in certain):
             return "fail"
         return "pass" if self.checked and not self.unchecked else "nothing-checked"

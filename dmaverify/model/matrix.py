@@ -69,7 +69,8 @@ class PlatformResult:
         event, line, time_ns, source: the deciding event, None where none decides; see `Evidence`.
         device: the device of that event, "" where none decides.
         cls: the class of the mistake behind it, "" for none.
-        why: a sentence.
+        why: a sentence: `deed`, what happens, and `cause`, what the platform makes of it ("" and
+            "" where no event decides).
         missing: what the recording lacks to tell, a sentence each, with how to record it.
         evidence: the lines that prove it.
         faults: the faults that its IOMMU would raise, in order.
@@ -88,6 +89,8 @@ class PlatformResult:
     cls: str
     why: str
     missing: tuple[str, ...]
+    deed: str = ""
+    cause: str = ""
     evidence: tuple[Evidence, ...] = ()
     faults: tuple[PredictedFault, ...] = ()
     bytes: int = 0

@@ -61,4 +61,3 @@ def _named(name: str) -> tuple[Platform, ...]:
         listed = ", ".join([*known, ALL_PLATFORMS])
         raise UsageError(f"there is no platform {name!r}; there are {listed}, or a {_SUFFIX} file")
     return (known[name],)
-
