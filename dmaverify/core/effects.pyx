@@ -5,17 +5,18 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memset
 
+from dmaverify.core.contract cimport call_mistake
 from dmaverify.core.incidents cimport (
     CAUSE_CONTRACT, CAUSE_CPU_BYTES_LOST, CAUSE_DEVICE_BYTES_LOST, CAUSE_FAULT_SEEN, CAUSE_FILL,
-    CAUSE_FOREIGN_BYTES, CAUSE_GUARD, CAUSE_LATE_WINDOW, CAUSE_MMIO,
+    CAUSE_FOREIGN_BYTES, CAUSE_GUARD, CAUSE_LATE_WINDOW, CAUSE_LINE_SHARED, CAUSE_MMIO,
     CAUSE_NEEDS_ORDER, CAUSE_NOT_FLUSHED, CAUSE_NO_MEMORY, CAUSE_NO_PERMISSION,
     CAUSE_NO_TRANSLATION, CAUSE_OTHER_DOMAIN, CAUSE_OTHER_MEMORY, CAUSE_OWN_MEMORY,
     CAUSE_PAST_PAGES, CAUSE_PRIVATE, CAUSE_SAME_PAGE, CAUSE_SHARED_AT_ONCE, CAUSE_STALE_FOR_CPU,
     CAUSE_STALE_FOR_DEVICE, CAUSE_TOO_WIDE, CAUSE_TRANSLATION_GONE, CAUSE_UNKNOWN_MEMORY,
     EFFECT_BREAKS, EFFECT_CANNOT_TELL, EFFECT_LUCK, MISTAKE_AFTER_UNMAP,
     MISTAKE_FAILED_USED, MISTAKE_FOREIGN, MISTAKE_LEAK, MISTAKE_NONE, MISTAKE_NO_SYNC_FOR_CPU,
-    MISTAKE_NO_SYNC_FOR_DEVICE, MISTAKE_OUT_OF_RANGE, MISTAKE_UNMAPPED, MISTAKE_UNMAP_DIRECTION,
-    MISTAKE_UNMAP_SIZE, MISTAKE_UNMAP_UNMAPPED, MISTAKE_WHILE_DEVICE_OWNS, MISTAKE_WRONG_DIRECTION,
+    MISTAKE_NO_SYNC_FOR_DEVICE, MISTAKE_OUT_OF_RANGE, MISTAKE_UNMAPPED, MISTAKE_WHILE_DEVICE_OWNS,
+    MISTAKE_WRONG_DIRECTION,
     dv_incident, dv_verdict, incident_add, incident_at, incident_retell,
     incidents_deinit, incidents_init,
 )
@@ -264,12 +265,17 @@ cdef void judge_mapped(dv_effects* f, dv_context* c, const dv_reach* r, const dv
         elif copied and not p.copies_in_always and not p.recorded:
             set_effect(v, i, EFFECT_BREAKS, CAUSE_FILL, 0)
         set_effect(v, i, EFFECT_LUCK, CAUSE_CONTRACT, 0)
-    if c.unsent != 0:
-        if copied or cached_apart(p, m):
-            set_effect(v, i, EFFECT_BREAKS,
-                       CAUSE_SHARED_AT_ONCE if registered(m) else CAUSE_STALE_FOR_DEVICE, 0)
-        elif streams(m) and not registered(m):
-            set_effect(v, i, EFFECT_LUCK, CAUSE_CONTRACT, 0)
+    if c.unsent == 0:
+        return
+    if r.writes:
+        # The device writes its own buffer; a dirty line is written back over it.
+        if cached_apart(p, m):
+            set_effect(v, i, EFFECT_BREAKS, CAUSE_LINE_SHARED, 0)
+    elif copied or cached_apart(p, m):
+        set_effect(v, i, EFFECT_BREAKS,
+                   CAUSE_SHARED_AT_ONCE if registered(m) else CAUSE_STALE_FOR_DEVICE, 0)
+    if streams(m) and not registered(m):
+        set_effect(v, i, EFFECT_LUCK, CAUSE_CONTRACT, 0)
 
 
 cdef void judge_late(dv_effects* f, dv_context* c, const dv_reach* r, const dv_mapping* m,
@@ -432,7 +438,7 @@ cdef int judge_access(dv_effects* f, dv_context* c) noexcept nogil:
             v.rests_on_syncs = 1
             v.bytes = c.unsent
             if not registered(m):
-                v.mistake = MISTAKE_NO_SYNC_FOR_DEVICE
+                v.mistake = MISTAKE_WHILE_DEVICE_OWNS if r.writes else MISTAKE_NO_SYNC_FOR_DEVICE
         v.across_gap = m.epoch != w.gaps
         for i in range(f.count):
             judge_mapped(f, c, &r, m, i, &v)
@@ -476,14 +482,17 @@ cdef int judge_access(dv_effects* f, dv_context* c) noexcept nogil:
 
 cdef int add_access(dv_effects* f, dv_context* c, dv_verdict* v, uint32_t index,
                     const dv_reach* r) noexcept nogil:
-    """Keep what platforms make of an access. The fault that it raised on the recording machine
-    may have come first: then the two are one.
+    """Keep what platforms make of an access. The access and the fault that it raised on the
+    recording machine are one, whichever comes first.
     """
     cdef const dv_event* e = c.event
     cdef bint fault = e.kind == KIND_DEV_FAULT
     cdef uint64_t ordinal = f.used[c.device].accesses + fault
-    cdef dv_incident* item = NULL if fault else incident_at(&f.incidents, e, True)
+    cdef dv_incident* item = incident_at(&f.incidents, e, not fault)
     cdef uint32_t i
+    if item != NULL and fault:
+        fault_seen(f, &item.verdict)
+        return 0
     if item != NULL:
         for i in range(f.count):
             if f.platforms[i].recorded:
@@ -559,27 +568,22 @@ cdef int effects_seen(dv_effects* f, dv_context* c, bint settled) noexcept nogil
 
 # The driver's calls.
 
-cdef int judge_end(dv_effects* f, dv_context* c) noexcept nogil:
-    """Bytes that an unmap does not move, or moves over others; a wrong length; nothing meant."""
+cdef int judge_end(dv_effects* f, dv_context* c, int mistake) noexcept nogil:
+    """Bytes that an unmap does not move, or moves over others."""
     cdef const dv_event* e = c.event
     cdef dv_world* w = c.world
-    cdef uint32_t index = c.meant[OBJ_MAPPING], i
+    cdef uint32_t index = c.meant[OBJ_MAPPING]
     cdef const dv_mapping* m = &w.mappings[index]
     cdef uint64_t lost = 0, overwritten = 0
-    cdef bint to_cpu, whole, wrong_size
-    cdef dv_verdict v
-    if e.flags & F_NULL_CPU or event_failed(e):
-        return 0
-    if e.kind == KIND_DMA_UNMAP:
+    cdef bint to_cpu, whole
+    if e.kind == KIND_DMA_UNMAP and not e.flags & F_NULL_CPU:
         f.ends[f.end_count % ENDS] = c.number.record
         f.end_count += 1
-    if index == 0:
-        return judge_nothing(f, c)
-    if registered(m):
-        return note_registered(f, c.world, m, e.site)
-    whole = e.flags & F_LENGTH_UNKNOWN or m.type == TYPE_SG
-    wrong_size = not whole and m.marks & MARK_LENGTH and e.length != m.length
-    if w.shadow.mask_lines != 0 and not (e.flags | m.flags) & F_SKIP_SYNC:
+    if index != 0 and registered(m) and note_registered(f, c.world, m, e.site) < 0:
+        return -1
+    if index != 0 and w.shadow.mask_lines != 0 and not (e.flags | m.flags) & F_SKIP_SYNC and \
+            not registered(m):
+        whole = e.flags & F_LENGTH_UNKNOWN or m.type == TYPE_SG
         to_cpu = (m.direction if e.flags & F_DIRECTION_UNKNOWN else e.direction) != DIR_TO_DEVICE
         if not to_cpu:
             # What was written against the direction of the mapping itself is told as that.
@@ -591,70 +595,57 @@ cdef int judge_end(dv_effects* f, dv_context* c) noexcept nogil:
             overwritten = mapping_stale(w, index, False, e.bus_addr, e.length, False)
             lost = mapping_stale(w, index, False, 0, ALL, True) - \
                 mapping_stale(w, index, False, e.bus_addr, e.length, True)
-    if lost == 0 and overwritten == 0 and not wrong_size:
-        return 0
-    memset(&v, 0, sizeof(dv_verdict))
-    v.across_gap = m.epoch != w.gaps
-    v.rests_on_syncs = not wrong_size
-    v.bytes = lost + overwritten if lost + overwritten != 0 else e.length
-    v.mistake = MISTAKE_UNMAP_SIZE if wrong_size else \
-        MISTAKE_UNMAP_DIRECTION if lost != 0 else MISTAKE_WHILE_DEVICE_OWNS
-    for i in range(f.count):
-        if bounced(&f.platforms[i], w, m):
-            if lost != 0:
-                set_effect(&v, i, EFFECT_BREAKS, CAUSE_DEVICE_BYTES_LOST, 0)
-            elif overwritten != 0:
-                set_effect(&v, i, EFFECT_BREAKS, CAUSE_CPU_BYTES_LOST, 0)
-        elif cached_apart(&f.platforms[i], m) and overwritten != 0:
-            set_effect(&v, i, EFFECT_BREAKS, CAUSE_CPU_BYTES_LOST, 0)
-        set_effect(&v, i, EFFECT_LUCK, CAUSE_CONTRACT, 0)
-    return incident_add(&f.incidents, c, f.count, &v, index, 0,
-                        m.length if m.marks & MARK_LENGTH else 0)
+    return add_call(f, c, mistake, overwritten, lost)
 
 
-cdef int judge_nothing(dv_effects* f, dv_context* c) noexcept nogil:
-    """An unmap of nothing moves nothing, and leaves what was meant as it is."""
-    cdef dv_verdict v
-    cdef uint32_t i
-    if c.event.kind != KIND_DMA_UNMAP or c.may_predate or c.across_gap:
-        return 0
-    memset(&v, 0, sizeof(dv_verdict))
-    v.mistake = MISTAKE_UNMAP_UNMAPPED
-    v.bytes = c.event.length
-    for i in range(f.count):
-        set_effect(&v, i, EFFECT_LUCK, CAUSE_CONTRACT, 0)
-    return incident_add(&f.incidents, c, f.count, &v, c.meant[OBJ_GHOST], 0, c.event.length)
-
-
-cdef int judge_sync(dv_effects* f, dv_context* c) noexcept nogil:
+cdef int judge_sync(dv_effects* f, dv_context* c, int mistake) noexcept nogil:
     """A sync copies over what the other side has newer."""
+    cdef const dv_event* e = c.event
+    cdef uint32_t index = c.meant[OBJ_MAPPING]
+    cdef bint to_cpu = e.kind == KIND_DMA_SYNC_FOR_CPU
+    cdef uint64_t newer = 0
+    cdef bint moves = e.flags & F_DIRECTION_UNKNOWN or \
+        e.direction != (DIR_TO_DEVICE if to_cpu else DIR_FROM_DEVICE)
+    if index != 0 and moves and c.world.shadow.mask_lines != 0 and e.side == 0 and \
+            not e.flags & (F_BUS_UNKNOWN | F_LENGTH_UNKNOWN):
+        newer = mapping_stale(c.world, index, False, e.bus_addr, e.length, not to_cpu)
+    return add_call(f, c, mistake, newer if to_cpu else 0, 0 if to_cpu else newer)
+
+
+cdef int add_call(dv_effects* f, dv_context* c, int mistake, uint64_t cpu_bytes,
+                  uint64_t device_bytes) noexcept nogil:
+    """Keep what platforms make of a call: bytes of the CPU that it overwrites, bytes of the device
+    that it does not bring over or overwrites, and a broken contract.
+    """
     cdef const dv_event* e = c.event
     cdef dv_world* w = c.world
     cdef uint32_t index = c.meant[OBJ_MAPPING], i
     cdef const dv_mapping* m = &w.mappings[index]
-    cdef bint to_cpu = e.kind == KIND_DMA_SYNC_FOR_CPU
-    cdef uint64_t overwritten
+    cdef const dv_platform* p
     cdef dv_verdict v
-    if index == 0 or w.shadow.mask_lines == 0 or e.side != 0 or \
-            e.flags & (F_BUS_UNKNOWN | F_LENGTH_UNKNOWN):
-        return 0
-    if not e.flags & F_DIRECTION_UNKNOWN and \
-            e.direction == (DIR_TO_DEVICE if to_cpu else DIR_FROM_DEVICE):
-        return 0
-    overwritten = mapping_stale(w, index, False, e.bus_addr, e.length, not to_cpu)
-    if overwritten == 0:
+    if cpu_bytes == 0 and device_bytes == 0 and mistake == MISTAKE_NONE:
         return 0
     memset(&v, 0, sizeof(dv_verdict))
-    v.across_gap = m.epoch != w.gaps
-    v.rests_on_syncs = 1
-    v.bytes = overwritten
-    v.mistake = MISTAKE_WHILE_DEVICE_OWNS if to_cpu else MISTAKE_NO_SYNC_FOR_CPU
+    v.mistake = <uint8_t>mistake
+    v.rests_on_syncs = mistake == MISTAKE_NONE
+    v.across_gap = index != 0 and m.epoch != w.gaps
+    v.bytes = cpu_bytes + device_bytes
+    blame(&v, MISTAKE_WHILE_DEVICE_OWNS if cpu_bytes != 0 else MISTAKE_NO_SYNC_FOR_CPU)
     for i in range(f.count):
-        if bounced(&f.platforms[i], w, m) or (to_cpu and cached_apart(&f.platforms[i], m)):
-            set_effect(&v, i, EFFECT_BREAKS,
-                       CAUSE_CPU_BYTES_LOST if to_cpu else CAUSE_DEVICE_BYTES_LOST, 0)
+        p = &f.platforms[i]
+        if index != 0 and bounced(p, w, m):
+            if device_bytes != 0:
+                set_effect(&v, i, EFFECT_BREAKS, CAUSE_DEVICE_BYTES_LOST, 0)
+            if cpu_bytes != 0:
+                set_effect(&v, i, EFFECT_BREAKS, CAUSE_CPU_BYTES_LOST, 0)
+        elif index != 0 and cached_apart(p, m) and cpu_bytes != 0:
+            set_effect(&v, i, EFFECT_BREAKS, CAUSE_CPU_BYTES_LOST, 0)
         set_effect(&v, i, EFFECT_LUCK, CAUSE_CONTRACT, 0)
-    return incident_add(&f.incidents, c, f.count, &v, index, 0, e.length)
+    if index == 0:
+        index = c.meant[OBJ_FOREIGN] if c.meant[OBJ_FOREIGN] != 0 else \
+            c.meant[OBJ_ENCLOSING] if c.meant[OBJ_ENCLOSING] != 0 else c.meant[OBJ_GHOST]
+    return incident_add(&f.incidents, c, f.count, &v, index, 0,
+                        0 if e.flags & F_LENGTH_UNKNOWN else e.length)
 
 
 cdef int note_map(dv_effects* f, const dv_context* c) noexcept nogil:
@@ -706,17 +697,19 @@ cdef int note_registered(dv_effects* f, dv_world* w, const dv_mapping* m,
 
 cdef int effects_judge(dv_effects* f, dv_context* c) noexcept nogil:
     cdef int kind = c.event.kind
+    cdef int mistake
     if device_reaches(c.event):
         if kind == KIND_DEV_START or c.event.flags & F_BUS_UNKNOWN:
             return 0
         return judge_access(f, c)
+    mistake = call_mistake(c)
     if kind == KIND_DMA_MAP or kind == KIND_DMA_ALLOC:
-        return note_map(f, c)
-    elif kind == KIND_DMA_UNMAP or kind == KIND_DMA_FREE:
-        return judge_end(f, c)
-    elif kind == KIND_DMA_SYNC_FOR_CPU or kind == KIND_DMA_SYNC_FOR_DEVICE:
-        return judge_sync(f, c)
-    elif kind == KIND_DEREG_MR:
+        return -1 if note_map(f, c) < 0 else add_call(f, c, mistake, 0, 0)
+    if kind == KIND_DMA_UNMAP or kind == KIND_DMA_FREE:
+        return judge_end(f, c, mistake)
+    if kind == KIND_DMA_SYNC_FOR_CPU or kind == KIND_DMA_SYNC_FOR_DEVICE:
+        return judge_sync(f, c, mistake)
+    if kind == KIND_DEREG_MR:
         f.dereg_site = <uint64_t>c.event.site + 1
     return 0
 
