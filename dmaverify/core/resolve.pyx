@@ -22,17 +22,6 @@ from dmaverify.model.events cimport (
     event_type, side_entries,
 )
 
-cdef enum:                   # as model/kinds.py's Provenance
-    FROM_MAPPING = 1
-    FROM_ENDED = 2
-    FROM_FOREIGN = 3
-    FROM_PHYSICAL = 4
-    FROM_POINTER = 5
-    FROM_TRUNCATED = 6
-    FROM_PAST = 7
-    FROM_ERROR = 8
-    FROM_BEFORE = 9
-
 cdef uint64_t PAGE = 4096
 cdef uint64_t LINE = 64  # bytes of a cache line, where the recording does not say
 
@@ -546,6 +535,10 @@ cdef inline bint allows(const dv_event* e, const dv_mapping* m) noexcept nogil:
     if device_writes(e):
         return m.direction == DIR_FROM_DEVICE
     return m.direction == DIR_TO_DEVICE or not device_reads(e)
+
+
+cdef bint event_allowed(const dv_event* e, const dv_mapping* m) noexcept nogil:
+    return allows(e, m)
 
 
 cdef bint fault_allowed(const dv_context* c) noexcept nogil:

@@ -303,6 +303,7 @@ KIND_SENTENCES = {
     K.MEMORY: "memory came into use, and what kind it is of",
     K.CLOCK_SYNC: "a moment that another clock has logged too: the line before it, or after it",
     K.DEV_ACCESS: "a device has touched memory, and its log does not tell which way",
+    K.DEREG_MR: "the task is about to deregister a memory region of an HCA",
 }
 
 

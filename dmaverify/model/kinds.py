@@ -36,6 +36,7 @@ class EventKind(IntEnum):
     MEMORY = 24  # memory came into use, and what kind it is of
     CLOCK_SYNC = 25  # a moment that another clock has logged too
     DEV_ACCESS = 26  # a device touched memory; which way is not told
+    DEREG_MR = 27  # a memory region is about to be deregistered
 
 
 class Direction(IntEnum):

@@ -42,7 +42,6 @@ class Effect(IntEnum):
 
 EFFECT_NAMES = {e: e.name.lower().replace("_", "-") for e in Effect}
 
-AS_RECORDED = "as-recorded"
 WIDEST = 64
 
 
@@ -53,6 +52,7 @@ class Platform:
     Args:
         name: kebab-case; the name of its file.
         title: a phrase that says what machine this is.
+        order: its place among others in a table; of equals by name.
         recorded: True for the machine that made the recording: what is between device and
             memory is then taken from the recording, and nothing below counts.
         translation: what lies between a bus address and memory.
@@ -76,6 +76,7 @@ class Platform:
 
     name: str
     title: str
+    order: int = 100
     recorded: bool = False
     translation: Translation = Translation.NONE
     bus_offset: int = 0
@@ -111,6 +112,7 @@ class Platform:
 
 _CHOICES: dict[str, type[IntEnum]] = {"translation": Translation, "bounce": Bounce}
 _LIMITS = {
+    "order": (0, 1000),
     "bus_offset": (0, 1 << 56),
     "page_bytes": (1 << 10, 1 << 30),
     "flush_after_ns": (0, 10**12),
