@@ -21,8 +21,8 @@ from dmaverify.core.incidents cimport (
     incidents_deinit, incidents_init,
 )
 from dmaverify.core.resolve cimport (
-    FROM_ERROR, FROM_PAST, FROM_PHYSICAL, FROM_POINTER, FROM_TRUNCATED, OBJ_ENCLOSING, OBJ_FOREIGN,
-    OBJ_GHOST, OBJ_MAPPING, context_init, dv_context, event_allowed,
+    FROM_BEFORE, FROM_ERROR, FROM_PAST, FROM_PHYSICAL, FROM_POINTER, FROM_TRUNCATED, OBJ_ENCLOSING,
+    OBJ_FOREIGN, OBJ_GHOST, OBJ_MAPPING, context_init, dv_context, event_allowed,
 )
 from dmaverify.core.shadow cimport (
     GRID_BUS, GRID_PHYS, dv_segment, dv_walk, walk_init, walk_next,
@@ -333,10 +333,13 @@ cdef void judge_loose(dv_effects* f, dv_context* c, const dv_reach* r, uint32_t 
     cdef uint64_t first = c.event.bus_addr, last = first + (r.length - 1)
     cdef uint32_t near = c.meant[OBJ_ENCLOSING]
     cdef int from_ = c.provenance
-    cdef bint copied = from_ == FROM_PAST and near != 0 and \
-        bounced(p, c.world, &c.world.mappings[near])
+    cdef bint beside = from_ == FROM_PAST or from_ == FROM_BEFORE
+    cdef bint copied = beside and near != 0 and bounced(p, c.world, &c.world.mappings[near])
     if translation(p, c) != TRANSLATION_NONE:
         if from_ == FROM_PAST and r.past != 0 and r.past <= r.page_room:
+            set_effect(v, i, EFFECT_LUCK, CAUSE_SAME_PAGE, 0)
+        elif from_ == FROM_BEFORE and near != 0 and \
+                first >> 12 == c.world.mappings[near].bus_addr >> 12:
             set_effect(v, i, EFFECT_LUCK, CAUSE_SAME_PAGE, 0)
         elif from_ == FROM_TRUNCATED and not p.recorded:
             # A translated address may lie low enough to survive.
@@ -356,7 +359,7 @@ cdef void judge_loose(dv_effects* f, dv_context* c, const dv_reach* r, uint32_t 
         set_effect(v, i, EFFECT_BREAKS, CAUSE_PRIVATE, 0)
     elif copied:
         set_effect(v, i, EFFECT_BREAKS, CAUSE_GUARD, 0)
-    elif from_ == FROM_PAST:
+    elif beside:
         if r.writes and r.foreign:
             set_effect(v, i, EFFECT_BREAKS, CAUSE_FOREIGN_BYTES, 0)
         else:
@@ -527,6 +530,11 @@ cdef void learn_loose(dv_effects* f, dv_context* c, uint32_t near, dv_reach* r) 
         if m.marks & MARK_PHYS and m.type != TYPE_SG:
             r.foreign = others_memory(
                 c.world, m.phys_addr + (c.event.bus_addr - m.bus_addr), r.length)
+    elif c.provenance == FROM_BEFORE and near != 0 and m.marks & MARK_PHYS and \
+            m.type != TYPE_SG and r.length != 0:
+        r.foreign = others_memory(
+            c.world, m.phys_addr - (m.bus_addr - c.event.bus_addr),
+            min(r.length, m.bus_addr - c.event.bus_addr))
     elif c.provenance == FROM_PHYSICAL:
         # What the CPU wrote and no call has brought to memory since.
         t = last_touch(f, c.event.bus_addr, r.length, 0)

@@ -18,18 +18,20 @@ from dmaverify.core.resolve cimport (
     OBJ_EVENT, OBJ_FOREIGN, OBJ_GHOST, OBJ_MAPPING, OBJ_MAPPINGS, context_accessed, context_accesses,
     context_init, context_resolve, dv_context, fault_allowed,
 )
+from dmaverify.core.transfers cimport dv_transfer, transfers_begin, transfers_end
 from dmaverify.core.vm cimport (
     OP_FEQ, OP_FNE, OP_FNIN, OP_HOLDS, OP_JUMP, OP_LOAD, OP_NOT_APPLICABLE, OP_SHOWF, OP_VIOLATED,
     OP_XIST, OP_XMISS, OUT_FAULT, dv_instruction, dv_shown, program_check, rule_run,
 )
 from dmaverify.core.world cimport (
     CPUS, CPU_WROTE, DEVICE_WROTE, HANDED_TO_CPU, HANDED_TO_DEVICE, MARK_DIRECTION, MARK_LENGTH,
-    MARK_PHYS, MARK_VIRT, STATE_FREE, STATE_GHOST, STATE_LIVE, dv_device, dv_mapping, dv_place,
-    dv_world, iommu_ended, iommu_map, iommu_unmap, mapping_add, mapping_end, mapping_touch,
-    memory_add, retire_stale, world_deinit, world_device, world_init,
+    MARK_PHYS, MARK_VIRT, OWNED_BY_CPU, OWNED_BY_DEVICE, STATE_FREE, STATE_GHOST, STATE_LIVE,
+    dv_device, dv_mapping, dv_place, dv_world, iommu_ended, iommu_map, iommu_unmap, mapping_add,
+    mapping_end, mapping_owned, mapping_touch, memory_add, neighbours_touch, retire_stale,
+    world_deinit, world_device, world_init,
 )
 from dmaverify.model.events cimport (
-    DIR_FROM_DEVICE, DIR_TO_DEVICE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_FROM_MARK,
+    DIR_FROM_DEVICE, DIR_NONE, DIR_TO_DEVICE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_FROM_MARK,
     F_LENGTH_UNKNOWN, F_NULL_CPU, F_PHYS_UNKNOWN, F_TIME_UNKNOWN, KIND_BOUNCE, KIND_COUNT,
     KIND_CPU_READ, KIND_CPU_WRITE, KIND_DEVICE_LIMITS, KIND_DEV_ACCESS, KIND_DEV_FAULT,
     KIND_DEV_READ, KIND_DEV_START, KIND_DEV_WRITE, KIND_DMA_ALLOC, KIND_DMA_FREE, KIND_DMA_MAP,
@@ -221,7 +223,7 @@ cdef int apply_sync(dv_world* w, const dv_batch* b, const dv_event* e,
     cdef int how = HANDED_TO_CPU if to_cpu else HANDED_TO_DEVICE
     if not e.flags & F_DIRECTION_UNKNOWN and \
             e.direction == (DIR_TO_DEVICE if to_cpu else DIR_FROM_DEVICE):
-        return 0
+        how = OWNED_BY_CPU if to_cpu else OWNED_BY_DEVICE
     if bus == NULL:
         return mapping_touch(w, index, False, e.bus_addr, e.length, how)
     entries = side_entries(bus)
@@ -229,6 +231,16 @@ cdef int apply_sync(dv_world* w, const dv_batch* b, const dv_event* e,
         if mapping_touch(w, index, False, entries[i].address, entries[i].length, how) < 0:
             return -1
     return 0
+
+
+cdef int begin_transfer(dv_world* w, const dv_event* e, uint32_t index) noexcept nogil:
+    cdef dv_transfer one
+    one.start = e.bus_addr
+    one.length = 0 if e.flags & F_LENGTH_UNKNOWN else e.length
+    one.mapping = index
+    one.object = e.object
+    one.direction = DIR_NONE if e.flags & F_DIRECTION_UNKNOWN else e.direction
+    return transfers_begin(&w.open, &one)
 
 
 cdef int apply_transfer(dv_world* w, dv_context* c) noexcept nogil:
@@ -247,9 +259,10 @@ cdef int apply_transfer(dv_world* w, dv_context* c) noexcept nogil:
         return 0
     if e.kind == KIND_DEV_START:
         w.mappings[index].transfers += 1
-        return 0
+        return begin_transfer(w, e, index)
     if w.mappings[index].transfers != 0:
         w.mappings[index].transfers -= 1
+        transfers_end(&w.open, index, e.object, e.bus_addr)
     if e.kind == KIND_DEV_WRITE and not e.flags & F_LENGTH_UNKNOWN:
         return mapping_touch(w, index, False, e.bus_addr, e.length, DEVICE_WROTE)
     return 0
@@ -268,10 +281,17 @@ cdef int cpu_access(dv_engine* g, dv_context* c) noexcept nogil:
         if c.event.kind == KIND_CPU_WRITE and mapping_touch(
                 &g.world, found[i], True, c.event.phys_addr, c.event.length, CPU_WROTE) < 0:
             return -1
+        if c.event.kind == KIND_CPU_READ and mapping_owned(
+                &g.world, found[i], c.event.phys_addr, c.event.length) != 0:
+            g.world.mappings[found[i]].unsynced_reads += 1
     if g.effects.count != 0 and effects_cpu(&g.effects, c) < 0:
         return -1
-    if count == 0 and g.has_rules[c.event.kind]:
-        return run_rules(g, c)
+    if count == 0 and g.has_rules[c.event.kind] and run_rules(g, c) < 0:
+        return -1
+    if c.event.kind == KIND_CPU_WRITE:
+        g.world.cpu_writes += 1
+        if not c.event.flags & (F_PHYS_UNKNOWN | F_LENGTH_UNKNOWN):
+            return neighbours_touch(&g.world, c.event.phys_addr, c.event.length)
     return 0
 
 
@@ -602,13 +622,17 @@ cdef class Engine:
         if len(program.code) % sizeof(dv_instruction) or \
                 not program_check(self.g.code, count) or not all(0 <= e < count for e in entries):
             raise InternalError("a compiled rule program is not well formed")
+        needs = {}
         for i, source in enumerate(program.rules):
             rule = &self.g.rules[i]
+            if source.needs:
+                rule.needs = needs.setdefault(tuple([n.because for n in source.needs]),
+                                              len(needs) + 1)
             rule.entry = source.entry
             rule.uses = objects_used(self.g.code, rule.entry)
             find_guards(self.g.code, rule)
             if source.builtin and source.severity == Severity.ERROR:
-                rule.flags = RULE_FOLDS if source.needs else RULE_FOLDS | RULE_TELLS
+                rule.flags = RULE_FOLDS | RULE_TELLS
             rule.group_count = min(len(source.group), GROUP_FIELDS)
             for at, ref in enumerate(source.group[:GROUP_FIELDS]):
                 rule.group_obj[at] = ref >> 8

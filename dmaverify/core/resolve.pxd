@@ -29,6 +29,7 @@ cdef enum:                   # as model/kinds.py's Provenance
     FROM_TRUNCATED = 6
     FROM_PAST = 7
     FROM_ERROR = 8
+    FROM_BEFORE = 9
 
 cdef struct dv_context:
     dv_world* world
@@ -52,6 +53,8 @@ cdef struct dv_context:
     uint64_t unsent          # bytes newer on the CPU's side
     uint32_t memory          # kind of memory; 0 = unknown
     int provenance
+    uint64_t distance        # from the end behind which, or to the start before which it lies
+    bint distance_known
     bint may_predate
     bint across_gap
     bint undecided           # a device's access: the clocks are too far apart to judge it

@@ -85,6 +85,7 @@ class Provenance(IntEnum):
     TRUNCATED_ADDRESS = 6  # a mapping's address without its upper 32 bits
     PAST_MAPPING = 7  # just behind a mapping of the device
     MAPPING_ERROR = 8  # what a failed mapping returns
+    BEFORE_MAPPING = 9  # just before a mapping of the device
 
 
 class Flag(IntFlag):
