@@ -11,10 +11,11 @@ from dmaverify.core.incidents cimport (
     CAUSE_CONTRACT, CAUSE_CPU_BYTES_LOST, CAUSE_DEVICE_BYTES_LOST, CAUSE_FAULT_SEEN, CAUSE_FILL,
     CAUSE_FOREIGN_BYTES, CAUSE_GUARD, CAUSE_LATE_WINDOW, CAUSE_LINE_SHARED, CAUSE_MMIO,
     CAUSE_NEEDS_ORDER, CAUSE_NEIGHBOURS_LOST, CAUSE_NOT_FLUSHED, CAUSE_NO_MEMORY, CAUSE_NO_PERMISSION,
+    CAUSE_NO_PERSISTENT,
     CAUSE_NO_TRANSLATION, CAUSE_OTHER_DOMAIN, CAUSE_OTHER_MEMORY, CAUSE_OWN_MEMORY,
     CAUSE_PAST_PAGES, CAUSE_PRIVATE, CAUSE_SAME_PAGE, CAUSE_SHARED_AT_ONCE, CAUSE_STALE_FOR_CPU,
     CAUSE_STALE_FOR_DEVICE, CAUSE_TOO_WIDE, CAUSE_TRANSLATION_GONE, CAUSE_UNKNOWN_MEMORY,
-    EFFECT_BREAKS, EFFECT_CANNOT_TELL, EFFECT_LUCK, MISTAKE_AFTER_UNMAP,
+    EFFECT_BREAKS, EFFECT_CANNOT_TELL, EFFECT_LUCK, EFFECT_REFUSED, MISTAKE_AFTER_UNMAP,
     MISTAKE_CPU_WRITE_LOST, MISTAKE_FAILED_USED, MISTAKE_FOREIGN, MISTAKE_LEAK, MISTAKE_NONE, MISTAKE_NO_SYNC_FOR_CPU,
     MISTAKE_NO_SYNC_FOR_DEVICE, MISTAKE_OUT_OF_RANGE, MISTAKE_SHARED_LINE, MISTAKE_UNMAPPED,
     MISTAKE_WRONG_DIRECTION,
@@ -29,7 +30,7 @@ from dmaverify.core.shadow cimport (
     GRID_BUS, GRID_PHYS, dv_segment, dv_walk, walk_init, walk_next,
 )
 from dmaverify.core.world cimport (
-    MARK_BOUNCED, MARK_LENGTH, MARK_PHYS, MARK_WHOLE_PAGES, STATE_LIVE, dv_mapping, dv_world,
+    MARK_BOUNCED, MARK_EXISTING, MARK_LENGTH, MARK_PHYS, MARK_WHOLE_PAGES, STATE_LIVE, dv_mapping, dv_world,
     mapping_stale,
 )
 from dmaverify.model.events cimport (
@@ -39,7 +40,7 @@ from dmaverify.model.events cimport (
     KIND_DMA_ALLOC, KIND_DMA_FREE, KIND_DMA_MAP, KIND_DMA_SYNC_FOR_CPU, KIND_DMA_SYNC_FOR_DEVICE,
     KIND_DMA_UNMAP, TYPE_COHERENT, TYPE_SG, TYPE_SINGLE,
     SIDE_SG_PHYS, device_reaches, device_reads, device_writes, dv_batch, dv_event, dv_number,
-    dv_side, event_failed, event_side, side_entries,
+    dv_side, event_failed, event_side, event_type, side_entries,
 )
 from dmaverify.model.platform cimport (
     BOUNCE_ABOVE_WIDTH, BOUNCE_ALWAYS, BOUNCE_NEVER, TRANSLATION_IOMMU, TRANSLATION_NESTED,
@@ -104,7 +105,7 @@ cdef inline bint registered(const dv_mapping* m) noexcept nogil:
     """True for memory that CPU and device use at once, as an HCA's regions and user queues: whole
     pages, both ways, and no sync. Known by how it lives, not by a driver's name.
     """
-    return m.type == TYPE_SG and m.direction == DIR_BIDIRECTIONAL and \
+    return m.marks & MARK_EXISTING or m.type == TYPE_SG and m.direction == DIR_BIDIRECTIONAL and \
         m.marks & MARK_WHOLE_PAGES and m.syncs == 0
 
 
@@ -139,7 +140,7 @@ cdef bint bounced(const dv_platform* p, const dv_world* w, const dv_mapping* m) 
 cdef inline bint cached_apart(const dv_platform* p, const dv_mapping* m) noexcept nogil:
     """Tell whether the CPU's caches and what the device sees of a mapping can differ."""
     return not p.recorded and not p.coherent and not m.flags & F_MMIO and \
-        m.type != TYPE_COHERENT
+        (m.type != TYPE_COHERENT or m.marks & MARK_EXISTING)
 
 
 cdef inline int translation(const dv_platform* p, const dv_context* c) noexcept nogil:
@@ -708,6 +709,31 @@ cdef int note_map(dv_effects* f, const dv_context* c) noexcept nogil:
     return 0
 
 
+cdef int judge_persistent(dv_effects* f, dv_context* c) noexcept nogil:
+    """An allocation made of memory that was there is refused where the device can not reach it
+    as it is: nothing may lie in between.
+    """
+    cdef const dv_event* e = c.event
+    cdef const dv_side* phys = event_side(c.batch, e, SIDE_SG_PHYS) if e.side != 0 else NULL
+    cdef const dv_platform* p
+    cdef dv_verdict v
+    cdef uint64_t last = 0
+    cdef uint32_t i
+    if phys == NULL or e.kind != KIND_DMA_ALLOC or event_type(e) != TYPE_COHERENT or \
+            event_failed(e):
+        return 0
+    for i in range(phys.stored):
+        last = max(last, side_entries(phys)[i].address | 4095)
+    memset(&v, 0, sizeof(dv_verdict))
+    v.bytes = e.length
+    for i in range(f.count):
+        p = &f.platforms[i]
+        if not p.recorded and (p.private_memory or
+                               (last > p.highest and p.translation == TRANSLATION_NONE)):
+            set_effect(&v, i, EFFECT_REFUSED, CAUSE_NO_PERSISTENT, 0)
+    return incident_add(&f.incidents, c, f.count, &v, 0, 0, e.length)
+
+
 cdef int note_registered(dv_effects* f, dv_world* w, const dv_mapping* m,
                          uint64_t site) noexcept nogil:
     cdef dv_used* u = used_by(f, m.device)
@@ -723,7 +749,7 @@ cdef int note_registered(dv_effects* f, dv_world* w, const dv_mapping* m,
         u.highest = end
     if site + 1 == f.dereg_site:
         u.registers = 1
-    if not u.has_example:
+    if not u.has_example and not m.marks & MARK_EXISTING:
         u.has_example = 1
         u.example = m[0]
         u.example.list = NULL
@@ -739,7 +765,9 @@ cdef int effects_judge(dv_effects* f, dv_context* c) noexcept nogil:
         return judge_access(f, c)
     mistake = call_mistake(c)
     if kind == KIND_DMA_MAP or kind == KIND_DMA_ALLOC:
-        return -1 if note_map(f, c) < 0 else add_call(f, c, mistake, 0, 0, 0)
+        if note_map(f, c) < 0 or judge_persistent(f, c) < 0:
+            return -1
+        return add_call(f, c, mistake, 0, 0, 0)
     if kind == KIND_DMA_UNMAP or kind == KIND_DMA_FREE:
         return judge_end(f, c, mistake)
     if kind == KIND_DMA_SYNC_FOR_CPU or kind == KIND_DMA_SYNC_FOR_DEVICE:

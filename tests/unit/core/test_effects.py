@@ -378,6 +378,22 @@ def test_memory_that_only_looks_registered_can_not_be_told() -> None:
     assert ".?...?.?." == row([REGION, RELEASE])
 
 
+def persistent(phys: int) -> Call:
+    """Return an allocation made of memory that was there."""
+    return call(K.DMA_ALLOC, type=int(MapType.COHERENT), direction=0, phys_addr=phys,
+                sg_phys=[phys])  # fmt: skip
+
+
+def test_a_persistent_mapping_is_refused_where_none_can_be_had() -> None:
+    """Memory that the device does not reach as it is can not be given without a buffer."""
+    used = [writes(), cpu(K.CPU_READ, 0x1_0000_0000), cpu(K.CPU_WRITE, 0x1_0000_0000), reads()]
+
+    assert ".....XRR." == row([persistent(0x1_0000_0000), *used])
+    assert (E.REFUSED, C.NO_PERSISTENT, 0) == cause([persistent(0x1_0000_0000)], "mask-32")
+    assert "........." == row([call(K.DMA_ALLOC, type=int(MapType.COHERENT), phys_addr=0x91000),
+                               writes(), cpu(K.CPU_READ, 0x91000)])  # fmt: skip
+
+
 # ---- what bounds it --------------------------------------------------------------------------
 
 
