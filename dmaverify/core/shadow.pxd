@@ -40,6 +40,7 @@ cdef struct dv_segment:
     uint8_t grid         # GRID_BUS, GRID_GHOST or GRID_MEMORY
     uint8_t level[2]     # bus or ghost level, physical level
     uint8_t cells[2]     # cells it touches there: 0 = not linked
+    uint8_t owner        # who owns its bytes (coherence.pxd)
     uint64_t* masks      # line count, then what is newest where (coherence.pxd); NULL = both
 
 cdef struct dv_shadow:

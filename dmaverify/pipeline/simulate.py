@@ -1,7 +1,6 @@
 """`simulate`: a driver runs in a machine, its tape goes to an engine and into a file."""
 
 import threading
-import tomllib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -11,16 +10,15 @@ from typing import IO
 from dmaverify.errors import UsageError
 from dmaverify.model.events import EventBatch
 from dmaverify.model.finding import Report
-from dmaverify.model.platform import Platform, platform_from
+from dmaverify.model.platform import Platform
 from dmaverify.pipeline.check import CheckOptions, check_reader, load_program
 from dmaverify.pipeline.live import LiveReader
+from dmaverify.pipeline.platforms import choose
 from dmaverify.sim.faults import Injector
 from dmaverify.sim.machine import Machine
 from dmaverify.sim.run import Outcome, run_scenario
 from dmaverify.sim.scenario import Scenario, find
 from dmaverify.trace.native import DmatWriter
-
-_PLATFORMS = Path(__file__).parents[1] / "platforms"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +26,7 @@ class SimulateOptions:
     """How to run a driver.
 
     Args:
-        platform: the name of the machine's platform.
+        platform: the name of the machine's platform, or a TOML file that describes it.
         output: path of the `.dmat` file to write, "" for none.
         seed: of the driver's random numbers, and of failures at random.
         inject: "", "systematic" or "random": which calls are made to fail.
@@ -145,13 +143,12 @@ def _written(path: str) -> Iterator[IO[str] | None]:
 
 
 def platform_named(name: str) -> Platform:
-    """Return a platform by its name.
+    """Return a platform by its name, or by the TOML file that describes it.
 
     Raises:
         UsageError: there is none.
     """
-    known = {path.stem: path for path in sorted(_PLATFORMS.glob("*.toml"))}
-    if name not in known:
-        raise UsageError(f"there is no platform {name!r}; there are {', '.join(known)}")
-    path = known[name]
-    return platform_from(tomllib.loads(path.read_text("utf-8")), str(path))
+    found = choose([name])
+    if len(found) != 1:
+        raise UsageError("a driver runs on one machine: name one platform")
+    return found[0]
