@@ -24,7 +24,8 @@ class Simulate(Command):
                             help="a scenario of the package, or a Python file")  # fmt: skip
         parser.add_argument("--list", action="store_true", help="show the scenarios there are")
         parser.add_argument("--platform", default="flat", metavar="NAME",
-                            help="the machine that it runs on, or a TOML file of one (flat)")  # fmt: skip
+                            help="the machine that it runs on, or a TOML file of one (flat)",
+                            )  # fmt: skip
         parser.add_argument("-o", dest="output_file", default="", metavar="FILE",
                             help="write the recording, a .dmat file")  # fmt: skip
         parser.add_argument("--seed", type=_seed, default=None, metavar="N",

@@ -1,11 +1,8 @@
 """Between devices and memory: the platform decides where a device sees a piece of memory.
 
-A window is one mapping or allocation as a device has it, a segment one piece of it that
-follows each other on the bus and in memory. Both interfaces, Windows' and Linux', are made
+Both interfaces, Windows' and Linux', are made
 of the calls below; so is whatever goes wrong on one machine and not on another.
 """
-
-from dataclasses import dataclass, field
 
 from dmaverify.model.kinds import Direction, EventKind, Flag
 from dmaverify.model.platform import Platform, Translation
@@ -13,9 +10,10 @@ from dmaverify.sim._move import Memory
 from dmaverify.sim.bounce import FILL, BouncePool, Slot
 from dmaverify.sim.effects import Effect, EffectKind, Effects
 from dmaverify.sim.iommu import Domain, spanned
-from dmaverify.sim.memory import PAGE, PAGE_SHIFT, AddressSpace, Region, Run
+from dmaverify.sim.memory import PAGE, PAGE_SHIFT, AddressSpace, Run
 from dmaverify.sim.stop import driver_place
 from dmaverify.sim.tape import Tape
+from dmaverify.sim.window import Segment, Window
 
 # Members looked up once: this is on the way of every call.
 _TO_DEVICE, _FROM_DEVICE = Direction.TO_DEVICE, Direction.FROM_DEVICE
@@ -23,60 +21,6 @@ _BOUNCE, _IOMMU_MAP, _IOMMU_UNMAP = EventKind.BOUNCE, EventKind.IOMMU_MAP, Event
 _FORCED = int(Flag.FROM_MARK)
 ALL_ONES = (1 << 64) - 1
 ENDED_KEPT = 1 << 16  # pages of ended windows that are remembered
-
-
-@dataclass(slots=True, eq=False)
-class Segment:
-    """A piece of a window.
-
-    Args:
-        bus: bus address of its first byte.
-        length: bytes.
-        phys: physical address of the memory that is meant.
-        target: physical address that the device reaches: the same, or a bounce buffer's.
-        slot: the bounce buffer, if there is one.
-        region: whose memory it is, if anybody's.
-    """
-
-    bus: int
-    length: int
-    phys: int
-    target: int
-    slot: Slot | None
-    region: Region | None
-
-
-@dataclass(slots=True, eq=False)
-class Window:
-    """Where a device sees a piece of memory.
-
-    Args:
-        device: number of the device.
-        direction: which way data may move.
-        segments: its pieces, in order.
-        coherent: True for memory that CPU and device share at all times.
-        live: False once it has ended.
-        cleaned: whether caches were looked after when it was made.
-        pages: (first bus page, pages) of each range that the IOMMU translates for it.
-        bus, length: its first bus address, and its bytes.
-    """
-
-    device: int
-    direction: Direction
-    segments: list[Segment] = field(default_factory=list)
-    coherent: bool = False
-    live: bool = True
-    cleaned: bool = True
-    pages: list[tuple[int, int]] = field(default_factory=list)
-    bus: int = 0
-    length: int = 0
-
-    def slots(self) -> list[Slot]:
-        """Return its bounce buffers, each once."""
-        if len(self.segments) == 1:
-            slot = self.segments[0].slot
-            return [] if slot is None else [slot]
-        return list({id(s.slot): s.slot for s in self.segments if s.slot is not None}.values())
 
 
 class Bus:
@@ -205,6 +149,7 @@ class Bus:
                 # What nobody cleaned before the transfer is written back at any time in it.
                 self.space.cache.clean(phys, length)
             self.space.cache.invalidate(phys, length)
+            self.space.cache.prefetch(phys, length)  # see sync_for_device
 
     def sync_for_device(self, window: Window, segment: Segment, offset: int, length: int) -> None:
         """Let the device see what the CPU wrote to a part of a segment."""
@@ -261,6 +206,14 @@ class Bus:
                 other = segment, window
         return other
 
+    def domain_of(self, device: int) -> Domain | None:
+        """Return the bus addresses of a device, None where nothing translates."""
+        if not self._translates:
+            return None
+        if device not in self.domains:
+            self.domains[device] = Domain(self.platform)
+        return self.domains[device]
+
     def highest(self, device: int) -> int:
         """Return the highest bus address that a device can form, as its driver has said."""
         mask = self.masks.get(device)
@@ -295,9 +248,8 @@ class Bus:
         first, total = runs[0][0], sum(length for _, length in runs)
         if not self._translates:
             return first + self.platform.bus_offset
-        domain = self.domains.get(window.device)
-        if domain is None:
-            domain = self.domains[window.device] = Domain(self.platform)
+        domain = self.domain_of(window.device)
+        assert domain is not None
         page = domain.take(spanned(first, total))
         if page is None:
             return None

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from dmaverify.model.kinds import Direction, MemoryKind
 from dmaverify.sim.bounce import FILL, TAG
-from dmaverify.sim.bus import Bus, Window
+from dmaverify.sim.bus import Bus
 from dmaverify.sim.memory import DIRECT, PAGE, PAGE_SHIFT, AddressSpace, Region
+from dmaverify.sim.window import Window
 
 ALIGNMENT = 8  # bytes to which a buffer at the end of its pages is aligned
 

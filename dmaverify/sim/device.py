@@ -6,12 +6,13 @@ from enum import Enum
 from dmaverify.errors import SimError
 from dmaverify.model.kinds import Direction, EventKind
 from dmaverify.sim._move import Memory
-from dmaverify.sim.bus import Bus, Segment, Window
+from dmaverify.sim.bus import Bus
 from dmaverify.sim.clock import ACCESS_NS
 from dmaverify.sim.effects import Effect, EffectKind, Effects
 from dmaverify.sim.memory import PAGE
 from dmaverify.sim.stop import driver_place
 from dmaverify.sim.tape import Tape
+from dmaverify.sim.window import Segment, Window
 
 K = EventKind
 

@@ -10,12 +10,12 @@ from typing import Any
 
 from dmaverify.errors import SimError
 from dmaverify.model.kinds import MAPPING_ERROR, Direction, EventKind, Flag, MapType, MemoryKind
-from dmaverify.sim.bus import Segment, Window
 from dmaverify.sim.common import CommonBuffer
 from dmaverify.sim.device import Device
 from dmaverify.sim.faults import Injector
 from dmaverify.sim.machine import Machine
 from dmaverify.sim.memory import DIRECT, PAGE, Region, Run
+from dmaverify.sim.window import Segment, Window
 
 K = EventKind
 _MAP, _UNMAP, _SINGLE = K.DMA_MAP, K.DMA_UNMAP, MapType.SINGLE

@@ -10,7 +10,7 @@ def after_unmap(sim: Simulation) -> None:
     """The driver unmaps a receive buffer while the device still writes into it.
 
     Expect: device-access-after-unmap
-    Outcome: fault on iommu, nested;
+    Outcome: fault on iommu, nested; stale on non-coherent;
       lost and foreign and guard on driver-verifier, confidential-vm, mask-32
     """
     dev = sim.device()

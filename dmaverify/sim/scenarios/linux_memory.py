@@ -43,7 +43,7 @@ def overlapping(sim: Simulation) -> None:
 def shared_line(sim: Simulation) -> None:
     """The driver's own variable lies in the cache line of a buffer that the device writes.
 
-    Expect: nothing
+    Expect: shared-cacheline
     Outcome: lost on non-coherent
     """
     with driver(sim) as dev:

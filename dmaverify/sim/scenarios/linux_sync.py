@@ -66,6 +66,22 @@ def one_byte_short(sim: Simulation) -> None:
         sim.linux.dma_unmap_single(dev, address, SIZE, DMA_FROM_DEVICE)
 
 
+def cpu_writes_too_early(sim: Simulation) -> None:
+    """The CPU writes into a buffer that the device owns, and that it will write itself.
+
+    Expect: cpu-access-while-device-owns
+    Outcome: lost on driver-verifier, confidential-vm, mask-32, non-coherent
+    """
+    with driver(sim) as dev:
+        buffer = sim.linux.kmalloc(SIZE)
+        address = sim.linux.dma_map_single(dev, buffer, SIZE, DMA_FROM_DEVICE)
+        sim.cpu.write(buffer + 1024, b"the driver's own")
+        dev.write(address, DATA[:512])
+        sim.linux.dma_unmap_single(dev, address, SIZE, DMA_FROM_DEVICE)
+        sim.cpu.read(buffer, 512)
+        sim.cpu.read(buffer + 1024, 16)
+
+
 def after_unmap(sim: Simulation) -> None:
     """A mapping is synced after it was ended.
 

@@ -87,7 +87,7 @@ def during_transfer(sim: Simulation) -> None:
     """A mapping is ended while the device is at work on it.
 
     Expect: unmap-during-transfer
-    Outcome: fault on iommu, nested;
+    Outcome: fault on iommu, nested; stale on non-coherent;
       lost and foreign and guard on mask-32, confidential-vm, driver-verifier
     """
     with driver(sim) as dev:

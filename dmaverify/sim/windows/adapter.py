@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from dmaverify.sim.bus import Window
 from dmaverify.sim.common import CommonBuffer
 from dmaverify.sim.device import Device
+from dmaverify.sim.window import Window
 from dmaverify.sim.windows.mdl import MDL
 from dmaverify.sim.windows.names import DEVICE_DESCRIPTION
 

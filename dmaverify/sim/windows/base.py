@@ -5,12 +5,12 @@ from typing import Any, Protocol
 
 from dmaverify.errors import SimError
 from dmaverify.model.kinds import Direction, EventKind, Flag, MapType
-from dmaverify.sim.bus import Window
 from dmaverify.sim.clock import CALL_NS
 from dmaverify.sim.faults import Injector
 from dmaverify.sim.machine import Machine
 from dmaverify.sim.memory import PAGE, Run
 from dmaverify.sim.stop import driver_place
+from dmaverify.sim.window import Window
 from dmaverify.sim.windows.adapter import DMA_ADAPTER, Mapping, RegisterFile
 from dmaverify.sim.windows.mdl import MDL, MemoryManager
 from dmaverify.sim.windows.names import DISPATCH_LEVEL
@@ -39,6 +39,10 @@ class System(Protocol):
     shared: dict[int, Window]
     rebuilt: list[Mapping]
     partial: bool
+
+    def KeFlushIoBuffers(self, Mdl: MDL, ReadOperation: bool, DmaOperation: bool = True) -> None:
+        """Look after caches before a transfer."""
+        ...
 
     def told_guards(self, offsets: list[int], what: str) -> None:
         """Note guard bytes that were overwritten."""

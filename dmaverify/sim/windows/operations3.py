@@ -5,24 +5,24 @@ Source for all of it: Windows driver documentation, DMA_OPERATIONS and the page 
 "Version 3 of the DMA Operations Interface".
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from dmaverify.model.kinds import Direction, EventKind, MapType
 from dmaverify.sim.memory import PAGE
 from dmaverify.sim.windows.adapter import DMA_ADAPTER, RegisterFile
+from dmaverify.sim.windows.buffers3 import CommonBuffers3
 from dmaverify.sim.windows.mdl import MDL
 from dmaverify.sim.windows.names import (
     DMA_SYNCHRONOUS_CALLBACK,
     IO_ALLOCATION_ACTION,
     SCATTER_GATHER_ELEMENT,
     SCATTER_GATHER_LIST,
+    STATUS_BUFFER_TOO_SMALL,
     STATUS_INSUFFICIENT_RESOURCES,
     STATUS_INVALID_PARAMETER,
+    STATUS_NOT_SUPPORTED,
     STATUS_SUCCESS,
 )
-from dmaverify.sim.windows.operations import ControlRoutine, DmaOperations, ListRoutine
-
-K = EventKind
+from dmaverify.sim.windows.operations import ControlRoutine, ListRoutine
 
 
 @dataclass(slots=True, eq=False)
@@ -40,12 +40,15 @@ class DMA_TRANSFER_CONTEXT:
     cancelled: bool = False
 
 
-@dataclass(slots=True, eq=False)
-class COMMON_BUFFER_VECTOR:
-    """Common buffers of one size, (virtual, logical) each; None once freed."""
+@dataclass(frozen=True, slots=True)
+class DMA_ADAPTER_INFO:
+    """What an adapter can do."""
 
-    size: int
-    buffers: list[tuple[int, int] | None] = field(default_factory=list)
+    ReadDmaCounterAvailable: bool
+    ScatterGatherLimit: int
+    DmaAddressWidth: int
+    Flags: int
+    MinimumTransferUnit: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +60,16 @@ class DMA_TRANSFER_INFO:
     ScatterGatherListSize: int
 
 
-class DmaOperations3(DmaOperations):
+class DmaOperations3(CommonBuffers3):
     """The table of an adapter of version 3."""
 
-    # What a transfer needs
+    # What there is, and what a transfer needs
+
+    def GetDmaAdapterInfo(self, DmaAdapter: DMA_ADAPTER | None) -> tuple[int, DMA_ADAPTER_INFO]:
+        """Return (status, what the adapter can do). IRQL <= DISPATCH_LEVEL."""
+        adapter = self._enter("GetDmaAdapterInfo", DmaAdapter)
+        width = self._m.bus.highest(adapter.device.number).bit_length()
+        return STATUS_SUCCESS, DMA_ADAPTER_INFO(False, adapter.registers, width, 0, 1)
 
     def GetDmaTransferInfo(
         self, DmaAdapter: DMA_ADAPTER | None, Mdl: MDL, Offset: int, Length: int, WriteOnly: bool
@@ -144,6 +153,15 @@ class DmaOperations3(DmaOperations):
             return False
         DmaTransferContext.cancelled = True
         return True
+
+    def ConfigureAdapterChannel(self, DmaAdapter: DMA_ADAPTER | None, FunctionNumber: int,
+                                Context: object) -> int:  # fmt: skip
+        """Configure a channel of system DMA, which this machine has not. IRQL <= DISPATCH_LEVEL.
+
+        Returns STATUS_NOT_SUPPORTED.
+        """
+        self._enter("ConfigureAdapterChannel", DmaAdapter, FunctionNumber)
+        return STATUS_NOT_SUPPORTED
 
     def FreeAdapterObject(self, DmaAdapter: DMA_ADAPTER | None,
                           AllocationAction: int) -> None:  # fmt: skip
@@ -249,102 +267,27 @@ class DmaOperations3(DmaOperations):
                                            keep, Context, WriteToDevice)  # fmt: skip
         return status, made[0] if made and ExecutionRoutine is None else None
 
-    # Common buffers
+    def BuildScatterGatherListEx(
+        self, DmaAdapter: DMA_ADAPTER | None, DeviceObject: object,
+        DmaTransferContext: DMA_TRANSFER_CONTEXT, Mdl: MDL, Offset: int, Length: int, Flags: int,
+        ExecutionRoutine: ListRoutine | None, Context: object, WriteToDevice: bool,
+        ScatterGatherLength: int,
+    ) -> tuple[int, SCATTER_GATHER_LIST | None]:  # fmt: skip
+        """As GetScatterGatherListEx, into the driver's own buffer. IRQL = DISPATCH_LEVEL.
 
-    def AllocateCommonBufferEx(self, DmaAdapter: DMA_ADAPTER | None,
-                               MaximumAddress: int | None, Length: int,
-                               CacheEnabled: bool = False,
-                               PreferredNode: int = 0) -> tuple[int, int]:  # fmt: skip
-        """Return (VirtualAddress, LogicalAddress) below a highest address, (0, 0) for none.
-
-        IRQL PASSIVE_LEVEL.
+        Returns STATUS_BUFFER_TOO_SMALL where the buffer does not hold the list.
         """
-        adapter = self._enter("AllocateCommonBufferEx", DmaAdapter, Length)
-        highest = (1 << 64) - 1 if MaximumAddress is None else MaximumAddress
-        return self._allocate(adapter, Length, highest)
-
-    def AllocateCommonBufferWithBounds(
-        self, DmaAdapter: DMA_ADAPTER | None, MinimumAddress: int | None,
-        MaximumAddress: int | None, Length: int, Flags: int = 0, CacheType: int | None = None,
-        PreferredNode: int = 0,
-    ) -> tuple[int, int]:  # fmt: skip
-        """Return (VirtualAddress, LogicalAddress) within bounds, (0, 0) for none.
-
-        IRQL PASSIVE_LEVEL.
-        """
-        virt, logical = self.AllocateCommonBufferEx(DmaAdapter, MaximumAddress, Length)
-        if virt and MinimumAddress is not None and logical < MinimumAddress:
-            self.FreeCommonBuffer(DmaAdapter, Length, logical, virt)
-            return 0, 0
-        return virt, logical
-
-    def AllocateCommonBufferVector(
-        self, DmaAdapter: DMA_ADAPTER | None, LowAddress: int, HighAddress: int, CacheType: int,
-        IdealNode: int, Flags: int, NumberOfElements: int, SizeOfElements: int,
-    ) -> tuple[int, COMMON_BUFFER_VECTOR | None]:  # fmt: skip
-        """Return (status, common buffers of one size). IRQL PASSIVE_LEVEL.
-
-        STATUS_INSUFFICIENT_RESOURCES, and then none is left allocated.
-        """
-        adapter = self._enter("AllocateCommonBufferVector", DmaAdapter)
-        vector = COMMON_BUFFER_VECTOR(SizeOfElements)
-        for _ in range(NumberOfElements):
-            virt, logical = self._allocate(adapter, SizeOfElements, HighAddress or (1 << 64) - 1)
-            if not virt:
-                for index in range(len(vector.buffers)):
-                    self.FreeCommonBufferFromVector(adapter, vector, index)
-                return STATUS_INSUFFICIENT_RESOURCES, None
-            vector.buffers.append((virt, logical))
-        return STATUS_SUCCESS, vector
-
-    def GetCommonBufferFromVectorByIndex(self, DmaAdapter: DMA_ADAPTER | None,
-                                         Vector: COMMON_BUFFER_VECTOR,
-                                         Index: int) -> tuple[int, int]:  # fmt: skip
-        """Return (VirtualAddress, LogicalAddress) of an element, (0, 0) for none."""
-        self._enter("GetCommonBufferFromVectorByIndex", DmaAdapter)
-        inside = 0 <= Index < len(Vector.buffers)
-        return (Vector.buffers[Index] or (0, 0)) if inside else (0, 0)
-
-    def FreeCommonBufferFromVector(self, DmaAdapter: DMA_ADAPTER | None,
-                                   Vector: COMMON_BUFFER_VECTOR, Index: int) -> None:  # fmt: skip
-        """Free one element; its index must not have been freed. IRQL PASSIVE_LEVEL."""
-        adapter = self._enter("FreeCommonBufferFromVector", DmaAdapter, Index)
-        found = Vector.buffers[Index] if 0 <= Index < len(Vector.buffers) else None
-        if found is not None:
-            self.FreeCommonBuffer(adapter, Vector.size, found[1], found[0])
-            Vector.buffers[Index] = None
-
-    def FreeCommonBufferVector(self, DmaAdapter: DMA_ADAPTER | None,
-                               Vector: COMMON_BUFFER_VECTOR) -> None:  # fmt: skip
-        """Free a vector, which must be empty. IRQL PASSIVE_LEVEL."""
-        self._enter("FreeCommonBufferVector", DmaAdapter)
-
-    def CreateCommonBufferFromMdl(self, DmaAdapter: DMA_ADAPTER | None, Mdl: MDL,
-                                  Offset: int = 0, Length: int = 0) -> tuple[int, int]:  # fmt: skip
-        """Return (status, LogicalAddress): existing memory becomes a common buffer.
-
-        IRQL PASSIVE_LEVEL. A persistent mapping, both ways, never bounced. The pages stay locked,
-        and mapped in system space, for its whole life; start and length are whole pages. Without
-        remapping the pages have to follow each other and to be in the device's reach, else
-        STATUS_INSUFFICIENT_RESOURCES. Undone by FreeCommonBuffer with the system address.
-
-        Offset and Length are the sub-section of the extended configuration, 0 and 0 for all.
-        """
-        adapter = self._enter("CreateCommonBufferFromMdl", DmaAdapter)
-        length = Length or Mdl.length
-        if (Mdl.virt + Offset) % PAGE or length % PAGE:
-            return STATUS_INVALID_PARAMETER, 0
-        if self._s.injector.fails("CreateCommonBufferFromMdl"):
-            return STATUS_INSUFFICIENT_RESOURCES, 0
-        window = self._m.bus.share(adapter.device.number, self._s.mm.runs(Mdl, Offset, length))
-        if window is None:
-            return STATUS_INSUFFICIENT_RESOURCES, 0
-        self._s.shared[window.bus] = window
-        adapter.counts["common buffers"].allocated += 1
-        phys = [s.phys for s in window.segments]
-        self._m.tape.add(
-            K.DMA_ALLOC, device=adapter.device.number, length=length, bus_addr=window.bus,
-            virt_addr=Mdl.system_va + Offset, phys_addr=phys[0], type=MapType.COHERENT,
-            direction=Direction.BIDIRECTIONAL,
+        self._enter("BuildScatterGatherListEx", DmaAdapter, Offset, Length)
+        if ScatterGatherLength < 16 + 24 * self._registers_for(Mdl, Offset, Length):
+            return STATUS_BUFFER_TOO_SMALL, None
+        return self.GetScatterGatherListEx(
+            DmaAdapter, DeviceObject, DmaTransferContext, Mdl, Offset, Length, Flags,
+            ExecutionRoutine, Context, WriteToDevice,
         )  # fmt: skip
-        return STATUS_SUCCESS, window.bus
+
+    def FlushDmaBuffer(self, DmaAdapter: DMA_ADAPTER | None, Mdl: MDL,
+                       ReadOperation: bool) -> int:  # fmt: skip
+        """Look after caches for one MDL. Returns STATUS_SUCCESS; its IRQL is not documented."""
+        self._enter("FlushDmaBuffer", DmaAdapter, ReadOperation)
+        self._s.KeFlushIoBuffers(Mdl, ReadOperation)
+        return STATUS_SUCCESS

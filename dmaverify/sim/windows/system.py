@@ -4,13 +4,13 @@ from typing import Any
 
 from dmaverify.errors import SimError
 from dmaverify.model.kinds import EventKind
-from dmaverify.sim.bus import Window
 from dmaverify.sim.device import Device
 from dmaverify.sim.effects import Effect, EffectKind
 from dmaverify.sim.faults import Injector
 from dmaverify.sim.machine import Machine
 from dmaverify.sim.memory import PAGE
 from dmaverify.sim.stop import driver_place
+from dmaverify.sim.window import Window
 from dmaverify.sim.windows.adapter import DMA_ADAPTER, Mapping
 from dmaverify.sim.windows.mdl import MDL, MemoryManager
 from dmaverify.sim.windows.names import (

@@ -384,3 +384,76 @@ def test_unknown_calls_are_told() -> None:
     """A call that the system does not have is no silent nothing."""
     with pytest.raises(AttributeError, match="HalGetAdapter"):
         Recorded().sim.windows.HalGetAdapter()
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_a_domain_is_shared(platform: str) -> None:
+    """Devices that joined one domain use the same logical addresses; without one there is none."""
+    run = Recorded(platform)
+    adapter = adapter_on(run, version=3)
+    ops, second = adapter.DmaOperations, run.sim.device("0000:00:05.0")
+    description = DEVICE_DESCRIPTION(Version=3, Master=True, ScatterGather=True,
+                                     MaximumLength=PAGE, DmaAddressWidth=64)  # fmt: skip
+    other, _ = run.sim.windows.IoGetDmaAdapter(second, description)
+    assert other is not None
+    domain = ops.GetDmaDomain(adapter)
+    translates = platform in ("iommu", "iommu-lazy", "nested")
+
+    assert translates == (domain is not None)
+    assert translates == (ops.JoinDmaDomain(other, domain) == STATUS_SUCCESS)
+    status, logical, virt = ops.AllocateDomainCommonBuffer(adapter, domain, None, 512)
+    run.sim.cpu.write(virt, b"shared")
+    assert STATUS_SUCCESS == status
+    assert b"shared" == second.read(logical, 6)
+    ops.LeaveDmaDomain(other)
+    second.read(logical, 6)
+    assert translates == (second.errors == 1)
+
+
+def test_an_adapter_tells_what_it_can() -> None:
+    """The width is the device's, the limit of elements that of its map registers."""
+    run = Recorded()
+    adapter = adapter_on(run, version=3, length=PAGE)
+    status, info = adapter.DmaOperations.GetDmaAdapterInfo(adapter)
+
+    assert STATUS_SUCCESS == status
+    assert (3, 64) == (info.ScatterGatherLimit, info.DmaAddressWidth)
+
+
+def test_a_list_into_too_small_a_buffer_is_refused() -> None:
+    """BuildScatterGatherListEx needs the room that GetDmaTransferInfo tells."""
+    run = Recorded()
+    adapter = adapter_on(run, version=3)
+    ops, (_, mdl) = adapter.DmaOperations, buffer_of(run, 2 * PAGE)
+    _, info = ops.GetDmaTransferInfo(adapter, mdl, 0, 2 * PAGE, True)
+    size, context = info.ScatterGatherListSize, DMA_TRANSFER_CONTEXT()
+    given = (adapter, adapter.device, context, mdl, 0, 2 * PAGE, 0, None, None, True)
+
+    assert (STATUS_BUFFER_TOO_SMALL, None) == ops.BuildScatterGatherListEx(*given, size - 1)
+    status, made = ops.BuildScatterGatherListEx(*given, size)
+    assert STATUS_SUCCESS == status
+    assert 2 * PAGE == sum(e.Length for e in made.Elements)
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_version_3_looks_after_caches(version: int) -> None:
+    """Without a flush of the driver's a device reads old bytes by version 2, and new ones by 3."""
+    run = Recorded("non-coherent")
+    adapter, found = adapter_on(run, version=version), []
+    virt, mdl = buffer_of(run, PAGE)
+    run.sim.cpu.write(virt, b"new")
+    get(run, adapter, mdl, found, write=True)
+
+    seen = adapter.device.read(found[0].Elements[0].Address, 3)
+    assert (b"new" if version == 3 else b"\0\0\0") == seen
+
+
+def test_dma_operations_are_complete() -> None:
+    """The tables have every member that the documentation lists for their version."""
+    first = ["PutDmaAdapter", "AllocateCommonBuffer", "FreeCommonBuffer", "AllocateAdapterChannel", "FlushAdapterBuffers", "FreeAdapterChannel", "FreeMapRegisters", "MapTransfer", "GetDmaAlignment", "ReadDmaCounter", "GetScatterGatherList", "PutScatterGatherList", "CalculateScatterGatherList", "BuildScatterGatherList", "BuildMdlFromScatterGatherList"]
+    third = ["GetDmaAdapterInfo", "GetDmaTransferInfo", "InitializeDmaTransferContext", "AllocateCommonBufferEx", "AllocateAdapterChannelEx", "ConfigureAdapterChannel", "CancelAdapterChannel", "MapTransferEx", "GetScatterGatherListEx", "BuildScatterGatherListEx", "FlushAdapterBuffersEx", "FreeAdapterObject", "CancelMappedTransfer", "AllocateDomainCommonBuffer", "FlushDmaBuffer", "JoinDmaDomain", "LeaveDmaDomain", "GetDmaDomain", "AllocateCommonBufferWithBounds", "AllocateCommonBufferVector", "GetCommonBufferFromVectorByIndex", "FreeCommonBufferFromVector", "FreeCommonBufferVector", "CreateCommonBufferFromMdl"]
+    old = adapter_on(Recorded(), version=2).DmaOperations
+    new = adapter_on(Recorded(), version=3).DmaOperations
+
+    assert [] == [n for n in first if not hasattr(old, n)]
+    assert [] == [n for n in first + third if not hasattr(new, n)]
