@@ -207,9 +207,7 @@ def test_the_engine_finds_what_was_planted(platform: str, tmp_path: Path) -> Non
             assert found == _in_the_file(batches, machine, tmp_path / "x.dmat")
 
 
-def _in_the_file(
-    batches: list[EventBatch], machine: Machine, path: Path
-) -> tuple[Finding, ...]:
+def _in_the_file(batches: list[EventBatch], machine: Machine, path: Path) -> tuple[Finding, ...]:
     """Return what is found in the recording, when nothing but the file is known."""
     with path.open("w", encoding="utf-8") as out:
         writer = DmatWriter(out, every_sync=True)

@@ -66,9 +66,7 @@ STEPS = st.lists(
 
 
 @given(STEPS, st.sampled_from([4, 16, 64, 128, 4096]))
-def test_cache_is_as_the_slow_one(
-    steps: list[tuple[str, tuple[int, int], int]], line: int
-) -> None:
+def test_cache_is_as_the_slow_one(steps: list[tuple[str, tuple[int, int], int]], line: int) -> None:
     """Whatever CPU, device and driver do, both caches and memories hold the same bytes."""
     memory, slow_memory = Memory(), bytearray(SIZE)
     memory.add(BASE // 4096, PAGES)

@@ -15,7 +15,7 @@ from dmaverify.sim.run import Outcome, Simulation, run_scenario
 from dmaverify.sim.scenario import Scenario, find, scenarios_in
 from tests.unit.sim.machines import Recorded
 
-BAD = '''
+BAD = """
 def raises(sim):
     page = sim.linux.kmalloc(64)
     sim.linux.dma_unmap_single(sim.device(), 0x1000, 64, 1)
@@ -51,7 +51,7 @@ def overflows(sim):
 
 def null(sim):
     sim.cpu.read(0, 8)
-'''
+"""
 
 
 @pytest.fixture
@@ -80,9 +80,7 @@ def test_a_driver_that_fails_is_told_with_its_line(
     name: str, line: int, text: str, bad: Path
 ) -> None:
     """Whatever ends a driver is one error that names the driver's own line."""
-    machine = Machine(
-        platform_named("flat"), lambda batch: None, event_limit=5000, sites=False
-    )
+    machine = Machine(platform_named("flat"), lambda batch: None, event_limit=5000, sites=False)
     error = run_scenario(find(f"{bad}:{name}"), machine).error
 
     assert error is not None
@@ -90,9 +88,7 @@ def test_a_driver_that_fails_is_told_with_its_line(
     assert 2 == error.exit_code
 
 
-def test_a_driver_that_stands_still_is_stopped(
-    bad: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_driver_that_stands_still_is_stopped(bad: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A loop that does nothing at all ends too."""
     monkeypatch.setattr("dmaverify.sim.run.STANDSTILL_S", 0.2)
     bad.write_text("def f(sim):\n    while True:\n        pass\n")
@@ -150,9 +146,7 @@ def test_a_file_that_is_no_scenario_is_told(
         (["linux_unmap:good", "--seed", "x"], "'x' is no number"),
     ],
 )
-def test_usage_is_told(
-    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_usage_is_told(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A wrong command line is one line and exit code 2."""
     assert 2 == main(["simulate", *words])
     assert message in capsys.readouterr().err

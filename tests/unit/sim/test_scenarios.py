@@ -43,9 +43,7 @@ def test_the_machine_does_what_is_said(scenario: Scenario, platform: str) -> Non
 
 @pytest.mark.parametrize("platform", PLATFORMS)
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=NAMES)
-def test_the_engine_finds_what_is_said(
-    scenario: Scenario, platform: str, tmp_path: Path
-) -> None:
+def test_the_engine_finds_what_is_said(scenario: Scenario, platform: str, tmp_path: Path) -> None:
     """The engine finds the same live and in the file, and that is what was planted."""
     path = str(tmp_path / "t.dmat")
     live = simulate(scenario.name, SimulateOptions(platform=platform, output=path))

@@ -53,9 +53,7 @@ def get(run: Recorded, adapter: DMA_ADAPTER, mdl: MDL, found: list[SCATTER_GATHE
     return status
 
 
-@pytest.mark.parametrize(
-    ("version", "has_v3"), [(0, False), (1, False), (2, False), (3, True)]
-)
+@pytest.mark.parametrize(("version", "has_v3"), [(0, False), (1, False), (2, False), (3, True)])
 def test_a_version_has_its_table(version: int, has_v3: bool) -> None:
     """Routines of version 3 are in the table of version 3 only."""
     adapter = adapter_on(Recorded(), version=version)
@@ -450,8 +448,49 @@ def test_version_3_looks_after_caches(version: int) -> None:
 
 def test_dma_operations_are_complete() -> None:
     """The tables have every member that the documentation lists for their version."""
-    first = ["PutDmaAdapter", "AllocateCommonBuffer", "FreeCommonBuffer", "AllocateAdapterChannel", "FlushAdapterBuffers", "FreeAdapterChannel", "FreeMapRegisters", "MapTransfer", "GetDmaAlignment", "ReadDmaCounter", "GetScatterGatherList", "PutScatterGatherList", "CalculateScatterGatherList", "BuildScatterGatherList", "BuildMdlFromScatterGatherList"]
-    third = ["GetDmaAdapterInfo", "GetDmaTransferInfo", "InitializeDmaTransferContext", "AllocateCommonBufferEx", "AllocateAdapterChannelEx", "ConfigureAdapterChannel", "CancelAdapterChannel", "MapTransferEx", "GetScatterGatherListEx", "BuildScatterGatherListEx", "FlushAdapterBuffersEx", "FreeAdapterObject", "CancelMappedTransfer", "AllocateDomainCommonBuffer", "FlushDmaBuffer", "JoinDmaDomain", "LeaveDmaDomain", "GetDmaDomain", "AllocateCommonBufferWithBounds", "AllocateCommonBufferVector", "GetCommonBufferFromVectorByIndex", "FreeCommonBufferFromVector", "FreeCommonBufferVector", "CreateCommonBufferFromMdl"]
+    first = [
+        "PutDmaAdapter",
+        "AllocateCommonBuffer",
+        "FreeCommonBuffer",
+        "AllocateAdapterChannel",
+        "FlushAdapterBuffers",
+        "FreeAdapterChannel",
+        "FreeMapRegisters",
+        "MapTransfer",
+        "GetDmaAlignment",
+        "ReadDmaCounter",
+        "GetScatterGatherList",
+        "PutScatterGatherList",
+        "CalculateScatterGatherList",
+        "BuildScatterGatherList",
+        "BuildMdlFromScatterGatherList",
+    ]
+    third = [
+        "GetDmaAdapterInfo",
+        "GetDmaTransferInfo",
+        "InitializeDmaTransferContext",
+        "AllocateCommonBufferEx",
+        "AllocateAdapterChannelEx",
+        "ConfigureAdapterChannel",
+        "CancelAdapterChannel",
+        "MapTransferEx",
+        "GetScatterGatherListEx",
+        "BuildScatterGatherListEx",
+        "FlushAdapterBuffersEx",
+        "FreeAdapterObject",
+        "CancelMappedTransfer",
+        "AllocateDomainCommonBuffer",
+        "FlushDmaBuffer",
+        "JoinDmaDomain",
+        "LeaveDmaDomain",
+        "GetDmaDomain",
+        "AllocateCommonBufferWithBounds",
+        "AllocateCommonBufferVector",
+        "GetCommonBufferFromVectorByIndex",
+        "FreeCommonBufferFromVector",
+        "FreeCommonBufferVector",
+        "CreateCommonBufferFromMdl",
+    ]
     old = adapter_on(Recorded(), version=2).DmaOperations
     new = adapter_on(Recorded(), version=3).DmaOperations
 
