@@ -719,7 +719,6 @@ cdef int context_accesses(dv_context* c, uint32_t* ret, int room) noexcept nogil
 
 
 cdef void context_accessed(dv_context* c, uint32_t index) noexcept nogil:
-    c.present = 0
     c.meant[OBJ_MAPPING] = index
     c.stale = mapping_stale(c.world, index, True, c.event.phys_addr, c.event.length, True)
     c.unsent = mapping_stale(c.world, index, True, c.event.phys_addr, c.event.length, False)

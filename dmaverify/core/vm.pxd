@@ -1,8 +1,9 @@
 # cython: language_level=3
 # Runs one rule on one event. The instructions are drawn in model/program.py, whose
-# numbers are repeated here (a test holds the two together).
+# numbers are repeated here (a test holds the two together). Before a program runs, link.pyx
+# makes steps of its instructions.
 
-from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from dmaverify.core.resolve cimport dv_context
 
@@ -40,11 +41,18 @@ cdef enum dv_op:
     OP_SHOW = 30
     OP_SHOWF = 31
     OP_COUNT = 32
+    # Of a step that begins LOAD, LOAD, J..: all three at once. Made by link.pyx only.
+    OP_LOADS_JEQ = 32
+    OP_LOADS_JNE = 33
+    OP_LOADS_JLT = 34
+    OP_LOADS_JLE = 35
 
 cdef enum:
     OUT_FAULT = 3            # beside OP_HOLDS, OP_NOT_APPLICABLE, OP_VIOLATED
     SHOWN = 8
     REGISTERS = 16
+    BASE_CONTEXT = 7         # beside the objects: what was computed for the event
+    BASES = 9                # objects whose fields may be read in place: numbers below this
 
 cdef packed struct dv_instruction:
     uint8_t op
@@ -54,6 +62,28 @@ cdef packed struct dv_instruction:
     int32_t target
     uint64_t imm
 
+# An instruction made ready to run: where its field lies, if that is a place in memory.
+cdef struct dv_step:
+    uint8_t op
+    uint8_t a
+    uint8_t b
+    uint8_t c
+    int32_t target
+    uint64_t imm
+    uint64_t mask            # of the field in its word, shifted down; 0 = ask for it by number
+    uint16_t offset          # of the word in the struct of `base`
+    uint8_t shift
+    uint8_t base
+    uint16_t care            # bits of the base's state that tell whether the field is known,
+    uint16_t want            # and what they are then
+
+# What the steps of all rules look at for one event. A mapping that there is not is the one
+# with index 0, which is all zero.
+cdef struct dv_frame:
+    const dv_context* context
+    const char* base[9]      # by object number, and BASE_CONTEXT
+    uint16_t state[9]        # the event's flags, a mapping's marks, the device's limits
+
 cdef struct dv_shown:
     uint64_t values[8]
     uint8_t known            # one bit a slot
@@ -61,8 +91,9 @@ cdef struct dv_shown:
 
 # Return the value of a field; `known` tells whether there is one.
 cdef uint64_t field_value(const dv_context* c, int obj, int number, bint* known) noexcept nogil
+cdef void frame_init(dv_frame* f, const dv_context* c) noexcept nogil
 # Run a rule from its entry. The program has been checked by program_check.
-cdef int rule_run(const dv_instruction* code, int32_t entry, const dv_context* c,
+cdef int rule_run(const dv_step* code, int32_t entry, const dv_frame* f,
                   dv_shown* shown) noexcept nogil
 # Return True where every target, register and slot of a program is in range and no jump
 # goes backward, so that every run ends.

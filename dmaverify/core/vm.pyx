@@ -2,8 +2,11 @@
 """The rule machine: fields of an event and its world, and a loop over instructions."""
 
 from libc.stdint cimport int32_t, uint32_t, uint64_t
+from libc.string cimport memcpy
 
-from dmaverify.core.resolve cimport OBJ_DEVICE, OBJ_EVENT, OBJ_MAPPINGS, OBJ_TRACE, dv_context
+from dmaverify.core.resolve cimport (
+    OBJ_DEVICE, OBJ_EVENT, OBJ_MAPPING, OBJ_MAPPINGS, OBJ_TRACE, dv_context,
+)
 from dmaverify.core.world cimport (
     MARK_BOUNCED, MARK_DIRECTION, MARK_LENGTH, MARK_PHYS, MARK_VIRT, MARK_WHOLE_PAGES, STATE_GHOST,
     dv_device, dv_mapping, dv_place, dv_world,
@@ -245,12 +248,45 @@ cdef uint64_t field_value(const dv_context* c, int obj, int number, bint* known)
     return look_up(c, obj, number, known)
 
 
-cdef inline bint is_known(const dv_context* c, int obj, int number) noexcept nogil:
+cdef bint is_known(const dv_context* c, int obj, int number) noexcept nogil:
     cdef bint known = True
     if number == 0:
         return c.meant[obj] != 0 if 0 < obj < OBJ_MAPPINGS else obj == OBJ_DEVICE or obj == 0
-    field_value(c, obj, number, &known)
+    look_up(c, obj, number, &known)
     return known
+
+
+cdef void frame_init(dv_frame* f, const dv_context* c) noexcept nogil:
+    cdef const dv_mapping* m
+    cdef const dv_device* d = &c.world.devices[c.device]
+    cdef int obj
+    f.context = c
+    f.base[OBJ_EVENT] = <const char*>c.event
+    f.state[OBJ_EVENT] = c.event.flags
+    for obj in range(OBJ_MAPPING, BASE_CONTEXT):
+        m = &c.world.mappings[c.meant[obj]]
+        f.base[obj] = <const char*>m
+        f.state[obj] = m.marks
+    f.base[BASE_CONTEXT] = <const char*>c
+    f.state[BASE_CONTEXT] = 0
+    f.base[OBJ_DEVICE] = <const char*>d
+    f.state[OBJ_DEVICE] = d.limits
+
+
+cdef inline bint step_knows(const dv_frame* f, const dv_step* i) noexcept nogil:
+    if i.mask == 0:
+        return is_known(f.context, i.b, i.c)
+    return (f.state[i.base] ^ i.want) & i.care == 0
+
+
+cdef inline uint64_t step_field(const dv_frame* f, const dv_step* i, bint* known) noexcept nogil:
+    """Return the value of a step's field; 0 where it is not known."""
+    cdef uint64_t word
+    if i.mask == 0:
+        return field_value(f.context, i.b, i.c, known)
+    memcpy(&word, f.base[i.base] + i.offset, sizeof(uint64_t))
+    known[0] = (f.state[i.base] ^ i.want) & i.care == 0
+    return (word >> i.shift) & i.mask if known[0] else 0
 
 
 cdef bint arithmetic(int op, uint64_t x, uint64_t y, uint64_t* ret) noexcept nogil:
@@ -293,25 +329,16 @@ cdef void show(dv_shown* shown, int slot, uint64_t value, bint known) noexcept n
         shown.count = <unsigned char>(slot + 1)
 
 
-# Operations that ask for the field (b, c), one bit each.
-cdef uint32_t ASKS_FIELD = (
-    1 << OP_LOAD | 1 << OP_FEQ | 1 << OP_FNE | 1 << OP_FLT | 1 << OP_FLE | 1 << OP_FGT
-    | 1 << OP_FGE | 1 << OP_FIN | 1 << OP_FNIN | <uint32_t>1 << OP_SHOWF
-)
-
-
-cdef int rule_run(const dv_instruction* code, int32_t entry, const dv_context* c,
+cdef int rule_run(const dv_step* code, int32_t entry, const dv_frame* f,
                   dv_shown* shown) noexcept nogil:
     cdef uint64_t r[16]
-    cdef uint64_t x = 0
+    cdef uint64_t x
     cdef bint known = True, jump = False
-    cdef const dv_instruction* i = code + entry
+    cdef const dv_step* i = code + entry
     cdef int op
     # One chain of equalities: the compiler makes a jump table of it.
     while True:
         op = i.op
-        if ASKS_FIELD >> op & 1:
-            x = look_up(c, i.b, i.c, &known)
         if op == OP_HOLDS:
             return OP_HOLDS
         elif op == OP_NOT_APPLICABLE:
@@ -323,12 +350,25 @@ cdef int rule_run(const dv_instruction* code, int32_t entry, const dv_context* c
             i += 1
             continue
         elif op == OP_LOAD:
-            r[i.a] = x
+            r[i.a] = step_field(f, i, &known)
             i += 1
             continue
         elif op == OP_JUMP:
             i = code + i.target
             continue
+        elif OP_LOADS_JEQ <= op <= OP_LOADS_JLE:
+            r[i.a] = step_field(f, i, &known)
+            i += 1
+            r[i.a] = step_field(f, i, &known)
+            i += 1
+            if op == OP_LOADS_JEQ:
+                jump = r[i.b] == r[i.c]
+            elif op == OP_LOADS_JNE:
+                jump = r[i.b] != r[i.c]
+            elif op == OP_LOADS_JLT:
+                jump = r[i.b] < r[i.c]
+            else:
+                jump = r[i.b] <= r[i.c]
         elif op == OP_JEQ:
             jump = r[i.b] == r[i.c]
         elif op == OP_JNE:
@@ -338,29 +378,32 @@ cdef int rule_run(const dv_instruction* code, int32_t entry, const dv_context* c
         elif op == OP_JLE:
             jump = r[i.b] <= r[i.c]
         elif op == OP_FEQ:
-            jump = x == i.imm
+            jump = step_field(f, i, &known) == i.imm
         elif op == OP_FNE:
-            jump = x != i.imm
+            jump = step_field(f, i, &known) != i.imm
         elif op == OP_FLT:
-            jump = x < i.imm
+            jump = step_field(f, i, &known) < i.imm
         elif op == OP_FLE:
-            jump = x <= i.imm
+            jump = step_field(f, i, &known) <= i.imm
         elif op == OP_FGT:
-            jump = x > i.imm
+            jump = step_field(f, i, &known) > i.imm
         elif op == OP_FGE:
-            jump = x >= i.imm
+            jump = step_field(f, i, &known) >= i.imm
         elif op == OP_FIN:
+            x = step_field(f, i, &known)
             jump = x < 64 and (i.imm >> x) & 1 != 0
         elif op == OP_FNIN:
+            x = step_field(f, i, &known)
             jump = x >= 64 or (i.imm >> x) & 1 == 0
         elif op == OP_XIST:
-            jump = is_known(c, i.b, i.c)
+            jump = step_knows(f, i)
         elif op == OP_XMISS:
-            jump = not is_known(c, i.b, i.c)
+            jump = not step_knows(f, i)
         elif op == OP_SHOW:
             show(shown, i.a, r[i.b], True)
             jump = False
         elif op == OP_SHOWF:
+            x = step_field(f, i, &known)
             show(shown, i.a, x, known)
             jump = False
         else:

@@ -47,6 +47,7 @@ cdef int world_init(dv_world* w, uint64_t seed, uint32_t ghost_limit,
     w.cpu_rows = <uint8_t*>calloc(CPUS, 1)
     if w.mappings == NULL or w.devices == NULL or w.cpu_rows == NULL:
         return -1
+    memset(w.mappings, 0, sizeof(dv_mapping))
     if ghost_limit >= RING_LEAST:
         w.ring.capacity = RING_LEAST
         w.ring.mappings = <dv_mapping*>malloc(RING_LEAST * sizeof(dv_mapping))
@@ -258,7 +259,7 @@ cdef void describe(dv_world* w, dv_mapping* m, const dv_batch* b, const dv_event
     m.epoch = w.gaps
     m.count = 1
     m.segments = 1
-    m.marks = MARK_WHOLE_PAGES
+    m.marks = MARK_THERE | MARK_WHOLE_PAGES
     if not e.flags & F_PHYS_UNKNOWN:
         m.marks |= MARK_PHYS
     if not e.flags & F_LENGTH_UNKNOWN:
