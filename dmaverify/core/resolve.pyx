@@ -2,7 +2,6 @@
 """What an event means, looked up in the world as it was before the event."""
 
 from libc.stdint cimport uint32_t, uint64_t
-from libc.string cimport memset
 
 from dmaverify.core.shadow cimport (
     GRID_BUS, GRID_GHOST, GRID_MEMORY, GRID_PHYS, dv_segment, dv_walk, walk_init, walk_next,
@@ -34,11 +33,13 @@ cdef enum:                   # as model/kinds.py's Provenance
 
 cdef uint64_t PAGE = 4096
 cdef uint64_t LINE = 64  # bytes of a cache line, where the recording does not say
+# Copied to begin with: for a struct of this size the compiler clears memory by a slow loop.
+cdef dv_context NO_CONTEXT
 
 
 cdef void context_init(dv_context* c, dv_world* w, const dv_batch* b, const dv_event* e,
                        const dv_number* n) noexcept nogil:
-    memset(c, 0, sizeof(dv_context))
+    c[0] = NO_CONTEXT
     c.world = w
     c.batch = b
     c.event = e

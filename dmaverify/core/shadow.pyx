@@ -9,6 +9,9 @@ from dmaverify.core.table cimport (
     dv_slot, table_deinit, table_find, table_init, table_remove, table_swap,
 )
 
+# Copied to begin with: for a struct of this size the compiler clears memory by a slow loop.
+cdef dv_segment NO_SEGMENT
+
 
 cdef int shadow_init(dv_shadow* s, uint64_t seed) noexcept nogil:
     memset(s, 0, sizeof(dv_shadow))
@@ -46,7 +49,7 @@ cdef uint32_t segment_new(dv_shadow* s) noexcept nogil:
             s.capacity *= 2
         index = s.count
         s.count += 1
-    memset(&s.segments[index], 0, sizeof(dv_segment))
+    s.segments[index] = NO_SEGMENT
     return index
 
 

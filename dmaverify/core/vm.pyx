@@ -17,6 +17,9 @@ from dmaverify.model.events cimport (
     event_failed, event_type,
 )
 
+cdef extern from *:
+    bint unlikely(bint) noexcept nogil  # Cython's own
+
 
 cdef inline uint64_t event_field(const dv_context* c, int number, bint* known) noexcept nogil:
     cdef const dv_event* e = c.event
@@ -279,14 +282,18 @@ cdef inline bint step_knows(const dv_frame* f, const dv_step* i) noexcept nogil:
     return (f.state[i.base] ^ i.want) & i.care == 0
 
 
-cdef inline uint64_t step_field(const dv_frame* f, const dv_step* i, bint* known) noexcept nogil:
+cdef uint64_t asked_field(const dv_frame* f, const dv_step* i) noexcept nogil:
+    cdef bint known = True
+    return look_up(f.context, i.b, i.c, &known)
+
+
+cdef inline uint64_t step_field(const dv_frame* f, const dv_step* i) noexcept nogil:
     """Return the value of a step's field; 0 where it is not known."""
     cdef uint64_t word
-    if i.mask == 0:
-        return field_value(f.context, i.b, i.c, known)
+    if unlikely(i.mask == 0):
+        return asked_field(f, i)
     memcpy(&word, f.base[i.base] + i.offset, sizeof(uint64_t))
-    known[0] = (f.state[i.base] ^ i.want) & i.care == 0
-    return (word >> i.shift) & i.mask if known[0] else 0
+    return (word >> i.shift) & i.mask if (f.state[i.base] ^ i.want) & i.care == 0 else 0
 
 
 cdef bint arithmetic(int op, uint64_t x, uint64_t y, uint64_t* ret) noexcept nogil:
@@ -333,7 +340,7 @@ cdef int rule_run(const dv_step* code, int32_t entry, const dv_frame* f,
                   dv_shown* shown) noexcept nogil:
     cdef uint64_t r[16]
     cdef uint64_t x
-    cdef bint known = True, jump = False
+    cdef bint jump = False
     cdef const dv_step* i = code + entry
     cdef int op
     # One chain of equalities: the compiler makes a jump table of it.
@@ -350,16 +357,16 @@ cdef int rule_run(const dv_step* code, int32_t entry, const dv_frame* f,
             i += 1
             continue
         elif op == OP_LOAD:
-            r[i.a] = step_field(f, i, &known)
+            r[i.a] = step_field(f, i)
             i += 1
             continue
         elif op == OP_JUMP:
             i = code + i.target
             continue
         elif OP_LOADS_JEQ <= op <= OP_LOADS_JLE:
-            r[i.a] = step_field(f, i, &known)
+            r[i.a] = step_field(f, i)
             i += 1
-            r[i.a] = step_field(f, i, &known)
+            r[i.a] = step_field(f, i)
             i += 1
             if op == OP_LOADS_JEQ:
                 jump = r[i.b] == r[i.c]
@@ -378,22 +385,22 @@ cdef int rule_run(const dv_step* code, int32_t entry, const dv_frame* f,
         elif op == OP_JLE:
             jump = r[i.b] <= r[i.c]
         elif op == OP_FEQ:
-            jump = step_field(f, i, &known) == i.imm
+            jump = step_field(f, i) == i.imm
         elif op == OP_FNE:
-            jump = step_field(f, i, &known) != i.imm
+            jump = step_field(f, i) != i.imm
         elif op == OP_FLT:
-            jump = step_field(f, i, &known) < i.imm
+            jump = step_field(f, i) < i.imm
         elif op == OP_FLE:
-            jump = step_field(f, i, &known) <= i.imm
+            jump = step_field(f, i) <= i.imm
         elif op == OP_FGT:
-            jump = step_field(f, i, &known) > i.imm
+            jump = step_field(f, i) > i.imm
         elif op == OP_FGE:
-            jump = step_field(f, i, &known) >= i.imm
+            jump = step_field(f, i) >= i.imm
         elif op == OP_FIN:
-            x = step_field(f, i, &known)
+            x = step_field(f, i)
             jump = x < 64 and (i.imm >> x) & 1 != 0
         elif op == OP_FNIN:
-            x = step_field(f, i, &known)
+            x = step_field(f, i)
             jump = x >= 64 or (i.imm >> x) & 1 == 0
         elif op == OP_XIST:
             jump = step_knows(f, i)
@@ -403,8 +410,7 @@ cdef int rule_run(const dv_step* code, int32_t entry, const dv_frame* f,
             show(shown, i.a, r[i.b], True)
             jump = False
         elif op == OP_SHOWF:
-            x = step_field(f, i, &known)
-            show(shown, i.a, x, known)
+            show(shown, i.a, step_field(f, i), step_knows(f, i))
             jump = False
         else:
             if not arithmetic(op, r[i.b], r[i.c], &r[i.a]):
