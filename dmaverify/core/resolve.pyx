@@ -4,7 +4,8 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 from dmaverify.core.shadow cimport (
-    GRID_BUS, GRID_GHOST, GRID_MEMORY, GRID_PHYS, dv_segment, dv_walk, walk_init, walk_next,
+    GRID_BUS, GRID_GHOST, GRID_MEMORY, GRID_PHYS, dv_segment, dv_walk, segment_is_identical,
+    walk_init, walk_next,
 )
 from dmaverify.core.table cimport table_get
 from dmaverify.core.world cimport (
@@ -374,7 +375,8 @@ cdef void overlap_range(dv_context* c, uint64_t phys, uint64_t length, int* best
     if length == 0 or phys + length < phys or end < phys:
         return
     overlap_grid(c, GRID_PHYS, phys, length, best, best_line)
-    overlap_grid(c, GRID_BUS, phys, length, best, best_line)
+    if c.world.shadow.identical != 0:
+        overlap_grid(c, GRID_BUS, phys, length, best, best_line)
 
 
 cdef void overlap_grid(dv_context* c, int grid, uint64_t phys, uint64_t length, int* best,
@@ -393,8 +395,7 @@ cdef void overlap_grid(dv_context* c, int grid, uint64_t phys, uint64_t length, 
         seg = &w.shadow.segments[s]
         m = &w.mappings[seg.mapping]
         # The bus grid tells of memory only where bus and physical address are the same.
-        if m.marks & MARK_AMBIGUOUS or (grid == GRID_BUS and (
-                seg.phys != seg.start or seg.phys_length == 0)):
+        if m.marks & MARK_AMBIGUOUS or (grid == GRID_BUS and not segment_is_identical(seg)):
             s = walk_next(&walk)
             continue
         score = preference(m, c.device)
@@ -622,7 +623,7 @@ cdef bint memory_is_mapped(dv_world* w, uint64_t phys, uint64_t length) noexcept
     s = walk_next(&walk)
     while s != 0:
         seg = &w.shadow.segments[s]
-        if seg.phys == seg.start and seg.phys_length != 0:
+        if segment_is_identical(seg):
             return True
         s = walk_next(&walk)
     return False
@@ -703,7 +704,7 @@ cdef int context_accesses(dv_context* c, uint32_t* ret, int room) noexcept nogil
         s = walk_next(&walk)
         while s != 0:
             seg = &w.shadow.segments[s]
-            if (grid == GRID_PHYS or (seg.phys == seg.start and seg.phys_length != 0)) and \
+            if (grid == GRID_PHYS or segment_is_identical(seg)) and \
                     first_count(c, &w.mappings[seg.mapping]):
                 if found == room:
                     w.shadow.crowded += 1
