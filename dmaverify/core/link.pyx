@@ -8,7 +8,7 @@ from dmaverify.core.resolve cimport (
     OBJ_DEVICE, OBJ_EVENT, OBJ_MAPPING, OBJ_MAPPINGS, dv_context,
 )
 from dmaverify.core.vm cimport (
-    BASE_CONTEXT, OP_FEQ, OP_FNE, OP_FNIN, OP_JEQ, OP_JLE, OP_JUMP, OP_LOAD, OP_LOADS_JEQ,
+    BASE_CONTEXT, OP_FEQ, OP_FNE, OP_FNIN, OP_JEQ, OP_JLE, OP_JUMP, OP_LOAD, STEP_LOADS_JEQ,
     OP_NOT_APPLICABLE, OP_SHOWF, OP_VIOLATED, OP_XIST, OP_XMISS, dv_frame, dv_instruction, dv_step,
 )
 from dmaverify.core.world cimport (
@@ -183,7 +183,7 @@ cdef void program_link(const dv_instruction* code, int32_t count, dv_step* ret) 
         # Jumps go where they went: the steps that the first of three stands for are still there.
         if OP_JEQ <= s.op <= OP_JLE and at >= 2 and code[at - 1].op == OP_LOAD and \
                 code[at - 2].op == OP_LOAD:
-            ret[at - 2].op = <uint8_t>(s.op - OP_JEQ + OP_LOADS_JEQ)
+            ret[at - 2].op = <uint8_t>(s.op - OP_JEQ + STEP_LOADS_JEQ)
 
 
 cdef uint32_t objects_used(const dv_instruction* code, int32_t entry) noexcept nogil:

@@ -41,11 +41,12 @@ cdef enum dv_op:
     OP_SHOW = 30
     OP_SHOWF = 31
     OP_COUNT = 32
-    # Of a step that begins LOAD, LOAD, J..: all three at once. Made by link.pyx only.
-    OP_LOADS_JEQ = 32
-    OP_LOADS_JNE = 33
-    OP_LOADS_JLT = 34
-    OP_LOADS_JLE = 35
+
+cdef enum:                   # steps that link.pyx makes of three: LOAD, LOAD and a comparison
+    STEP_LOADS_JEQ = 32
+    STEP_LOADS_JNE = 33
+    STEP_LOADS_JLT = 34
+    STEP_LOADS_JLE = 35
 
 cdef enum:
     OUT_FAULT = 3            # beside OP_HOLDS, OP_NOT_APPLICABLE, OP_VIOLATED

@@ -363,16 +363,16 @@ cdef int rule_run(const dv_step* code, int32_t entry, const dv_frame* f,
         elif op == OP_JUMP:
             i = code + i.target
             continue
-        elif OP_LOADS_JEQ <= op <= OP_LOADS_JLE:
+        elif STEP_LOADS_JEQ <= op <= STEP_LOADS_JLE:
             r[i.a] = step_field(f, i)
             i += 1
             r[i.a] = step_field(f, i)
             i += 1
-            if op == OP_LOADS_JEQ:
+            if op == STEP_LOADS_JEQ:
                 jump = r[i.b] == r[i.c]
-            elif op == OP_LOADS_JNE:
+            elif op == STEP_LOADS_JNE:
                 jump = r[i.b] != r[i.c]
-            elif op == OP_LOADS_JLT:
+            elif op == STEP_LOADS_JLT:
                 jump = r[i.b] < r[i.c]
             else:
                 jump = r[i.b] <= r[i.c]
