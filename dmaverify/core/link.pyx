@@ -9,25 +9,14 @@ from dmaverify.core.resolve cimport (
 )
 from dmaverify.core.vm cimport (
     BASE_CONTEXT, OP_FEQ, OP_FNE, OP_FNIN, OP_JEQ, OP_JLE, OP_JUMP, OP_LOAD, STEP_LOADS_JEQ,
-    OP_NOT_APPLICABLE, OP_SHOWF, OP_VIOLATED, OP_XIST, OP_XMISS, dv_frame, dv_instruction, dv_step,
+    OP_NOT_APPLICABLE, OP_SHOWF, OP_VIOLATED, OP_XIST, OP_XMISS, dv_instruction, dv_step,
 )
 from dmaverify.core.world cimport (
     MARK_DIRECTION, MARK_LENGTH, MARK_PHYS, MARK_THERE, MARK_VIRT, dv_device, dv_mapping,
 )
 from dmaverify.model.events cimport (
-    F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN, F_PHYS_UNKNOWN, KIND_MEMORY, TYPE_SHIFT,
-    dv_event, event_failed,
+    F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN, F_PHYS_UNKNOWN, TYPE_SHIFT, dv_event,
 )
-
-cdef enum:                   # facts: the bit at which each begins
-    FACT_OBJECTS = 0         # mappings that there are, by object number
-    FACT_FLAGS = 16          # the event's flags
-    FACT_MARKS = 32          # marks of the mapping that it means
-    FACT_LIMITS = 48         # limits of its device that are known
-    FACT_FAILED = 56
-    FACT_MEMORY = 57         # the kind of memory is known
-    FACT_LONGEST = 58        # the longest segment is known
-    FACT_VIRT = 59           # the CPU pointer is known
 
 cdef enum:                   # model/fields.py: fields that only the facts below name
     FIELD_TYPE = 5
@@ -268,17 +257,3 @@ cdef dv_guard guard_of(const dv_instruction* code, int32_t entry) noexcept nogil
         g.start += whole
         i += 1
     return g
-
-
-cdef uint64_t facts_of(const dv_frame* f) noexcept nogil:
-    cdef const dv_context* c = f.context
-    cdef uint64_t facts = <uint64_t>c.event.flags << FACT_FLAGS
-    cdef int obj
-    for obj in range(OBJ_MAPPING, BASE_CONTEXT):
-        facts |= <uint64_t>(c.meant[obj] != 0) << obj
-    facts |= <uint64_t>f.state[OBJ_MAPPING] << FACT_MARKS
-    facts |= <uint64_t>f.state[OBJ_DEVICE] << FACT_LIMITS
-    facts |= <uint64_t>(event_failed(c.event) != 0) << FACT_FAILED
-    facts |= <uint64_t>(c.memory != 0 or c.event.kind == KIND_MEMORY) << FACT_MEMORY
-    facts |= <uint64_t>(c.longest != 0) << FACT_LONGEST
-    return facts | <uint64_t>(c.virt_known != 0) << FACT_VIRT

@@ -5,7 +5,8 @@
 
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from dmaverify.core.resolve cimport dv_context
+from dmaverify.core.resolve cimport OBJ_DEVICE, OBJ_EVENT, OBJ_MAPPING, dv_context
+from dmaverify.core.world cimport dv_device, dv_mapping
 
 cdef enum dv_op:
     OP_HOLDS = 0
@@ -92,7 +93,22 @@ cdef struct dv_shown:
 
 # Return the value of a field; `known` tells whether there is one.
 cdef uint64_t field_value(const dv_context* c, int obj, int number, bint* known) noexcept nogil
-cdef void frame_init(dv_frame* f, const dv_context* c) noexcept nogil
+cdef inline void frame_init(dv_frame* f, const dv_context* c) noexcept nogil:
+    cdef const dv_mapping* m
+    cdef const dv_device* d = &c.world.devices[c.device]
+    cdef int obj
+    f.context = c
+    f.base[OBJ_EVENT] = <const char*>c.event
+    f.state[OBJ_EVENT] = c.event.flags
+    for obj in range(OBJ_MAPPING, BASE_CONTEXT):
+        m = &c.world.mappings[c.meant[obj]]
+        f.base[obj] = <const char*>m
+        f.state[obj] = m.marks
+    f.base[BASE_CONTEXT] = <const char*>c
+    f.state[BASE_CONTEXT] = 0
+    f.base[OBJ_DEVICE] = <const char*>d
+    f.state[OBJ_DEVICE] = d.limits
+
 # Run a rule from its entry. The program has been checked by program_check.
 cdef int rule_run(const dv_step* code, int32_t entry, const dv_frame* f,
                   dv_shown* shown) noexcept nogil

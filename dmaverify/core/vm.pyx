@@ -4,9 +4,7 @@
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from dmaverify.core.resolve cimport (
-    OBJ_DEVICE, OBJ_EVENT, OBJ_MAPPING, OBJ_MAPPINGS, OBJ_TRACE, dv_context,
-)
+from dmaverify.core.resolve cimport OBJ_DEVICE, OBJ_EVENT, OBJ_MAPPINGS, OBJ_TRACE, dv_context
 from dmaverify.core.world cimport (
     MARK_BOUNCED, MARK_DIRECTION, MARK_LENGTH, MARK_PHYS, MARK_VIRT, MARK_WHOLE_PAGES, STATE_GHOST,
     dv_device, dv_mapping, dv_place, dv_world,
@@ -259,23 +257,6 @@ cdef bint is_known(const dv_context* c, int obj, int number) noexcept nogil:
     return known
 
 
-cdef void frame_init(dv_frame* f, const dv_context* c) noexcept nogil:
-    cdef const dv_mapping* m
-    cdef const dv_device* d = &c.world.devices[c.device]
-    cdef int obj
-    f.context = c
-    f.base[OBJ_EVENT] = <const char*>c.event
-    f.state[OBJ_EVENT] = c.event.flags
-    for obj in range(OBJ_MAPPING, BASE_CONTEXT):
-        m = &c.world.mappings[c.meant[obj]]
-        f.base[obj] = <const char*>m
-        f.state[obj] = m.marks
-    f.base[BASE_CONTEXT] = <const char*>c
-    f.state[BASE_CONTEXT] = 0
-    f.base[OBJ_DEVICE] = <const char*>d
-    f.state[OBJ_DEVICE] = d.limits
-
-
 cdef inline bint step_knows(const dv_frame* f, const dv_step* i) noexcept nogil:
     if i.mask == 0:
         return is_known(f.context, i.b, i.c)
@@ -294,6 +275,15 @@ cdef inline uint64_t step_field(const dv_frame* f, const dv_step* i) noexcept no
         return asked_field(f, i)
     memcpy(&word, f.base[i.base] + i.offset, sizeof(uint64_t))
     return (word >> i.shift) & i.mask if (f.state[i.base] ^ i.want) & i.care == 0 else 0
+
+
+cdef inline const dv_step* step_loads(const dv_frame* f, const dv_step* i,
+                                      uint64_t* r) noexcept nogil:
+    """Load two registers, and return the comparison that follows."""
+    r[i.a] = step_field(f, i)
+    i += 1
+    r[i.a] = step_field(f, i)
+    return i + 1
 
 
 cdef bint arithmetic(int op, uint64_t x, uint64_t y, uint64_t* ret) noexcept nogil:
@@ -363,19 +353,6 @@ cdef int rule_run(const dv_step* code, int32_t entry, const dv_frame* f,
         elif op == OP_JUMP:
             i = code + i.target
             continue
-        elif STEP_LOADS_JEQ <= op <= STEP_LOADS_JLE:
-            r[i.a] = step_field(f, i)
-            i += 1
-            r[i.a] = step_field(f, i)
-            i += 1
-            if op == STEP_LOADS_JEQ:
-                jump = r[i.b] == r[i.c]
-            elif op == STEP_LOADS_JNE:
-                jump = r[i.b] != r[i.c]
-            elif op == STEP_LOADS_JLT:
-                jump = r[i.b] < r[i.c]
-            else:
-                jump = r[i.b] <= r[i.c]
         elif op == OP_JEQ:
             jump = r[i.b] == r[i.c]
         elif op == OP_JNE:
@@ -406,6 +383,18 @@ cdef int rule_run(const dv_step* code, int32_t entry, const dv_frame* f,
             jump = step_knows(f, i)
         elif op == OP_XMISS:
             jump = not step_knows(f, i)
+        elif op == STEP_LOADS_JEQ:
+            i = step_loads(f, i, r)
+            jump = r[i.b] == r[i.c]
+        elif op == STEP_LOADS_JNE:
+            i = step_loads(f, i, r)
+            jump = r[i.b] != r[i.c]
+        elif op == STEP_LOADS_JLT:
+            i = step_loads(f, i, r)
+            jump = r[i.b] < r[i.c]
+        elif op == STEP_LOADS_JLE:
+            i = step_loads(f, i, r)
+            jump = r[i.b] <= r[i.c]
         elif op == OP_SHOW:
             show(shown, i.a, r[i.b], True)
             jump = False
