@@ -9,9 +9,9 @@ from dmaverify.core.coherence cimport (
     cpu_wrote, device_wrote, handed_to_cpu, handed_to_device, stale_for_cpu, stale_for_device,
 )
 from dmaverify.core.shadow cimport (
-    GRID_BUS, GRID_GHOST, GRID_MEMORY, GRID_PHYS, PAGE_SHIFT, dv_segment, dv_walk, segment_free,
-    segment_is_identical, segment_link, segment_new, segment_settle, segment_unlink, shadow_deinit,
-    shadow_init, walk_init, walk_next,
+    CELLS_MAX, GRID_BUS, GRID_GHOST, GRID_MEMORY, GRID_PHYS, PAGE_SHIFT, dv_segment, dv_walk,
+    segment_free, segment_is_identical, segment_link, segment_new, segment_settle, segment_unlink,
+    shadow_deinit, shadow_init, walk_init, walk_next,
 )
 from dmaverify.core.table cimport (
     dv_slot, table_deinit, table_find, table_get, table_init, table_remove, table_set, table_slot,
@@ -26,6 +26,8 @@ cdef uint32_t IOMMU_LIVE = <uint32_t>1 << 31
 cdef uint32_t KEEP_LIVE = 1
 cdef int32_t BALANCE_ZERO = 0x8000
 cdef uint32_t NONE = ~<uint32_t>0
+# Bytes of a run of several segments: more, and a look for what it covers would give up.
+cdef uint64_t RUN_MAX = <uint64_t>(CELLS_MAX - 1) << PAGE_SHIFT
 # Ghosts that one look for covered ones visits; with few ghosts in all, it is worth more.
 cdef uint32_t FEW_LOOKS = 2
 cdef uint32_t MANY_LOOKS = 8
@@ -630,9 +632,9 @@ cdef int link_runs(dv_world* w, uint32_t s) noexcept nogil:
         seg = &w.shadow.segments[s]
         length = seg.length
         s = seg.sibling
-        while s != 0 and length != 0:
+        while s != 0 and 0 < length < RUN_MAX:
             seg = &w.shadow.segments[s]
-            if seg.length == 0 or seg.start < length or \
+            if seg.length == 0 or seg.length > RUN_MAX - length or seg.start < length or \
                     seg.start - length != w.shadow.segments[first].start:
                 break
             length += seg.length
