@@ -1,18 +1,19 @@
 """`dmaverify check`: the main thing."""
 
 import argparse
-import math
 import os
 from contextlib import ExitStack
 
 from dmaverify.cli.base import Command, Streams
 from dmaverify.cli.colour import CHOICES, wants_colour
+from dmaverify.cli.options import add_logs
 from dmaverify.cli.outputs import Output, Target, parse_outputs
 from dmaverify.cli.progress import progress, wants_bar
 from dmaverify.cli.streams import abandon, complain, speaks_unicode, width
 from dmaverify.findings.verdict import exit_code
-from dmaverify.model.finding import Report
+from dmaverify.model.finding import AS_RECORDED, Report
 from dmaverify.model.kinds import Severity
+from dmaverify.model.platform import Platform
 from dmaverify.report import FORMATS, View
 
 LEVELS = {"error": Severity.ERROR, "warning": Severity.WARNING, "note": Severity.NOTE}
@@ -60,31 +61,14 @@ class Check(Command):
             action="store_true",
             help="a recording that is cut short is an error (exit code 3)",
         )
-        same = parser.add_argument_group("other logs of the same run (for one trace)")
-        same.add_argument(
-            "--log",
-            default="",
-            metavar="FILE",
-            help="the kernel's log: faults of the IOMMU, what the kernel's checker said",
+        what.add_argument(
+            "--platform",
+            default=AS_RECORDED,
+            metavar="NAME",
+            help="a platform to work out too, a TOML file that describes one, or all; breaking "
+            f"on a platform that is named fails ({AS_RECORDED})",
         )
-        same.add_argument(
-            "--device-log",
-            default="",
-            metavar="FILE",
-            help="QEMU's log of the device: what it really touched",
-        )
-        same.add_argument(
-            "--clock-offset",
-            type=_seconds,
-            metavar="SECONDS",
-            help="the device log's clock minus the trace's (by clock_sync events)",
-        )
-        same.add_argument(
-            "--log-offset",
-            type=_seconds,
-            metavar="SECONDS",
-            help="the kernel log's clock minus the trace's (not known)",
-        )
+        add_logs(parser)
         verdict = parser.add_argument_group("what fails")
         verdict.add_argument(
             "--fail-on",
@@ -155,6 +139,7 @@ class Check(Command):
 def _check(arguments: argparse.Namespace, streams: Streams) -> Report:
     from dmaverify.pipeline.check import CheckOptions, check_traces
 
+    platforms = _platforms(arguments.platform)
     options = CheckOptions(
         rules=tuple(arguments.rules),
         select=tuple(i for ids in arguments.select for i in ids),
@@ -164,10 +149,25 @@ def _check(arguments: argparse.Namespace, streams: Streams) -> Report:
         device_log=arguments.device_log,
         clock_offset=arguments.clock_offset,
         log_offset=arguments.log_offset,
+        platform=_platform_name(platforms, arguments.platform),
+        platforms=platforms,
     )
     wanted = wants_bar(streams.err, os.environ, quiet=arguments.quiet > 0)
     with progress(streams.err, wanted=wanted) as show:
         return check_traces(arguments.traces, options, show)
+
+
+def _platforms(name: str) -> tuple[Platform, ...]:
+    if name == AS_RECORDED:  # what the rules find is all that is asked for
+        return ()
+    from dmaverify.pipeline.platforms import choose
+
+    return choose([name])
+
+
+def _platform_name(platforms: tuple[Platform, ...], name: str) -> str:
+    """Return what was asked for: the name in the file, where it was a file."""
+    return platforms[0].name if len(platforms) == 1 else name
 
 
 def _to_stdout(
@@ -208,16 +208,6 @@ def _ids(text: str) -> list[str]:
     if not all(ids):
         raise argparse.ArgumentTypeError(f"{text!r} is no list of rule ids with commas between")
     return ids
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.inf
-    if not abs(value) < 1e12:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
-    return value
 
 
 def _number(text: str) -> int:

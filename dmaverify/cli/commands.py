@@ -2,6 +2,7 @@
 
 from dmaverify.cli.base import Command
 from dmaverify.cli.check import Check
+from dmaverify.cli.matrix import Matrix
 from dmaverify.cli.rules_check import RulesCheck
 from dmaverify.cli.rules_explain import RulesExplain
 from dmaverify.cli.rules_list import RulesList
@@ -10,6 +11,7 @@ from dmaverify.cli.trace_info import TraceInfoCommand
 
 COMMANDS: tuple[Command, ...] = (
     Check(),
+    Matrix(),
     TraceInfoCommand(),
     RulesList(),
     RulesCheck(),

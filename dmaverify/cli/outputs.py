@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 from dmaverify.errors import UsageError
-from dmaverify.report import FORMATS, FORMATS_BY_NAME, Reporter
+from dmaverify.report import FORMATS, Reporter
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +19,17 @@ class Output:
     path: str | None
 
 
-def parse_outputs(words: Sequence[str]) -> list[Output]:
-    """Return the outputs that the command line asks for; the default is full on stdout.
+def parse_outputs(words: Sequence[str], formats: Sequence[Reporter] = FORMATS) -> list[Output]:
+    """Return the outputs that the command line asks for; the default is the first, on stdout.
+
+    Args:
+        words: FORMAT or FORMAT:FILE.
+        formats: the formats there are.
 
     Raises:
         UsageError: a format that does not exist, no file name, or stdout asked for twice.
     """
-    outputs = [_parse(word) for word in words] or [Output(FORMATS[0], None)]
+    outputs = [_parse(word, formats) for word in words] or [Output(formats[0], None)]
     if sum(o.path is None for o in outputs) > 1:
         raise UsageError("only one --output can go to stdout; give the others a file: FORMAT:FILE")
     paths = [o.path for o in outputs if o.path is not None]
@@ -34,14 +38,15 @@ def parse_outputs(words: Sequence[str]) -> list[Output]:
     return outputs
 
 
-def _parse(word: str) -> Output:
+def _parse(word: str, formats: Sequence[Reporter]) -> Output:
     name, colon, path = word.partition(":")
-    if name not in FORMATS_BY_NAME:
-        names = ", ".join(FORMATS_BY_NAME)
+    by_name = {reporter.name: reporter for reporter in formats}
+    if name not in by_name:
+        names = ", ".join(by_name)
         raise UsageError(f"--output {word}: there is no format {name!r}; there are {names}")
     if colon and not path:
         raise UsageError(f"--output {word}: a file name is missing behind the colon")
-    return Output(FORMATS_BY_NAME[name], path if colon and path != "-" else None)
+    return Output(by_name[name], path if colon and path != "-" else None)
 
 
 class Target:

@@ -5,27 +5,34 @@ from libc.stdint cimport int32_t, uint32_t, uint64_t, uint8_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
+from dmaverify.core.effects cimport (
+    dv_effects, dv_used, effects_cpu, effects_cpu_mapping, effects_deinit, effects_finish,
+    effects_init, effects_judge, effects_left, effects_seen,
+)
 from dmaverify.core.groups cimport (
     GROUP_FIELDS, RULE_FOLDS, RULE_TELLS, dv_group, dv_groups, dv_rule, dv_view, dv_word,
     groups_deinit, groups_forget, groups_hit, groups_init, groups_told, groups_word,
 )
-from dmaverify.core.link cimport facts_of, guard_of, objects_used, program_link
+from dmaverify.core.incidents cimport PLATFORMS_MAX, dv_incident
+from dmaverify.core.link cimport guard_of, objects_used, program_link, traits_of
 from dmaverify.core.resolve cimport (
-    OBJ_FOREIGN, OBJ_MAPPING, context_accessed, context_accesses,
+    OBJ_FOREIGN, OBJ_GHOST, OBJ_MAPPING, context_accessed, context_accesses,
     context_init, context_resolve, dv_context, fault_allowed,
 )
+from dmaverify.core.transfers cimport dv_transfer, transfers_begin, transfers_end
 from dmaverify.core.vm cimport (
     OP_HOLDS, OP_NOT_APPLICABLE, OUT_FAULT, dv_frame, dv_instruction, dv_shown, dv_step, frame_init,
     program_check, rule_run,
 )
 from dmaverify.core.world cimport (
     CPUS, CPU_WROTE, DEVICE_WROTE, HANDED_TO_CPU, HANDED_TO_DEVICE, MARK_DIRECTION, MARK_LENGTH,
-    MARK_PHYS, MARK_VIRT, STATE_FREE, STATE_GHOST, STATE_LIVE, dv_device, dv_mapping, dv_place,
-    dv_world, iommu_ended, iommu_map, iommu_unmap, mapping_add, mapping_end, mapping_touch,
-    memory_add, retire_stale, world_deinit, world_device, world_init,
+    MARK_PHYS, MARK_VIRT, OWNED_BY_CPU, OWNED_BY_DEVICE, STATE_FREE, STATE_GHOST, STATE_LIVE,
+    dv_device, dv_mapping, dv_place, dv_world, iommu_ended, iommu_map, iommu_unmap, mapping_add,
+    mapping_end, mapping_owned, mapping_touch, memory_add, neighbours_touch, retire_stale,
+    world_deinit, world_device, world_init,
 )
 from dmaverify.model.events cimport (
-    DIR_FROM_DEVICE, DIR_TO_DEVICE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_FROM_MARK,
+    DIR_FROM_DEVICE, DIR_NONE, DIR_TO_DEVICE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_FROM_MARK,
     F_LENGTH_UNKNOWN, F_NULL_CPU, F_PHYS_UNKNOWN, F_TIME_UNKNOWN, KIND_BOUNCE, KIND_COUNT,
     KIND_CPU_READ, KIND_CPU_WRITE, KIND_DEVICE_LIMITS, KIND_DEV_ACCESS, KIND_DEV_FAULT,
     KIND_DEV_READ, KIND_DEV_START, KIND_DEV_WRITE, KIND_DMA_ALLOC, KIND_DMA_FREE, KIND_DMA_MAP,
@@ -34,14 +41,17 @@ from dmaverify.model.events cimport (
     KIND_LOST, KIND_MEMORY, SIDE_SG_BUS, TYPE_SHIFT, EventBatch, device_reaches, dv_batch, dv_entry,
     dv_event, dv_number, dv_side, event_failed, event_side, event_type, side_entries,
 )
+from dmaverify.model.platform cimport dv_platform
 
 import os
 
 from dmaverify.errors import InternalError
+from dmaverify.model.effect import Cause, DeviceFacts, Incident, Mistake, Outcome
 from dmaverify.model.events import Event
 from dmaverify.model.fields import Obj
 from dmaverify.model.hit import Hit, MappingView, Witness
 from dmaverify.model.kinds import EventKind, Flag, MapType, Severity
+from dmaverify.model.platform import Effect
 
 cdef enum:
     TYPES = 16               # map types that a row's flags have room for
@@ -58,6 +68,7 @@ cdef struct dv_engine:
     uint64_t checked
     uint64_t events
     uint32_t pending         # group to tell about the mapping that this event makes, plus 1
+    dv_effects effects
 
 
 cdef int run_rules(dv_engine* g, dv_context* c) noexcept nogil:
@@ -69,13 +80,13 @@ cdef int run_rules(dv_engine* g, dv_context* c) noexcept nogil:
     cdef dv_rule* rule
     cdef dv_shown shown
     cdef dv_frame frame
-    cdef uint64_t facts
+    cdef uint64_t traits
     frame_init(&frame, c)
-    facts = facts_of(&frame)
+    traits = traits_of(&frame)
     for i in range(g.index[at], g.index[at + 1]):
         number = g.index_rules[i]
         rule = &g.rules[number]
-        if (facts ^ rule.guard.want) & rule.guard.care:
+        if (traits ^ rule.guard.want) & rule.guard.care:
             continue
         rule.runs += 1
         shown.known = 0
@@ -130,6 +141,8 @@ cdef int left_mapped(dv_engine* g, dv_batch* b, const dv_event* e,
         context_init(&c, w, b, &left, n)
         c.meant[OBJ_MAPPING] = index
         c.count = m.count
+        if g.effects.count != 0 and effects_left(&g.effects, &c) < 0:
+            return -1
         if run_rules(g, &c) < 0 or mapping_end(w, index, e, n, w.gaps) < 0:
             return -1
         index = before
@@ -211,7 +224,7 @@ cdef int apply_sync(dv_world* w, const dv_batch* b, const dv_event* e,
     cdef int how = HANDED_TO_CPU if to_cpu else HANDED_TO_DEVICE
     if not e.flags & F_DIRECTION_UNKNOWN and \
             e.direction == (DIR_TO_DEVICE if to_cpu else DIR_FROM_DEVICE):
-        return 0
+        how = OWNED_BY_CPU if to_cpu else OWNED_BY_DEVICE
     if bus == NULL:
         return mapping_touch(w, index, False, e.bus_addr, e.length, how)
     entries = side_entries(bus)
@@ -219,6 +232,16 @@ cdef int apply_sync(dv_world* w, const dv_batch* b, const dv_event* e,
         if mapping_touch(w, index, False, entries[i].address, entries[i].length, how) < 0:
             return -1
     return 0
+
+
+cdef int begin_transfer(dv_world* w, const dv_event* e, uint32_t index) noexcept nogil:
+    cdef dv_transfer one
+    one.start = e.bus_addr
+    one.length = 0 if e.flags & F_LENGTH_UNKNOWN else e.length
+    one.mapping = index
+    one.object = e.object
+    one.direction = DIR_NONE if e.flags & F_DIRECTION_UNKNOWN else e.direction
+    return transfers_begin(&w.open, &one)
 
 
 cdef int apply_transfer(dv_world* w, dv_context* c) noexcept nogil:
@@ -237,9 +260,10 @@ cdef int apply_transfer(dv_world* w, dv_context* c) noexcept nogil:
         return 0
     if e.kind == KIND_DEV_START:
         w.mappings[index].transfers += 1
-        return 0
+        return begin_transfer(w, e, index)
     if w.mappings[index].transfers != 0:
         w.mappings[index].transfers -= 1
+        transfers_end(&w.open, index, e.object, e.bus_addr)
     if e.kind == KIND_DEV_WRITE and not e.flags & F_LENGTH_UNKNOWN:
         return mapping_touch(w, index, False, e.bus_addr, e.length, DEVICE_WROTE)
     return 0
@@ -251,13 +275,24 @@ cdef int cpu_access(dv_engine* g, dv_context* c) noexcept nogil:
     cdef int i, count = context_accesses(c, found, 16)
     for i in range(count):
         context_accessed(c, found[i])
+        if g.effects.count != 0 and effects_cpu_mapping(&g.effects, c) < 0:
+            return -1
         if g.has_rules[c.event.kind] and run_rules(g, c) < 0:
             return -1
         if c.event.kind == KIND_CPU_WRITE and mapping_touch(
                 &g.world, found[i], True, c.event.phys_addr, c.event.length, CPU_WROTE) < 0:
             return -1
-    if count == 0 and g.has_rules[c.event.kind]:
-        return run_rules(g, c)
+        if c.event.kind == KIND_CPU_READ and mapping_owned(
+                &g.world, found[i], c.event.phys_addr, c.event.length) != 0:
+            g.world.mappings[found[i]].unsynced_reads += 1
+    if g.effects.count != 0 and effects_cpu(&g.effects, c) < 0:
+        return -1
+    if count == 0 and g.has_rules[c.event.kind] and run_rules(g, c) < 0:
+        return -1
+    if c.event.kind == KIND_CPU_WRITE:
+        g.world.cpu_writes += 1
+        if not c.event.flags & (F_PHYS_UNKNOWN | F_LENGTH_UNKNOWN):
+            return neighbours_touch(&g.world, c.event.phys_addr, c.event.length)
     return 0
 
 
@@ -374,6 +409,8 @@ cdef int engine_feed(dv_engine* g, dv_batch* b) noexcept nogil:
             settled = other_source(g, &c)
             if settled < 0:
                 return -1
+            if g.effects.count != 0 and effects_seen(&g.effects, &c, settled) < 0:
+                return -1
             if settled:
                 continue
         if e.kind == KIND_CPU_READ or e.kind == KIND_CPU_WRITE:
@@ -381,6 +418,8 @@ cdef int engine_feed(dv_engine* g, dv_batch* b) noexcept nogil:
             if cpu_access(g, &c) < 0:
                 return -1
             continue
+        if g.effects.count != 0 and effects_judge(&g.effects, &c) < 0:
+            return -1
         if g.has_rules[e.kind]:
             g.checked += 1
             if run_rules(g, &c) < 0:
@@ -456,6 +495,24 @@ cdef object group_to_python(const dv_group* g, unmet):
         tuple([word_to_python(&g.attached[i]) for i in range(g.attached_count)]))
 
 
+cdef object incident_to_python(const dv_incident* n, uint32_t platforms):
+    cdef dv_view view
+    cdef uint32_t i
+    mapping = None
+    if n.has_mapping:
+        memset(&view, 0, sizeof(dv_view))
+        view.obj = OBJ_MAPPING if n.mapping.state == STATE_LIVE else OBJ_GHOST
+        view.mapping = n.mapping
+        mapping = view_to_python(&view)
+    outcomes = tuple([
+        Outcome(Effect(n.verdict.effect[i]), Cause(n.verdict.cause[i]), n.verdict.stage[i])
+        for i in range(platforms)])
+    return Incident(
+        Mistake(n.verdict.mistake), row_to_python(&n.event, &n.number, NO_LISTS), n.event.device,
+        n.ordinal, mapping, n.verdict.bytes, n.length, n.count, outcomes,
+        bool(n.verdict.rests_on_syncs), bool(n.verdict.across_gap))
+
+
 cdef class Engine:
     """Replays events through the shadow memory and runs a program's rules on each.
 
@@ -466,6 +523,7 @@ cdef class Engine:
         ghost_limit: ended mappings that are remembered.
         live_limit: live mappings that are followed; more are counted only.
         group_limit: groups of hits that are kept apart; more are counted only.
+        platforms: what to work out the effects on, at most 16; none costs nothing.
 
     Raises:
         InternalError: the program is not well formed.
@@ -477,16 +535,41 @@ cdef class Engine:
 
     def __cinit__(self, program, *, bint time_known=True, bint syncs_traced=False,
                   uint32_t ghost_limit=65536, uint64_t live_limit=1 << 24,
-                  uint32_t group_limit=16384):
+                  uint32_t group_limit=16384, platforms=()):
         cdef uint64_t seed = int.from_bytes(os.urandom(8), "little")
         memset(&self.g, 0, sizeof(dv_engine))
         self.program = program
         if world_init(&self.g.world, seed, ghost_limit, live_limit) < 0 or \
                 groups_init(&self.g.groups, seed, group_limit) < 0:
             raise MemoryError()
+        self.set_platforms(platforms, seed)
         self.g.world.time_known = time_known
         self.g.world.syncs_traced = syncs_traced
         self.load(program)
+
+    cdef set_platforms(self, platforms, uint64_t seed):
+        cdef dv_platform* p
+        if len(platforms) > PLATFORMS_MAX:
+            raise InternalError(f"{len(platforms)} platforms in one run, {PLATFORMS_MAX} at most")
+        if effects_init(&self.g.effects, seed, <uint32_t>len(platforms)) < 0:
+            raise MemoryError()
+        for i, source in enumerate(platforms):
+            p = &self.g.effects.platforms[i]
+            p.bus_offset = source.bus_offset
+            p.flush_after_ns = source.flush_after_ns
+            p.flush_after_unmaps = source.flush_after_unmaps
+            p.highest = source.highest
+            p.page_bytes = source.page_bytes
+            p.line_bytes = source.line_bytes
+            p.guard_bytes = source.guard_bytes
+            p.recorded = source.recorded
+            p.translation = source.translation
+            p.second_reaches_mmio = source.second_reaches_mmio
+            p.coherent = source.coherent
+            p.bounce = source.bounce
+            p.copies_in_always = source.copies_in_always
+            p.private_memory = source.private_memory
+            p.common_buffers_at_end = source.common_buffers_at_end
 
     cdef load(self, program):
         cdef const unsigned char[::1] packed
@@ -507,13 +590,17 @@ cdef class Engine:
         if len(program.code) % sizeof(dv_instruction) or \
                 not program_check(code, count) or not all(0 <= e < count for e in entries):
             raise InternalError("a compiled rule program is not well formed")
+        needs = {}
         program_link(code, count, self.g.code)
         for i, source in enumerate(program.rules):
             rule = &self.g.rules[i]
+            if source.needs:
+                because = tuple([n.because for n in source.needs])
+                rule.needs = needs.setdefault(because, len(needs) + 1)
             rule.uses = objects_used(code, source.entry)
             rule.guard = guard_of(code, source.entry)
             if source.builtin and source.severity == Severity.ERROR:
-                rule.flags = RULE_FOLDS if source.needs else RULE_FOLDS | RULE_TELLS
+                rule.flags = RULE_FOLDS | RULE_TELLS
             rule.group_count = min(len(source.group), GROUP_FIELDS)
             for at, ref in enumerate(source.group[:GROUP_FIELDS]):
                 rule.group_obj[at] = ref >> 8
@@ -542,6 +629,7 @@ cdef class Engine:
     def __dealloc__(self):
         world_deinit(&self.g.world)
         groups_deinit(&self.g.groups)
+        effects_deinit(&self.g.effects)
         free(self.g.code)
         free(self.g.rules)
         free(self.g.index)
@@ -561,6 +649,40 @@ cdef class Engine:
             failed = engine_feed(&self.g, &batch.c)
         if failed < 0:
             raise MemoryError("no memory left for the shadow")
+
+    def finish(self):
+        """Judge what only the whole trace tells: call it once, after the last batch.
+
+        Raises:
+            MemoryError: the incidents can not grow.
+        """
+        if self.g.effects.count != 0 and effects_finish(&self.g.effects, &self.g.world) < 0:
+            raise MemoryError("no memory left for the incidents")
+
+    def incidents(self):
+        """Return what the platforms of the run do not take as the driver wants, by event."""
+        cdef uint32_t i
+        return [incident_to_python(&self.g.effects.incidents.items[i], self.g.effects.count)
+                for i in range(self.g.effects.incidents.count)]
+
+    def device_facts(self):
+        """Return what the recording tells about each device with mappings or accesses."""
+        cdef uint32_t i
+        cdef dv_device* d
+        cdef dv_used* u
+        cdef dv_used none
+        memset(&none, 0, sizeof(dv_used))
+        out = []
+        for i in range(1, self.g.world.device_count):
+            d = &self.g.world.devices[i]
+            u = &self.g.effects.used[i] if i < self.g.effects.used_count else &none
+            if d.maps + d.allocs + u.accesses:
+                out.append(DeviceFacts(
+                    i, d.maps + d.allocs, u.accesses, u.cpu_accesses,
+                    bool(d.syncs or d.bounces or self.g.world.syncs_traced), u.registered,
+                    u.registered_bytes, u.bypass_accesses, u.bypass_bytes, u.bypass_lines,
+                    u.longest, u.highest_mapped))
+        return out
 
     def hits(self):
         """Return all groups of hits so far, each with the first of its rule's needs that the
@@ -639,6 +761,7 @@ cdef class Engine:
     def counters(self):
         """Counts about the run as a whole, by name."""
         cdef dv_world* w = &self.g.world
+        cdef uint32_t i
         return {
             "events": self.g.events, "checked": self.g.checked, "in_flight": w.in_flight,
             "across_gap": w.across_gap, "lost": w.lost, "gaps": w.gaps, "refused": w.refused,
@@ -646,6 +769,7 @@ cdef class Engine:
             "crowded": w.shadow.crowded, "live": w.live,
             "overflow": self.g.groups.overflow, "iommu_events": w.iommu_events,
             "undecided": w.undecided, "unexplained": w.unexplained,
+            "bounces": sum([w.devices[i].bounces for i in range(w.device_count)]),
         }
 
     @property

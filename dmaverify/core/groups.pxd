@@ -14,7 +14,7 @@ from dmaverify.model.events cimport dv_entry, dv_event, dv_number
 
 cdef enum:
     RULE_FOLDS = 1           # a built-in error: may be a consequence of another
-    RULE_TELLS = 2           # and others may be consequences of it
+    RULE_TELLS = 2           # and others may be consequences of it (groups_hit tells which)
     VIEWS = 4                # mappings kept with a hit
     LISTED = 8               # list entries kept with an event or a mapping
     CONSEQUENCES = 4         # consequences kept with a hit; more are counted
@@ -26,6 +26,7 @@ cdef enum:
 cdef struct dv_rule:
     uint32_t uses            # bit per object that the rule asks for
     dv_guard guard
+    uint32_t needs           # number of what it needs of the recording; 0 = nothing
     uint8_t flags
     uint8_t group_count
     uint8_t group_obj[4]

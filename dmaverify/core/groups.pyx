@@ -329,12 +329,23 @@ cdef int fault_made(dv_groups* g, const dv_context* c, uint32_t group) noexcept 
     return 0
 
 
+cdef inline bint explains(const dv_group* told, const dv_rule* cause, const dv_rule* r,
+                          uint32_t device) noexcept nogil:
+    """Tell whether an error may be a consequence of another.
+
+    Whether the needs of a rule are met is known at the end only: what it tells stands for what
+    has the same needs, and so is told or not told together with it.
+    """
+    return cause.needs == 0 or (cause.needs == r.needs and told.event.device == device)
+
+
 cdef int32_t groups_hit(dv_groups* g, const dv_rule* rules, uint32_t rule, dv_context* c,
                         const dv_shown* shown, uint32_t told) noexcept nogil:
     cdef const dv_rule* r = &rules[rule]
     cdef uint64_t key
     cdef int32_t group
-    if r.flags & RULE_FOLDS and told != 0 and g.items[told - 1].rule != rule:
+    if r.flags & RULE_FOLDS and told != 0 and g.items[told - 1].rule != rule and \
+            explains(&g.items[told - 1], &rules[g.items[told - 1].rule], r, c.device):
         add_consequence(&g.items[told - 1], rule, c)
         if device_reaches(c.event) and accuse(g, c, told) < 0:
             return -1
@@ -360,7 +371,12 @@ cdef int32_t groups_hit(dv_groups* g, const dv_rule* rules, uint32_t rule, dv_co
     if device_reaches(c.event) and r.flags & RULE_FOLDS and accuse(g, c, <uint32_t>group) < 0:
         return -1
     if r.flags & RULE_TELLS:
-        if tell(g, c, <uint32_t>group) < 0:
+        # What may turn out not to count takes nobody's place, and accuses nothing else.
+        if r.needs != 0:
+            if told != 0 or c.meant[OBJ_MAPPING] == 0:
+                return <int32_t>told
+            c.world.mappings[c.meant[OBJ_MAPPING]].told = <uint32_t>group
+        elif tell(g, c, <uint32_t>group) < 0:
             return -1
         return group
     return <int32_t>told

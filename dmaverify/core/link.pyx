@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Fields as places in memory, and facts as bits: a program made ready to run (see link.pxd)."""
+"""Fields as places in memory, and traits as bits: a program made ready to run (see link.pxd)."""
 
 from libc.stdint cimport int32_t, uint16_t, uint32_t, uint64_t, uint8_t
 from libc.string cimport memset
@@ -18,7 +18,7 @@ from dmaverify.model.events cimport (
     F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN, F_PHYS_UNKNOWN, TYPE_SHIFT, dv_event,
 )
 
-cdef enum:                   # model/fields.py: fields that only the facts below name
+cdef enum:                   # model/fields.py: fields that only the traits below name
     FIELD_TYPE = 5
     FIELD_LONGEST = 9
     FIELD_VIRT = 10
@@ -189,16 +189,16 @@ cdef uint32_t objects_used(const dv_instruction* code, int32_t entry) noexcept n
 
 
 cdef uint64_t known_event(int number) noexcept nogil:
-    """Return the fact that a field of the event is known, where it is a fact by itself."""
+    """Return the trait that a field of the event is known, where it is a trait by itself."""
     if number == FIELD_LONGEST:
-        return <uint64_t>1 << FACT_LONGEST
+        return <uint64_t>1 << TRAIT_LONGEST
     if number == FIELD_VIRT:
-        return <uint64_t>1 << FACT_VIRT
-    return <uint64_t>1 << FACT_MEMORY if number == FIELD_MEMORY else 0
+        return <uint64_t>1 << TRAIT_VIRT
+    return <uint64_t>1 << TRAIT_MEMORY if number == FIELD_MEMORY else 0
 
 
 cdef bint guard_on(dv_guard* g, uint64_t care, uint64_t want) noexcept nogil:
-    """Add facts; False where there are none, or where they gainsay what is asked already."""
+    """Add traits; False where there are none, or where they gainsay what is asked already."""
     if (g.want ^ want) & g.care & care:
         return False
     g.care |= care
@@ -207,26 +207,26 @@ cdef bint guard_on(dv_guard* g, uint64_t care, uint64_t want) noexcept nogil:
 
 
 cdef bint guard_missing(dv_guard* g, const dv_instruction* i) noexcept nogil:
-    """Take in that an object or a field must be there; False where no fact tells it."""
+    """Take in that an object or a field must be there; False where no trait tells it."""
     cdef uint64_t bits
     if OBJ_MAPPING <= i.b < OBJ_MAPPINGS and i.c == 0:
         return guard_on(g, <uint64_t>1 << i.b, <uint64_t>1 << i.b)
     if i.b == OBJ_MAPPING:
-        bits = <uint64_t>(marks_of(i.c) & ~MARK_THERE) << FACT_MARKS
+        bits = <uint64_t>(marks_of(i.c) & ~MARK_THERE) << TRAIT_MARKS
         return guard_on(g, bits, bits)
     if i.b == OBJ_DEVICE:
-        bits = <uint64_t>limits_of(i.c) << FACT_LIMITS
+        bits = <uint64_t>limits_of(i.c) << TRAIT_LIMITS
         return guard_on(g, bits, bits)
     if i.b != OBJ_EVENT:
         return False
     if flags_of(i.c) != 0:
-        return guard_on(g, <uint64_t>flags_of(i.c) << FACT_FLAGS, 0)
+        return guard_on(g, <uint64_t>flags_of(i.c) << TRAIT_FLAGS, 0)
     return guard_on(g, known_event(i.c), known_event(i.c))
 
 
 cdef bint guard_take(dv_guard* g, const dv_instruction* i) noexcept nogil:
-    """Take in one condition under which a rule does not apply; False where no fact tells it."""
-    cdef uint64_t failed = <uint64_t>1 << FACT_FAILED
+    """Take in one condition under which a rule does not apply; False where no trait tells it."""
+    cdef uint64_t failed = <uint64_t>1 << TRAIT_FAILED
     if i.op == OP_XMISS:
         return guard_missing(g, i)
     if i.op == OP_XIST and i.c == 0 and OBJ_MAPPING <= i.b < OBJ_MAPPINGS:

@@ -5,7 +5,7 @@
 
 from libc.stdint cimport uint32_t, uint64_t
 
-from dmaverify.core.world cimport dv_world
+from dmaverify.core.world cimport dv_mapping, dv_world
 from dmaverify.model.events cimport dv_batch, dv_event, dv_number
 
 cdef enum:                   # as model/fields.py's Obj
@@ -19,6 +19,17 @@ cdef enum:                   # as model/fields.py's Obj
     OBJ_DEVICE = 8
     OBJ_TRACE = 9
     OBJ_MAPPINGS = 8         # numbers below this may be mappings
+
+cdef enum:                   # as model/kinds.py's Provenance
+    FROM_MAPPING = 1
+    FROM_ENDED = 2
+    FROM_FOREIGN = 3
+    FROM_PHYSICAL = 4
+    FROM_POINTER = 5
+    FROM_TRUNCATED = 6
+    FROM_PAST = 7
+    FROM_ERROR = 8
+    FROM_BEFORE = 9
 
 cdef struct dv_context:
     dv_world* world
@@ -41,6 +52,8 @@ cdef struct dv_context:
     uint64_t unsent          # bytes newer on the CPU's side
     uint32_t memory          # kind of memory; 0 = unknown
     int provenance
+    uint64_t distance        # from the end behind which, or to the start before which it lies
+    bint distance_known
     bint may_predate
     bint across_gap
     bint undecided           # a device's access: the clocks are too far apart to judge it
@@ -54,6 +67,8 @@ cdef void context_resolve(dv_context* c) noexcept nogil
 # first, and return how many; context_accessed then stands at one of them.
 cdef int context_accesses(dv_context* c, uint32_t* ret, int room) noexcept nogil
 cdef void context_accessed(dv_context* c, uint32_t index) noexcept nogil
+# True where a mapping's direction allows what a device does, or does not tell.
+cdef bint event_allowed(const dv_event* e, const dv_mapping* m) noexcept nogil
 # True where the mapping that a fault means allows what the device did.
 cdef bint fault_allowed(const dv_context* c) noexcept nogil
 # The mapping that a wrong call evidently meant, though it did not name it; 0 = none.

@@ -22,16 +22,6 @@ from dmaverify.model.events cimport (
     event_type, side_entries,
 )
 
-cdef enum:                   # as model/kinds.py's Provenance
-    FROM_MAPPING = 1
-    FROM_ENDED = 2
-    FROM_FOREIGN = 3
-    FROM_PHYSICAL = 4
-    FROM_POINTER = 5
-    FROM_TRUNCATED = 6
-    FROM_PAST = 7
-    FROM_ERROR = 8
-
 cdef uint64_t PAGE = 4096
 cdef uint64_t LINE = 64  # bytes of a cache line, where the recording does not say
 # Copied to begin with: for a struct of this size the compiler clears memory by a slow loop.
@@ -549,6 +539,10 @@ cdef inline bint allows(const dv_event* e, const dv_mapping* m) noexcept nogil:
     return m.direction == DIR_TO_DEVICE or not device_reads(e)
 
 
+cdef bint event_allowed(const dv_event* e, const dv_mapping* m) noexcept nogil:
+    return allows(e, m)
+
+
 cdef bint fault_allowed(const dv_context* c) noexcept nogil:
     return allows(c.event, &c.world.mappings[c.meant[OBJ_MAPPING]])
 
@@ -652,6 +646,8 @@ cdef void trace_back(dv_context* c) noexcept nogil:
         c.provenance = FROM_FOREIGN
     elif e.bus_addr >> 47 == 0x1FFFF:
         c.provenance = FROM_POINTER
+    elif runs_into(c):
+        c.provenance = FROM_BEFORE
     else:
         resolve_memory(c, e.bus_addr, e.length)
         if c.memory != 0 or memory_is_mapped(w, e.bus_addr, e.length):
@@ -660,22 +656,87 @@ cdef void trace_back(dv_context* c) noexcept nogil:
             trace_back_near(c)
 
 
-cdef void trace_back_near(dv_context* c) noexcept nogil:
-    """Look for a mapping that ends right before the address, or lies 4 GiB higher."""
+cdef uint32_t first_after(dv_context* c, uint64_t length, uint64_t* distance) noexcept nogil:
+    """Return the segment of the device that begins first in `length` bytes behind the address,
+    of equals the newest mapping's; 0 = none.
+    """
     cdef dv_world* w = c.world
     cdef dv_walk walk
-    cdef dv_mapping* m
-    cdef uint32_t s, steps = 0
-    cdef int best = 0
+    cdef const dv_segment* seg
+    cdef uint32_t s, found = 0
+    walk_init(&walk, &w.shadow, GRID_BUS, c.event.bus_addr, length)
+    s = walk_next(&walk)
+    while s != 0:
+        seg = &w.shadow.segments[s]
+        if w.mappings[seg.mapping].device == c.device and seg.start > c.event.bus_addr and (
+                found == 0 or seg.start - c.event.bus_addr < distance[0] or (
+                    seg.start - c.event.bus_addr == distance[0] and
+                    w.mappings[seg.mapping].serial >
+                    w.mappings[w.shadow.segments[found].mapping].serial)):
+            found = s
+            distance[0] = seg.start - c.event.bus_addr
+        s = walk_next(&walk)
+    return found
+
+
+cdef uint32_t last_before(dv_context* c, uint64_t* distance) noexcept nogil:
+    """Return the segment of the device that ends last in the page before the address, of equals
+    the newest mapping's; 0 = none.
+    """
+    cdef dv_world* w = c.world
+    cdef dv_walk walk
+    cdef const dv_segment* seg
+    cdef uint32_t s, found = 0
     cdef uint64_t before = c.event.bus_addr - PAGE if c.event.bus_addr > PAGE else 0
+    cdef uint64_t gap
     walk_init(&walk, &w.shadow, GRID_BUS, before, c.event.bus_addr - before)
     s = walk_next(&walk)
     while s != 0:
-        if w.mappings[w.shadow.segments[s].mapping].device == c.device:
-            c.provenance = FROM_PAST
-            take_newer(c, OBJ_ENCLOSING, w.shadow.segments[s].mapping, 1, &best)
+        seg = &w.shadow.segments[s]
+        gap = c.event.bus_addr - (seg.start + seg.length)
+        if w.mappings[seg.mapping].device == c.device and (
+                found == 0 or gap < distance[0] or (
+                    gap == distance[0] and w.mappings[seg.mapping].serial >
+                    w.mappings[w.shadow.segments[found].mapping].serial)):
+            found = s
+            distance[0] = gap
         s = walk_next(&walk)
-    if c.provenance == FROM_PAST:
+    return found
+
+
+cdef bint runs_into(dv_context* c) noexcept nogil:
+    """Tell whether an access begins before a mapping of the device and reaches it."""
+    cdef uint32_t s
+    if c.event.flags & F_LENGTH_UNKNOWN or c.event.length == 0:
+        return False
+    s = first_after(c, c.event.length, &c.distance)
+    if s != 0:
+        c.meant[OBJ_ENCLOSING] = c.world.shadow.segments[s].mapping
+        c.distance_known = True
+    return s != 0
+
+
+cdef void trace_back_near(dv_context* c) noexcept nogil:
+    """Look for a mapping that ends or begins near the address, or lies 4 GiB higher."""
+    cdef dv_world* w = c.world
+    cdef dv_mapping* m
+    cdef uint64_t past = 0, before = 0, length = c.event.length
+    cdef uint32_t s, behind, ahead = 0, steps = 0
+    if c.event.flags & F_LENGTH_UNKNOWN:
+        length = 0
+    behind = last_before(c, &past)
+    if length + PAGE > length:
+        ahead = first_after(c, length + PAGE, &before)
+    if ahead != 0 and (behind == 0 or before - length < past):
+        c.provenance = FROM_BEFORE
+        c.meant[OBJ_ENCLOSING] = w.shadow.segments[ahead].mapping
+        c.distance = before
+    elif behind != 0:
+        c.provenance = FROM_PAST
+        c.meant[OBJ_ENCLOSING] = w.shadow.segments[behind].mapping
+        c.distance = past
+    if c.provenance != 0:
+        c.distance_known = not c.event.flags & F_LENGTH_UNKNOWN
         return
     s = w.devices[c.device].first
     while s != 0 and steps < SCAN_MAX:

@@ -34,7 +34,8 @@ cdef struct dv_segment:
     uint64_t start       # bus address
     uint64_t length      # bytes
     uint64_t phys        # physical address
-    uint64_t phys_length  # bytes; 0 = not in the physical grid. First of a ghost's run: its bytes
+    uint64_t phys_length  # bytes; 0 = not in the physical grid
+    uint64_t run         # bytes of the run that it stands for in the ghost grid
     uint32_t mapping     # index of its mapping (GRID_MEMORY: kind of memory); 0 = free
     uint32_t sibling     # next segment of the same mapping, or next free; 0 = none
     uint32_t next[4]     # links: two cells of its bus or ghost grid, two of the physical
@@ -42,6 +43,7 @@ cdef struct dv_segment:
     uint8_t grid         # GRID_BUS, GRID_GHOST or GRID_MEMORY
     uint8_t level[2]     # bus or ghost level, physical level
     uint8_t cells[2]     # cells it touches there: 0 = not linked (or no first of a run)
+    uint8_t owner        # who owns its bytes (coherence.pxd)
     uint64_t* masks      # line count, then what is newest where (coherence.pxd); NULL = both
 
 cdef struct dv_shadow:
@@ -75,7 +77,9 @@ cdef inline uint64_t cell_of(uint64_t address, int level) noexcept nogil:
 
 # Return the bytes of the range that a segment is in a grid.
 cdef inline uint64_t segment_reach(const dv_segment* seg, int grid) noexcept nogil:
-    return seg.phys_length if grid == GRID_PHYS or grid == GRID_GHOST else seg.length
+    if grid == GRID_PHYS:
+        return seg.phys_length
+    return seg.run if grid == GRID_GHOST else seg.length
 
 # True where the bus grid serves for the physical address too.
 cdef inline bint segment_is_identical(const dv_segment* seg) noexcept nogil:

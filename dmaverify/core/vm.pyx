@@ -4,6 +4,7 @@
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
+from dmaverify.core.facts cimport event_fact
 from dmaverify.core.resolve cimport OBJ_DEVICE, OBJ_EVENT, OBJ_MAPPINGS, OBJ_TRACE, dv_context
 from dmaverify.core.world cimport (
     MARK_BOUNCED, MARK_DIRECTION, MARK_LENGTH, MARK_PHYS, MARK_VIRT, MARK_WHOLE_PAGES, STATE_GHOST,
@@ -104,8 +105,7 @@ cdef inline uint64_t event_field(const dv_context* c, int number, bint* known) n
         return c.provenance
     if number == 35:
         return e.object
-    known[0] = False
-    return 0
+    return event_fact(c, number, known)
 
 
 cdef uint64_t elapsed(const dv_context* c, const dv_place* since, bint* known) noexcept nogil:
@@ -164,6 +164,8 @@ cdef inline uint64_t mapping_field(const dv_context* c, uint32_t index, int numb
         return m.made.time
     if number == 21:
         return m.transfers
+    if number == 22:
+        return m.unsynced_reads
     known[0] = False
     return 0
 

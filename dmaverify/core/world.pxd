@@ -4,8 +4,9 @@
 
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from dmaverify.core.shadow cimport dv_shadow
+from dmaverify.core.shadow cimport dv_segment, dv_shadow
 from dmaverify.core.table cimport dv_table
+from dmaverify.core.transfers cimport dv_transfers
 from dmaverify.model.events cimport dv_batch, dv_event, dv_number
 
 cdef enum:
@@ -24,6 +25,8 @@ cdef enum:
     CPU_WROTE = 1
     HANDED_TO_CPU = 2
     HANDED_TO_DEVICE = 3
+    OWNED_BY_CPU = 4         # handed over, and no byte moves
+    OWNED_BY_DEVICE = 5
 
 cdef enum:
     MARK_PHYS = 1            # its physical address is known
@@ -78,6 +81,7 @@ cdef struct dv_mapping:
     uint32_t count           # entries that the caller passed, in full
     uint32_t segments        # segments that the device sees, in full
     uint32_t syncs
+    uint32_t unsynced_reads  # CPU reads of bytes that the device owns
 
 # The ghosts of mappings with one segment wait in a ring, written once and rarely read: most
 # recordings never ask. A look-up scans the ring; after RING_ASKS of them all ghosts move into
@@ -154,6 +158,8 @@ cdef struct dv_world:
     uint8_t time_known
     uint8_t syncs_traced     # the kernel log says that no sync is left out
     uint32_t regions         # ranges of known memory
+    dv_transfers open        # transfers begun and not ended
+    uint64_t cpu_writes      # seen so far
     uint8_t* cpu_rows        # rows seen of each CPU, saturating
 
 cdef int world_init(dv_world* w, uint64_t seed, uint32_t ghost_limit,
@@ -184,12 +190,23 @@ cdef int retire_stale(dv_world* w, const dv_batch* b, const dv_event* e,
 cdef int memory_add(dv_world* w, uint64_t phys, uint64_t length, uint32_t kind) noexcept nogil
 
 # An access or a sync moves or outdates bytes of one mapping: [start, start + length) of the
-# bus, or of physical memory. `how` is one of the four below.
+# bus, or of physical memory. `how` is one of the six above.
 cdef int mapping_touch(dv_world* w, uint32_t index, bint physical, uint64_t start,
                        uint64_t length, int how) noexcept nogil
 # Count bytes of the range that are newer on the device's side, or on the CPU's.
 cdef uint64_t mapping_stale(const dv_world* w, uint32_t index, bint physical, uint64_t start,
                             uint64_t length, bint for_cpu) noexcept nogil
+
+# Count bytes of a physical range that the device owns.
+cdef uint64_t mapping_owned(const dv_world* w, uint32_t index, uint64_t phys,
+                            uint64_t length) noexcept nogil
+# The CPU wrote memory: mark what of it lies in a line with the first or last byte of a mapping,
+# but in no mapping's bytes.
+cdef int neighbours_touch(dv_world* w, uint64_t phys, uint64_t length) noexcept nogil
+# The part of a range that lies in a segment, as offsets from the segment's start; False where
+# there is none.
+cdef bint shared_part(const dv_segment* seg, bint physical, uint64_t start, uint64_t length,
+                      uint64_t* first, uint64_t* end) noexcept nogil
 
 cdef int iommu_map(dv_world* w, uint64_t iova) noexcept nogil
 cdef int iommu_unmap(dv_world* w, uint64_t iova, uint64_t length) noexcept nogil

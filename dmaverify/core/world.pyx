@@ -6,7 +6,9 @@ from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memset
 
 from dmaverify.core.coherence cimport (
-    cpu_wrote, device_wrote, handed_to_cpu, handed_to_device, stale_for_cpu, stale_for_device,
+    LINE_BYTES, OWNER_CPU, OWNER_DEVICE, cpu_wrote, device_owned, device_wrote, handed_to_cpu,
+    handed_to_device, neighbour_wrote, neighbours_settled, owned_by, stale_for_cpu,
+    stale_for_device,
 )
 from dmaverify.core.shadow cimport (
     CELLS_MAX, GRID_BUS, GRID_GHOST, GRID_MEMORY, GRID_PHYS, PAGE_SHIFT, dv_segment, dv_walk,
@@ -16,10 +18,11 @@ from dmaverify.core.shadow cimport (
 from dmaverify.core.table cimport (
     dv_slot, table_deinit, table_find, table_get, table_init, table_remove, table_set, table_slot,
 )
+from dmaverify.core.transfers cimport transfers_deinit, transfers_forget
 from dmaverify.model.events cimport (
-    DIR_NONE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN, F_PHYS_UNKNOWN, F_TIME_UNKNOWN,
-    F_TRUNCATED, SIDE_CPU, SIDE_SG_BUS, SIDE_SG_PHYS, TYPE_SG, dv_batch, dv_entry, dv_event,
-    dv_number, dv_side, event_side, event_type, side_entries,
+    DIR_NONE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN, F_PHYS_UNKNOWN, F_SKIP_SYNC,
+    F_TIME_UNKNOWN, F_TRUNCATED, SIDE_CPU, SIDE_SG_BUS, SIDE_SG_PHYS, TYPE_COHERENT, TYPE_SG,
+    dv_batch, dv_entry, dv_event, dv_number, dv_side, event_side, event_type, side_entries,
 )
 
 cdef uint32_t IOMMU_LIVE = <uint32_t>1 << 31
@@ -76,6 +79,7 @@ cdef void world_deinit(dv_world* w) noexcept nogil:
     shadow_deinit(&w.shadow)
     table_deinit(&w.lists)
     table_deinit(&w.iommu)
+    transfers_deinit(&w.open)
     memset(w, 0, sizeof(dv_world))
 
 
@@ -142,6 +146,15 @@ cdef inline bint whole_pages(uint64_t start, uint64_t length) noexcept nogil:
     return length != 0 and (start & mask) == 0 and (length & mask) == 0
 
 
+cdef inline uint8_t first_owner(const dv_mapping* m) noexcept nogil:
+    """Return who owns new memory: it is mapped for the device, or allocated by the CPU.
+
+    Without the sync that a mapping call does, the caller hands it over by a sync of its own.
+    Source: Linux Documentation/core-api/dma-attributes.rst, DMA_ATTR_SKIP_CPU_SYNC.
+    """
+    return OWNER_CPU if m.flags & F_SKIP_SYNC or m.type >= TYPE_COHERENT else OWNER_DEVICE
+
+
 cdef int add_segment(dv_world* w, uint32_t index, uint32_t* tail, uint64_t start, uint64_t length,
                      uint64_t phys, uint64_t phys_length) noexcept nogil:
     cdef uint32_t s = segment_new(&w.shadow)
@@ -154,6 +167,7 @@ cdef int add_segment(dv_world* w, uint32_t index, uint32_t* tail, uint64_t start
     seg.phys = phys
     seg.phys_length = phys_length
     seg.mapping = index
+    seg.owner = first_owner(&w.mappings[index])
     if tail[0] == 0:
         w.mappings[index].first = s
     else:
@@ -180,6 +194,7 @@ cdef int add_unplaced(dv_world* w, uint32_t index, const dv_event* e) noexcept n
     seg = &w.shadow.segments[s]
     seg.length = e.length
     seg.mapping = index
+    seg.owner = first_owner(&w.mappings[index])
     if e.flags & F_PHYS_UNKNOWN or e.length == 0:
         return 0
     seg.phys = e.phys_addr
@@ -393,7 +408,7 @@ cdef void supersede(dv_world* w, uint32_t by, uint64_t start, uint64_t length) n
         while s != 0 and looks != 0:
             looks -= 1
             seg = &w.shadow.segments[s]
-            if seg.start >= start and seg.phys_length <= length - (seg.start - start) and \
+            if seg.start >= start and seg.run <= length - (seg.start - start) and \
                     ended_before(&w.mappings[seg.mapping], &w.mappings[by]):
                 drop = s
                 break
@@ -405,7 +420,7 @@ cdef void supersede(dv_world* w, uint32_t by, uint64_t start, uint64_t length) n
 cdef int link_run(dv_world* w, uint32_t first, uint64_t length) noexcept nogil:
     """Link a run of a ghost's segments into the grid, in place of what it covers."""
     cdef dv_segment* seg = &w.shadow.segments[first]
-    seg.phys_length = length
+    seg.run = length
     supersede(w, seg.mapping, seg.start, length)
     return segment_link(&w.shadow, first, GRID_GHOST)
 
@@ -567,6 +582,8 @@ cdef int mapping_end(dv_world* w, uint32_t index, const dv_event* e, const dv_nu
     cdef uint32_t s = m.first
     cdef bint placed = s != 0 and w.shadow.segments[s].cells[0] != 0
     leave_device(w, m, e.time)
+    if m.transfers != 0:
+        transfers_forget(&w.open, index)
     m.state = STATE_GHOST
     m.epoch = epoch
     m.ended = place_of(e, n)
@@ -729,8 +746,8 @@ cdef int memory_add(dv_world* w, uint64_t phys, uint64_t length, uint32_t kind) 
     return segment_link(&w.shadow, s, GRID_MEMORY)
 
 
-cdef inline bint shared_part(const dv_segment* seg, bint physical, uint64_t start, uint64_t length,
-                             uint64_t* first, uint64_t* end) noexcept nogil:
+cdef bint shared_part(const dv_segment* seg, bint physical, uint64_t start, uint64_t length,
+                      uint64_t* first, uint64_t* end) noexcept nogil:
     """Give the part of a range that lies in a segment, as offsets from the segment's start."""
     cdef uint64_t base = seg.phys if physical else seg.start
     if physical and seg.phys_length == 0:
@@ -751,6 +768,24 @@ cdef inline bint shared_part(const dv_segment* seg, bint physical, uint64_t star
     return first[0] < end[0]
 
 
+cdef int segment_touch(dv_world* w, dv_segment* seg, uint64_t first, uint64_t end,
+                       int how) noexcept nogil:
+    if how == DEVICE_WROTE:
+        return device_wrote(&w.shadow, seg, first, end)
+    if how == CPU_WROTE:
+        return cpu_wrote(&w.shadow, seg, first, end)
+    if how == HANDED_TO_CPU:
+        handed_to_cpu(seg, first, end)
+        neighbours_settled(seg, first, end)
+    elif how != OWNED_BY_CPU:
+        neighbours_settled(seg, first, end)
+        if how == HANDED_TO_DEVICE:
+            handed_to_device(seg, first, end)
+    if how == HANDED_TO_CPU or how == OWNED_BY_CPU:
+        return owned_by(&w.shadow, seg, first, end, OWNER_CPU)
+    return owned_by(&w.shadow, seg, first, end, OWNER_DEVICE)
+
+
 cdef int mapping_touch(dv_world* w, uint32_t index, bint physical, uint64_t start,
                        uint64_t length, int how) noexcept nogil:
     cdef uint32_t s = w.mappings[index].first
@@ -758,15 +793,31 @@ cdef int mapping_touch(dv_world* w, uint32_t index, bint physical, uint64_t star
     cdef uint64_t first = 0, end = 0
     while s != 0:
         seg = &w.shadow.segments[s]
-        if shared_part(seg, physical, start, length, &first, &end):
-            if how == HANDED_TO_CPU:
-                handed_to_cpu(seg, first, end)
-            elif how == HANDED_TO_DEVICE:
-                handed_to_device(seg, first, end)
-            elif (device_wrote(&w.shadow, seg, first, end) if how == DEVICE_WROTE
-                  else cpu_wrote(&w.shadow, seg, first, end)) < 0:
-                return -1
+        if shared_part(seg, physical, start, length, &first, &end) and \
+                segment_touch(w, seg, first, end, how) < 0:
+            return -1
         s = seg.sibling
+    return 0
+
+
+cdef int neighbours_touch(dv_world* w, uint64_t phys, uint64_t length) noexcept nogil:
+    cdef dv_walk walk
+    cdef dv_segment* seg
+    cdef uint64_t start = phys & ~<uint64_t>(LINE_BYTES - 1)
+    cdef uint64_t end = (phys + length + LINE_BYTES - 1) & ~<uint64_t>(LINE_BYTES - 1)
+    cdef uint32_t s
+    cdef int grid
+    if phys + length <= phys or end <= phys:
+        return 0
+    for grid in range(GRID_BUS, GRID_PHYS + 1):
+        walk_init(&walk, &w.shadow, grid, start, end - start)
+        s = walk_next(&walk)
+        while s != 0:
+            seg = &w.shadow.segments[s]
+            if (grid == GRID_PHYS or seg.phys == seg.start) and \
+                    neighbour_wrote(&w.shadow, seg, phys, phys + length) < 0:
+                return -1
+            s = walk_next(&walk)
     return 0
 
 
@@ -780,6 +831,19 @@ cdef uint64_t mapping_stale(const dv_world* w, uint32_t index, bint physical, ui
         if seg.masks != NULL and shared_part(seg, physical, start, length, &first, &end):
             total += stale_for_cpu(seg, first, end) if for_cpu else \
                 stale_for_device(seg, first, end)
+        s = seg.sibling
+    return total
+
+
+cdef uint64_t mapping_owned(const dv_world* w, uint32_t index, uint64_t phys,
+                            uint64_t length) noexcept nogil:
+    cdef uint32_t s = w.mappings[index].first
+    cdef const dv_segment* seg
+    cdef uint64_t first = 0, end = 0, total = 0
+    while s != 0:
+        seg = &w.shadow.segments[s]
+        if seg.owner != OWNER_CPU and shared_part(seg, True, phys, length, &first, &end):
+            total += device_owned(seg, first, end)
         s = seg.sibling
     return total
 

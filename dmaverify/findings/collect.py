@@ -12,9 +12,10 @@ from dmaverify.findings.fingerprint import fingerprint
 from dmaverify.findings.ranges import event_range, ranges
 from dmaverify.model.finding import Finding, Notice
 from dmaverify.model.hit import Hit, Witness
-from dmaverify.model.program import Program, Template
+from dmaverify.model.program import Program, Rule, Template
 
 CAN_NOT_TELL = "can-not-tell"
+PATTERN = "pattern"
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z`])")
 
 
@@ -65,6 +66,7 @@ def _finding(group: list[Hit], ordinal: int, program: Program, context: TraceCon
     # A certain hit speaks for the group: one that a loss could explain proves less.
     hit = next((h for h in group if not h.low_confidence), group[0])
     rule = program.rules[hit.rule]
+    taught = _pattern(hit, rule, program)
     proof = story(hit, program, context)
     here = evidence(hit.first, context)
     last = max((h.last for h in group), key=lambda w: w.record)
@@ -84,12 +86,27 @@ def _finding(group: list[Hit], ordinal: int, program: Program, context: TraceCon
         evidence=proof,
         equivalents=rule.equivalents,
         ranges=ranges(hit, context),
-        hint=_words(rule.hint, hit, context),
-        why=first_sentence(rule.explain),
+        hint=_words(taught.hint, hit, context),
+        why=first_sentence(taught.explain),
         address=event_range(hit.first),
         last=evidence(last, context) if _elsewhere(last, hit.first) else None,
         source=here.source,
     )
+
+
+def _pattern(hit: Hit, rule: Rule, program: Program) -> Rule:
+    """Return the rule that says why, and what to do.
+
+    A consequence that is tagged `pattern` and needs the same of the recording shows the mistake
+    as part of a habit; what to do is then what that habit needs. Its hint shows no values, which
+    are those of the first hit.
+    """
+    for number, _ in hit.consequences:
+        other = program.rules[number]
+        same = [n.because for n in other.needs] == [n.because for n in rule.needs]
+        if PATTERN in other.tags and same:
+            return other
+    return rule
 
 
 def _elsewhere(a: Witness, b: Witness) -> bool:

@@ -21,9 +21,8 @@ def exit_code(report: Report, fail_on: Severity | None) -> int:
             low confidence never fail.
     """
     codes = [error.exit_code for error in report.errors]
-    if fail_on is not None and any(
-        f.severity >= fail_on and f.confidence != "low" for f in report.findings
-    ):
+    certain = [f.severity for f in report.findings if f.confidence != "low"]
+    if fail_on is not None and (report.broken or any(s >= fail_on for s in certain)):
         codes.append(1)
     if report.unchecked:
         codes.append(5)

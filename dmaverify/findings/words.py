@@ -40,6 +40,7 @@ PROVENANCE_WORDS: dict[int, str] = {
     Provenance.TRUNCATED_ADDRESS: "a mapping's address without its upper 32 bits",
     Provenance.PAST_MAPPING: "an address just past a mapping of the device",
     Provenance.MAPPING_ERROR: "what a failed mapping returns",
+    Provenance.BEFORE_MAPPING: "an address just before a mapping of the device",
 }
 
 _DIRECTIONS = {d.value: d.name for d in Direction}

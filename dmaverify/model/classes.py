@@ -36,6 +36,7 @@ CLASSES = (
     "missing-sync-for-cpu",
     "missing-sync-for-device",
     "cpu-access-while-device-owns",
+    "cpu-write-lost",
     "leak-at-unbind",
 )
 

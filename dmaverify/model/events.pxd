@@ -34,7 +34,8 @@ cdef enum dv_kind:
     KIND_MEMORY = 24
     KIND_CLOCK_SYNC = 25
     KIND_DEV_ACCESS = 26
-    KIND_COUNT = 27
+    KIND_DEREG_MR = 27
+    KIND_COUNT = 28
 
 cdef enum dv_direction:
     DIR_BIDIRECTIONAL = 0
@@ -79,6 +80,7 @@ cdef enum dv_side_tag:
 #   dev_*: status = how far its time may be off, in us, where another clock stamped it; -1 =
 #   its place among the trace's events is not known. F_FROM_MARK = another source's word for
 #   an access that the trace tells itself.
+#   dereg_mr: object = number of the memory region
 #   clock_sync: object = number, status = 0 before, 1 after the other clock's line
 #   lost: length = number of events lost; status 1 = before the recording's first event
 cdef packed struct dv_event:

@@ -99,6 +99,8 @@ _IOMMU = frozenset({K.IOMMU_MAP, K.IOMMU_UNMAP})
 _LEFT = frozenset({K.LEFT_MAPPED})
 _CPU = frozenset({K.CPU_READ, K.CPU_WRITE})
 _DEV = frozenset({K.DEV_READ, K.DEV_WRITE, K.DEV_ACCESS, K.DEV_START})
+_WRITE = frozenset({K.DEV_WRITE})
+_BACK = frozenset({K.DMA_UNMAP, K.DMA_SYNC_FOR_CPU})
 _REACH = _DEV | {K.DEV_FAULT}
 _DEVICE = _CALLS | _LEFT | _CPU | _DEV | {
     K.MEMORY, K.CLOCK_SYNC,
@@ -191,6 +193,25 @@ EVENT_FIELDS = (
     _ev(34, "provenance", T.PROVENANCE, "where the bus address comes from", _REACH),
     _ev(35, "transfer", T.INT, "number of the transfer, 0 where there is none",
         _DEV, False, "", True),
+    _ev(36, "dirty_line_bytes", T.SIZE,
+        "bytes that the CPU wrote and nobody has handed over since, in the cache lines of the "
+        "range: in the mapping and beside it", _WRITE),
+    _ev(37, "lost_bytes", T.SIZE,
+        "bytes that the CPU wrote and nobody has handed to the device since, which what comes "
+        "from the device overwrites", _BACK),
+    _ev(38, "neighbour_bytes", T.SIZE,
+        "bytes that the CPU wrote beside the mapping, in a cache line that goes with the range",
+        _WRITE | _BACK),
+    _ev(39, "device_owned_bytes", T.SIZE,
+        "bytes of the range that the device owns: mapped or synced for it, and not for the CPU",
+        _CPU),
+    _ev(40, "write_open", T.BOOL,
+        "a transfer that writes bytes of the range has begun and not ended", _CPU | _SYNCS),
+    _ev(41, "read_open", T.BOOL,
+        "a transfer that reads bytes of the range has begun and not ended", _CPU | _SYNCS),
+    _ev(42, "distance", T.SIZE,
+        "from the end of the mapping that the address lies behind, or to the start of the one "
+        "that it lies before", _REACH, True),
 )  # fmt: skip
 
 MAPPING_FIELDS = (
@@ -215,6 +236,7 @@ MAPPING_FIELDS = (
     _map(19, "gap", T.BOOL, "events were lost since it was made"),
     _map(20, "time", T.TIME, "when it was made", True),
     _map(21, "transfers", T.INT, "transfers of the device in it that have begun and not ended"),
+    _map(22, "unsynced_reads", T.INT, "CPU reads so far of bytes of it that the device owned"),
 )
 
 DEVICE_FIELDS = (
@@ -281,6 +303,7 @@ KIND_SENTENCES = {
     K.MEMORY: "memory came into use, and what kind it is of",
     K.CLOCK_SYNC: "a moment that another clock has logged too: the line before it, or after it",
     K.DEV_ACCESS: "a device has touched memory, and its log does not tell which way",
+    K.DEREG_MR: "the task is about to deregister a memory region of an HCA",
 }
 
 

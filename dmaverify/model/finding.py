@@ -3,31 +3,14 @@
 from dataclasses import dataclass, field
 
 from dmaverify.errors import TraceError
+from dmaverify.model.evidence import Evidence
 from dmaverify.model.kinds import Severity
+from dmaverify.model.matrix import PlatformResult
+from dmaverify.model.platform import Effect
 
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """One line of proof.
-
-    Args:
-        role: "mapped", "unmapped", "used", "allocated", "consequence", ...: a past participle.
-        event: 1-based number of the record in its file.
-        line: 1-based line, or None for binary sources.
-        time_ns: trace clock in ns, or None where the clock is not time.
-        text: the line of the trace, or the canonical `.dmat` line of a binary record.
-        rule: the rule that a consequence violates; "" for every other role.
-        source: the file of the line, "" where it is the trace; `event` is then the record of
-            the trace after which it comes.
-    """
-
-    role: str
-    event: int
-    line: int | None
-    time_ns: int | None
-    text: str
-    rule: str = ""
-    source: str = ""
+#: The platform of a run that asks for nothing but the recording itself, and for every one.
+AS_RECORDED = "as-recorded"
+ALL_PLATFORMS = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +38,7 @@ class Finding:
         address: what the event names, or None where it names no address.
         last: where it was seen last, or None where it was seen once.
         source: the file of the line, "" where it is the trace.
+        breaks_on: names of the platforms of the run on which the mistake breaks.
     """
 
     rule: str
@@ -77,6 +61,7 @@ class Finding:
     address: Range | None = None
     last: Evidence | None = None
     source: str = ""
+    breaks_on: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,14 +118,17 @@ class Report:
     Args:
         checked: events that an active rule met.
         errors: the traces that could not be read, or not to their end.
+        platform: the name of the platform that was asked for, or "all".
+        platforms: what the platforms of the run make of the traces.
     """
 
     traces: tuple[TraceInfo, ...]
     findings: tuple[Finding, ...]
     notices: tuple[Notice, ...]
-    platform: str = "as-recorded"
+    platform: str = AS_RECORDED
     checked: int = 0
     errors: tuple[TraceError, ...] = ()
+    platforms: tuple[PlatformResult, ...] = ()
 
     @property
     def unchecked(self) -> tuple[TraceInfo, ...]:
@@ -148,11 +136,18 @@ class Report:
         return tuple(t for t in self.traces if t.checked == 0 or not self.checked)
 
     @property
+    def broken(self) -> tuple[PlatformResult, ...]:
+        """Return the platforms on which the traces break, where one was asked for by name."""
+        named = self.platform != ALL_PLATFORMS
+        return tuple(p for p in self.platforms if named and p.effect is Effect.BREAKS)
+
+    @property
     def verdict(self) -> str:
         """Return "pass", "fail" or "nothing-checked" (of one trace or more).
 
-        Errors of low confidence do not fail.
+        Errors of low confidence do not fail; breaking on a platform asked for by name does.
         """
-        if any(f.severity >= Severity.ERROR and f.confidence != "low" for f in self.findings):
+        certain = (f.severity for f in self.findings if f.confidence != "low")
+        if self.broken or any(severity >= Severity.ERROR for severity in certain):
             return "fail"
         return "pass" if self.checked and not self.unchecked else "nothing-checked"

@@ -36,6 +36,7 @@ class EventKind(IntEnum):
     MEMORY = 24  # memory came into use, and what kind it is of
     CLOCK_SYNC = 25  # a moment that another clock has logged too
     DEV_ACCESS = 26  # a device touched memory; which way is not told
+    DEREG_MR = 27  # a memory region is about to be deregistered
 
 
 class Direction(IntEnum):
@@ -84,6 +85,7 @@ class Provenance(IntEnum):
     TRUNCATED_ADDRESS = 6  # a mapping's address without its upper 32 bits
     PAST_MAPPING = 7  # just behind a mapping of the device
     MAPPING_ERROR = 8  # what a failed mapping returns
+    BEFORE_MAPPING = 9  # just before a mapping of the device
 
 
 class Flag(IntFlag):

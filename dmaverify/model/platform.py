@@ -42,7 +42,6 @@ class Effect(IntEnum):
 
 EFFECT_NAMES = {e: e.name.lower().replace("_", "-") for e in Effect}
 
-AS_RECORDED = "as-recorded"
 WIDEST = 64
 
 
@@ -53,13 +52,16 @@ class Platform:
     Args:
         name: kebab-case; the name of its file.
         title: a phrase that says what machine this is.
+        order: its place among others in a table; of equals by name.
         recorded: True for the machine that made the recording: what is between device and
             memory is then taken from the recording, and nothing below counts.
         translation: what lies between a bus address and memory.
         bus_offset: bytes; bus address minus physical address, where nothing translates.
         page_bytes: the smallest range that a translation maps; a power of two.
-        flush_after_ns, flush_after_unmaps: how long a translation that was taken away may go on
-            working, whichever comes first; 0 and 0: not at all.
+        flush_after_ns: how long a translation that was taken away may go on working; 0: this
+            does not end it.
+        flush_after_unmaps: how many later unmaps it may outlive; 0: this does not end it. With
+            both 0 it ends at once.
         second_reaches_mmio: whether the second of two translations has other devices' registers.
         coherent: False where caches do not see what devices do.
         line_bytes: a cache line; a power of two.
@@ -76,6 +78,7 @@ class Platform:
 
     name: str
     title: str
+    order: int = 100
     recorded: bool = False
     translation: Translation = Translation.NONE
     bus_offset: int = 0
@@ -111,6 +114,7 @@ class Platform:
 
 _CHOICES: dict[str, type[IntEnum]] = {"translation": Translation, "bounce": Bounce}
 _LIMITS = {
+    "order": (0, 1000),
     "bus_offset": (0, 1 << 56),
     "page_bytes": (1 << 10, 1 << 30),
     "flush_after_ns": (0, 10**12),

@@ -9,7 +9,9 @@ from dmaverify.errors import TraceError, UsageError
 from dmaverify.findings.collect import collect
 from dmaverify.findings.context import TraceContext
 from dmaverify.lang.builtin import combine, compile_files, load_builtin
-from dmaverify.model.finding import Finding, Notice, Report, TraceInfo
+from dmaverify.model.finding import AS_RECORDED, Finding, Notice, Report, TraceInfo
+from dmaverify.model.matrix import PlatformResult
+from dmaverify.model.platform import Platform
 from dmaverify.model.program import Program
 from dmaverify.pipeline.limits import limit_notices, loss_notices
 from dmaverify.pipeline.survey import Survey
@@ -37,6 +39,8 @@ class CheckOptions:
         clock_offset: the device log's clock minus the trace's, seconds; None: by the moments
             that both have.
         log_offset: the kernel log's clock minus the trace's, seconds; None: not known.
+        platform: the name of the platform that is asked for, or "all".
+        platforms: what to work out the effects on; none where only the recording counts.
         warn: is given each warning about the user's rules.
     """
 
@@ -48,6 +52,8 @@ class CheckOptions:
     device_log: str = ""
     clock_offset: float | None = None
     log_offset: float | None = None
+    platform: str = AS_RECORDED
+    platforms: tuple[Platform, ...] = ()
     warn: Warn | None = None
 
 
@@ -59,6 +65,7 @@ class _Checked:
     findings: list[Finding]
     notices: list[Notice]
     checked: int
+    platforms: tuple[PlatformResult, ...] = ()
 
 
 def load_program(options: CheckOptions) -> Program:
@@ -91,8 +98,21 @@ def check_traces(
         RuleError, UsageError: as `load_program`.
         UsageError: other logs are given for several traces.
     """
+    return run_traces(paths, load_program(options), options, progress)
+
+
+def run_traces(
+    paths: Sequence[str],
+    program: Program,
+    options: CheckOptions,
+    progress: Progress | None = None,
+) -> Report:
+    """Run a program over traces; as `check_traces`, with the rules ready.
+
+    Raises:
+        UsageError: other logs are given for several traces.
+    """
     _refuse_loose_logs(paths, options)
-    program = load_program(options)
     checked: list[_Checked] = []
     errors: list[TraceError] = []
     for path in paths:
@@ -110,7 +130,14 @@ def check_traces(
         notices=_merge([n for c in checked for n in c.notices]),
         checked=sum(c.checked for c in checked),
         errors=tuple(errors),
+        platform=options.platform,
+        platforms=_worst([c.platforms for c in checked]),
     )
+
+
+def _worst(found: list[tuple[PlatformResult, ...]]) -> tuple[PlatformResult, ...]:
+    """Return for each platform the worst that any trace came to; of equals the first."""
+    return tuple(max(rows, key=lambda row: row.effect) for rows in zip(*found, strict=True))
 
 
 def _refuse_loose_logs(paths: Sequence[str], options: CheckOptions) -> None:
@@ -129,7 +156,7 @@ def _check_trace(
     if not options.log and not options.device_log:
         reader = open_trace(path)
         try:
-            return _replay(reader, index, program, progress)
+            return _replay(reader, index, program, options, progress)
         finally:
             reader.close()
     # What reads the other logs is not loaded for those who have none.
@@ -145,7 +172,7 @@ def _check_trace(
     merged = open_merged(path, others)
     try:
         traced = log is not None and log.debugging_enabled
-        checked = _replay(merged, index, program, progress, traced, merged.source_at)
+        checked = _replay(merged, index, program, options, progress, traced, merged.source_at)
     finally:
         merged.close()
     if log is None:
@@ -157,6 +184,7 @@ def _replay(
     reader: Reader,
     index: int,
     program: Program,
+    options: CheckOptions,
     progress: Progress | None,
     syncs_traced: bool = False,
     source_at: Callable[[int], str] = lambda _: "",
@@ -164,7 +192,12 @@ def _replay(
     batches = reader.batches()
     batch = next(batches, None)
     # Only the first lines tell whether the clock is time.
-    engine = Engine(program, time_known=not reader.ticks, syncs_traced=syncs_traced)
+    engine = Engine(
+        program,
+        time_known=not reader.ticks,
+        syncs_traced=syncs_traced,
+        platforms=options.platforms,
+    )
     texts = Texts(reader, engine)
     survey = Survey(reader)
     while batch is not None:
@@ -188,7 +221,12 @@ def _replay(
     lost = loss_notices(info, engine, reader.notices)
     limits = limit_notices(engine, program, reader.devices)
     notices = [*reader.notices, *lost, *limits, *notices]
-    return _Checked(info, findings, notices, checked)
+    if not options.platforms:
+        return _Checked(info, findings, notices, checked)
+    from dmaverify.pipeline.matrix import add_platforms
+
+    rows, findings = add_platforms(engine, options.platforms, findings, context)
+    return _Checked(info, findings, notices, checked, rows)
 
 
 def _merge(notices: list[Notice]) -> tuple[Notice, ...]:

@@ -2,11 +2,15 @@
 
 from dmaverify.report.base import Reporter, View
 from dmaverify.report.concise import ConciseReporter
-from dmaverify.report.json import JsonReporter
+from dmaverify.report.json import JsonReporter, MatrixJsonReporter
+from dmaverify.report.matrix import MatrixReporter
 from dmaverify.report.text import TextReporter
 
 #: Every format, the default first.
 FORMATS: tuple[Reporter, ...] = (TextReporter(), ConciseReporter(), JsonReporter())
 FORMATS_BY_NAME = {reporter.name: reporter for reporter in FORMATS}
 
-__all__ = ["FORMATS", "FORMATS_BY_NAME", "Reporter", "View"]
+#: The same for the matrix.
+MATRIX_FORMATS: tuple[Reporter, ...] = (MatrixReporter(), MatrixJsonReporter())
+
+__all__ = ["FORMATS", "FORMATS_BY_NAME", "MATRIX_FORMATS", "Reporter", "View"]

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 
-from dmaverify.model.finding import Evidence, Finding, Report
+from dmaverify.model.evidence import Evidence
+from dmaverify.model.finding import Finding, Report
 from dmaverify.report.base import View
 from dmaverify.report.paint import Line, line_cells
 from dmaverify.report.picture import picture
-from dmaverify.report.quote import differing, quote
+from dmaverify.report.proof import proof, remark, where
 from dmaverify.report.safe import cells, visible, wrap
 from dmaverify.report.theme import SEVERITY_STYLES, Glyphs
 from dmaverify.report.units import SEVERITY_NAMES, clock, count
@@ -14,8 +15,6 @@ from dmaverify.report.units import SEVERITY_NAMES, clock, count
 #: How a report names what `equivalents` names.
 OTHERS = {"windows": "Driver Verifier", "linux": "kernel DMA-API"}
 _MOST_PROOF = 8  # pieces of evidence that are displayed, unless all are wanted
-_QUOTE_LINES = 3
-_LABEL = 7  # columns of the longest label of a remark, with its space
 
 
 def block(finding: Finding, report: Report, view: View, g: Glyphs) -> Iterator[Line]:
@@ -30,7 +29,7 @@ def block(finding: Finding, report: Report, view: View, g: Glyphs) -> Iterator[L
         yield [("gutter", f"  {g.gutter}")]
     yield from _proof(finding, view, g)
     for label, style, text in _remarks(finding, g):
-        yield from _remark(label, style, text, view.width)
+        yield from remark(label, style, text, view.width)
 
 
 def place(finding: Finding, report: Report) -> str:
@@ -68,26 +67,7 @@ def _place(finding: Finding, report: Report, view: View, g: Glyphs) -> Iterator[
 
 def _proof(finding: Finding, view: View, g: Glyphs) -> Iterator[Line]:
     shown = finding.evidence if view.verbose else _most_telling(finding)
-    if not shown:
-        return
-    roles = max(cells(visible(e.role)) for e in shown)
-    places = max(len(_where(e)) for e in shown)
-    room = max(12, view.width - roles - places - 9)
-    story = [e.text for e in finding.evidence if e.role != "consequence"]
-    marked = differing(story)
-    for e in shown:
-        about = f"{e.text} ({e.rule})" if e.rule else e.text
-        lines = quote(about, room, 0 if view.verbose else _QUOTE_LINES, g.ellipsis)
-        role = visible(e.role) + " " * (roles - cells(visible(e.role)))
-        yield [
-            ("gutter", f"  {g.tee}{g.line} "),
-            ("role", role),
-            ("quiet", f"  {_where(e):<{places}}  "),
-            *_words(lines[0], marked),
-        ]
-        for line in lines[1:]:
-            indent = " " * (roles + places + 6)
-            yield [("gutter", f"  {g.gutter}"), ("", indent), *_words(line, marked)]
+    yield from proof(shown, finding.evidence, view, g)
     left = len(finding.evidence) - len(shown)
     if left > 0:
         yield [("gutter", f"  {g.tee}{g.line} "), ("quiet", f"{g.ellipsis} and {left} more (-v)")]
@@ -107,25 +87,6 @@ def _is_own(e: Evidence, finding: Finding) -> bool:
     return (e.event, e.line, e.source) == place and not e.rule
 
 
-def _where(e: Evidence) -> str:
-    where = f"event {e.event}" if e.line is None else f"line {e.line}"
-    return f"{visible(e.source.rpartition('/')[2])} {where}" if e.source else where
-
-
-def _words(line: str, marked: set[str]) -> Line:
-    pieces: Line = []
-    for i, word in enumerate(line.split(" ")):
-        style = "differs" if word in marked else "trace"
-        text = f" {word}" if i else word
-        if pieces and pieces[-1][0] == style:
-            pieces[-1] = (style, pieces[-1][1] + text)
-        else:
-            if i:  # the space before belongs to nobody, so that no colour hangs over
-                pieces[-1] = (pieces[-1][0], pieces[-1][1] + " ")
-            pieces.append((style, word))
-    return pieces
-
-
 def _remarks(finding: Finding, g: Glyphs) -> Iterator[tuple[str, str, str]]:
     if finding.why:
         yield "why", "label", finding.why
@@ -133,9 +94,11 @@ def _remarks(finding: Finding, g: Glyphs) -> Iterator[tuple[str, str, str]]:
         yield "help", "help", finding.hint
     if any(finding.equivalents.values()):
         yield "also", "label", f" {g.dot} ".join(others(finding.equivalents))
+    if finding.breaks_on:
+        yield "fails", "label", f"on {', '.join(finding.breaks_on)}"
     if finding.occurrences > 1:
         times = f"{finding.occurrences:,} times"
-        yield "seen", "label", f"{times}; last at {_where(finding.last)}" if finding.last else times
+        yield "seen", "label", f"{times}; last at {where(finding.last)}" if finding.last else times
     if finding.confidence == "low":
         yield "note", "label", "low confidence: what the recording lost could explain it"
 
@@ -147,15 +110,6 @@ def others(equivalents: dict[str, tuple[str, ...]]) -> Iterator[str]:
         # Bug check codes stand behind the name like a number, messages behind a colon.
         sign = "" if key == "windows" and names else ":"
         yield f"{OTHERS.get(key, key)}{sign} {names or 'none'}"
-
-
-def _remark(label: str, style: str, text: str, width: int) -> Iterator[Line]:
-    head = f"{label + ':':<{_LABEL}}"
-    room = width - _LABEL - 4
-    lines = wrap(visible(" ".join(text.split())), room, room)
-    yield [("gutter", "  = "), (style, head), ("", lines[0])]
-    for line in lines[1:]:
-        yield [("", " " * (_LABEL + 4) + line)]
 
 
 def more(number: int, rule: str, g: Glyphs) -> Line:

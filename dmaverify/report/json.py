@@ -6,12 +6,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from dmaverify._version import __version__
-from dmaverify.model.finding import Evidence, Finding, Report, TraceInfo
+from dmaverify.model.evidence import Evidence
+from dmaverify.model.finding import Finding, Report, TraceInfo
 from dmaverify.model.kinds import Severity
+from dmaverify.model.matrix import PlatformResult
+from dmaverify.model.platform import EFFECT_NAMES
 from dmaverify.report.base import View
 from dmaverify.report.units import SEVERITY_NAMES
 
 SCHEMA = "dmaverify/report/v1"
+MATRIX_SCHEMA = "dmaverify/matrix/v1"
 
 
 class JsonReporter:
@@ -29,16 +33,30 @@ class JsonReporter:
             "platform": report.platform,
             "summary": summary_json(report),
         }
+        if report.platforms:
+            head["platforms"] = [platform_json(p) for p in report.platforms]
         yield "{\n"
         for key, value in head.items():
             yield f'  "{key}": {dumps(value)},\n'
         yield '  "findings": ['
         for i, finding in enumerate(report.findings):
-            yield f"{',' if i else ''}\n    {dumps(finding_json(finding))}"
+            told = finding_json(finding)
+            if report.platforms:
+                told["breaks_on"] = list(finding.breaks_on)
+            yield f"{',' if i else ''}\n    {dumps(told)}"
         yield "\n  ],\n" if report.findings else "],\n"
-        told = [{"id": n.id, "text": n.text, "count": n.count} for n in report.notices]
-        errors = [{"path": e.path, "offset": e.offset, "text": e.text} for e in report.errors]
-        yield f'  "notices": {dumps(told)},\n  "errors": {dumps(errors)}\n}}\n'
+        yield f'  "notices": {dumps(notices_json(report))},\n'
+        yield f'  "errors": {dumps(errors_json(report))}\n}}\n'
+
+
+def notices_json(report: Report) -> list[dict[str, Any]]:
+    """Return the notices as the schema has them."""
+    return [{"id": n.id, "text": n.text, "count": n.count} for n in report.notices]
+
+
+def errors_json(report: Report) -> list[dict[str, Any]]:
+    """Return the traces that could not be read as the schema has them."""
+    return [{"path": e.path, "offset": e.offset, "text": e.text} for e in report.errors]
 
 
 def dumps(value: object) -> str:
@@ -123,3 +141,75 @@ def evidence_json(evidence: Evidence) -> dict[str, Any]:
     if evidence.source:
         plain["source"] = evidence.source
     return plain
+
+
+def platform_json(row: PlatformResult) -> dict[str, Any]:
+    """Return a row of the matrix as both schemas have it."""
+    elsewhere = {"source": row.source} if row.source else {}
+    return {
+        "name": row.name,
+        "title": row.title,
+        "effect": EFFECT_NAMES[row.effect],
+        "event": row.event,
+        "line": row.line,
+        "time_ns": row.time_ns,
+        "device": row.device or None,
+        "class": row.cls or None,
+        "why": row.why,
+        "missing": list(row.missing),
+        "bytes": row.bytes,
+        "length": row.length,
+        "counts": {"breaks": row.breaks, "works-by-luck": row.lucky, "cannot-tell": row.unclear},
+        "faults": [
+            {
+                "class": f.cls,
+                "device": f.device,
+                "direction": f.direction,
+                "ordinal": f.ordinal,
+                "address": f.address,
+                "page_offset": f.page_offset,
+                "event": f.event,
+                "line": f.line,
+                "time_ns": f.time_ns,
+                "translation": f.stage,
+                "why": f.why,
+            }
+            for f in row.faults
+        ],
+        "costs": [
+            {
+                "device": c.device,
+                "mappings": c.mappings,
+                "mapped_bytes": c.mapped_bytes,
+                "operations": c.operations,
+                "flushes_per_operation": c.flushes_per_operation,
+                "bytes_per_operation": c.bytes_per_operation,
+            }
+            for c in row.costs
+        ],
+        "evidence": [evidence_json(e) for e in row.evidence],
+        **elsewhere,
+    }
+
+
+class MatrixJsonReporter:
+    """The matrix as JSON."""
+
+    name = "json"
+    sentence = f"everything, for programs (schema {MATRIX_SCHEMA})"
+
+    def render(self, report: Report, view: View) -> Iterator[str]:
+        """Give one JSON document, a platform a line."""
+        yield "{\n"
+        head = {
+            "schema": MATRIX_SCHEMA,
+            "tool": {"name": "dmaverify", "version": __version__},
+            "traces": [trace_json(t) for t in report.traces],
+            "platform": report.platform,
+        }
+        for key, value in head.items():
+            yield f'  "{key}": {dumps(value)},\n'
+        rows = ",\n    ".join(dumps(platform_json(p)) for p in report.platforms)
+        yield f'  "platforms": [\n    {rows}\n  ],\n'
+        yield f'  "notices": {dumps(notices_json(report))},\n'
+        yield f'  "errors": {dumps(errors_json(report))}\n}}\n'

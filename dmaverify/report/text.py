@@ -3,9 +3,10 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from dmaverify.model.finding import Report
+from dmaverify.model.finding import ALL_PLATFORMS, Report
 from dmaverify.report.base import View
 from dmaverify.report.block import block, more
+from dmaverify.report.matrix import outcomes, table
 from dmaverify.report.paint import Line, painter
 from dmaverify.report.summary import displayed, notices, verdict
 from dmaverify.report.theme import ASCII, UNICODE, Glyphs
@@ -39,6 +40,8 @@ def _lines(report: Report, view: View, g: Glyphs) -> Iterator[Line]:
     if cut:
         yield from cut
         yield []
+    if report.platforms:
+        yield from _platforms(report, view)
     if view.quiet:
         return
     told = list(notices(report, view))
@@ -46,3 +49,11 @@ def _lines(report: Report, view: View, g: Glyphs) -> Iterator[Line]:
     if told and report.findings:
         yield []
     yield from verdict(report, view, len(report.findings) - len(shown), g)
+
+
+def _platforms(report: Report, view: View) -> Iterator[Line]:
+    yield from table(report.platforms, view)
+    yield []
+    if report.platform != ALL_PLATFORMS:
+        yield from outcomes(report.platforms, view)
+        yield []

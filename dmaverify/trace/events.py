@@ -126,6 +126,7 @@ _DMA_H = "include/trace/events/dma.h"
 _IOMMU_H = "include/trace/events/iommu.h"
 _SWIOTLB_H = "include/trace/events/swiotlb.h"
 _FTRACE_H = "kernel/trace/trace_entries.h"
+_RDMA_H = "include/trace/events/rdma_core.h"
 _PROBES = "kernel/trace/trace_kprobe.c"  # p:GROUP/NAME SYMBOL dev=+0(+0(%di)):string
 
 _CALL = {"device": S.DEVICE, "dir": S.DIRECTION, "attrs": S.ATTRS}
@@ -240,6 +241,8 @@ def _others() -> list[EventSpec]:
         _spec("print", "ftrace", K.MARK, text, _FTRACE_H),
         _spec("bprint", "ftrace", K.MARK, text, _FTRACE_H, S.TEXT),
         _spec("bputs", "ftrace", K.MARK, text, _FTRACE_H, S.TEXT),
+        # Printed as `mr.id=N`, a label that is no name: the event alone is what counts.
+        _spec("mr_dereg", "rdma_core", K.DEREG_MR, {"id": S.OBJECT}, _RDMA_H, S.OBJECT),
     ]
 
 

@@ -4,13 +4,25 @@ from collections.abc import Iterator
 
 from dmaverify.model.kinds import MAPPING_ERROR, Direction, EventKind, Provenance
 from tests.oracle.lookup import Lookup
-from tests.oracle.nouns import Call, Mapping, Meaning, meet
+from tests.oracle.nouns import SYNCS, Call, Mapping, Meaning, meet
+from tests.oracle.ownership import (
+    Range,
+    device_owns,
+    dirty_beside,
+    dirty_lines,
+    end_transfer,
+    give,
+    overwrites,
+    under_way,
+    write_beside,
+)
 
 K = EventKind
 DEVICE_KINDS = (K.DEV_READ, K.DEV_WRITE, K.DEV_START)
 CPU_KINDS = (K.CPU_READ, K.CPU_WRITE)
 NEAR = 4096  # how far behind a mapping an address still comes from it
 KERNEL_HALF = 0x1FFFF  # the upper 17 bits of a kernel pointer
+OPEN = {"write_open": Direction.FROM_DEVICE, "read_open": Direction.TO_DEVICE}
 
 
 class Accesses(Lookup):
@@ -34,6 +46,10 @@ class Accesses(Lookup):
             roles["mapping"] = m
             meaning.numbers.update(past_end=past, into=m.offset(piece, address))
             meaning.numbers["unsent_bytes"] = len(m.unsent & bytes_of(m, False, address, length))
+            if call.kind == K.DEV_WRITE:
+                touched = ranges_of(m, False, address, length)
+                meaning.numbers["dirty_line_bytes"] = dirty_lines(m, touched)
+                meaning.numbers["neighbour_bytes"] = len(dirty_beside(m, touched))
         else:
             others = [m for m in holding if m.device != call.device]
             if others:
@@ -83,6 +99,8 @@ class Accesses(Lookup):
         if address >> 47 == KERNEL_HALF:
             return Provenance.KERNEL_POINTER
         length = call.length or 0
+        if self.ahead(meaning, address, length):
+            return Provenance.BEFORE_MAPPING
         meaning.numbers["memory"] = self.memory_at(address, length)
         known = any(p.remembers(address, length) for m in self.live for p in m.pieces)
         if meaning.numbers["memory"] or known:
@@ -91,15 +109,46 @@ class Accesses(Lookup):
 
     def computed(self, meaning: Meaning, address: int) -> Provenance:
         """Return whether an address was made from a mapping's, wrongly."""
+        length = meaning.call.length or 0
         mine = [m for m in self.live if m.device == meaning.call.device]
         before = max(address - NEAR, 0)
-        close = [m for m in mine if any(p.touches(before, address - before) for p in m.pieces)]
+        behind = [
+            (p.start + p.length - address, m.serial, m)
+            for m in mine
+            for p in m.pieces
+            if p.start is not None and p.touches(before, address - before)
+        ]
+        if behind:
+            end, _, m = max(behind, key=lambda row: row[:2])
+            if not self.ahead(meaning, address, length + NEAR, length - end):
+                meaning.roles["enclosing"] = m
+                meaning.numbers["distance"] = -end
+                return Provenance.PAST_MAPPING
+            return Provenance.BEFORE_MAPPING
+        if self.ahead(meaning, address, length + NEAR):
+            return Provenance.BEFORE_MAPPING
         cut = [m for m in mine if truncates(m, address)]
-        for found, name in ((close, Provenance.PAST_MAPPING), (cut, Provenance.TRUNCATED_ADDRESS)):
-            if found:
-                meaning.roles["enclosing"] = max(found, key=lambda m: m.serial)
-                return name
+        if cut:
+            meaning.roles["enclosing"] = max(cut, key=lambda m: m.serial)
+            return Provenance.TRUNCATED_ADDRESS
         return Provenance.UNKNOWN
+
+    def ahead(self, meaning: Meaning, address: int, within: int, nearer: int | None = None) -> bool:
+        """Find the mapping of the device that begins first behind an address, and how far away."""
+        starts = [
+            (p.start - address, -m.serial, m)
+            for m in self.live
+            for p in m.pieces
+            if m.device == meaning.call.device and p.start is not None
+            and address < p.start < address + within
+        ]  # fmt: skip
+        if not starts:
+            return False
+        distance, _, m = min(starts, key=lambda row: row[:2])
+        if nearer is not None and distance >= nearer:
+            return False
+        meaning.roles["enclosing"], meaning.numbers["distance"] = m, distance
+        return True
 
     def apply_transfer(self, meaning: Meaning) -> None:
         """Open or close a transfer; what the device wrote is news to the CPU."""
@@ -115,8 +164,10 @@ class Accesses(Lookup):
                 self.counters["across_gap" if meaning.across_gap else "in_flight"] += 1
         elif call.kind == K.DEV_START:
             m.transfers += 1
+            m.open.append(call)
         else:
             m.transfers = max(0, m.transfers - 1)
+            end_transfer(m, call)
             if call.kind == K.DEV_WRITE:
                 assert call.bus_addr is not None
                 news = bytes_of(m, False, call.bus_addr, call.length or 0)
@@ -128,13 +179,31 @@ class Accesses(Lookup):
     def hand_over(self, m: Mapping, call: Call) -> None:
         """Hand the synced bytes to the other side, if the direction of the sync moves any."""
         to_cpu = call.kind == K.DMA_SYNC_FOR_CPU
-        if call.direction == (Direction.TO_DEVICE if to_cpu else Direction.FROM_DEVICE):
-            return
-        assert call.bus_addr is not None
+        still = call.direction == (Direction.TO_DEVICE if to_cpu else Direction.FROM_DEVICE)
         side = m.stale if to_cpu else m.unsent
-        for start, length in call.sg_bus or [(call.bus_addr, call.length or 0)]:
-            ranges = ranges_of(m, False, start, length)
-            side -= {(i, b) for i, b in side for j, a, z in ranges if i == j and a <= b < z}
+        for ranges in synced(m, call):
+            give(m, ranges, to_cpu)
+            if not (to_cpu and still):
+                m.beside -= dirty_beside(m, ranges)
+            if not still:
+                side -= {(i, b) for i, b in side for j, a, z in ranges if i == j and a <= b < z}
+
+    def measure_return(self, meaning: Meaning) -> None:
+        """Tell what a sync or an unmap overwrites, and what goes on where it is."""
+        call, m = meaning.call, meaning.roles.get("mapping")
+        if m is None:
+            return
+        if overwrites(call, m):
+            everything = [(i, 0, p.length) for i, p in enumerate(m.pieces)]
+            parts = synced(m, call) if call.kind in SYNCS else [everything]
+            for ranges in parts:
+                hit = {(i, b) for i, b in m.unsent for j, a, z in ranges if i == j and a <= b < z}
+                meaning.numbers["lost_bytes"] += len(hit)
+                meaning.numbers["neighbour_bytes"] += len(dirty_beside(m, ranges))
+        if call.kind in SYNCS and call.bus_addr is not None:
+            for start, length in call.sg_bus or [(call.bus_addr, call.length or 0)]:
+                for name, way in OPEN.items():
+                    meaning.numbers[name] |= under_way(m, way, start, length)
 
     def accesses(self, call: Call) -> Iterator[Meaning]:
         """Give what a CPU access means, once for each mapping whose memory it touches."""
@@ -150,12 +219,24 @@ class Accesses(Lookup):
             meaning = Meaning(call, {"mapping": m})
             meaning.numbers["stale_bytes"] = len(m.stale & touched)
             meaning.numbers["unsent_bytes"] = len(m.unsent & touched)
+            ranges = ranges_of(m, True, phys, length or 0)
+            meaning.numbers["device_owned_bytes"] = device_owns(m, ranges)
+            for name, way in OPEN.items():
+                meaning.numbers[name] = any(
+                    under_way(m, way, (m.pieces[i].start or 0) + first, end - first)
+                    for i, first, end in ranges
+                )
             yield meaning
             if call.kind == K.CPU_WRITE:
                 m.unsent |= touched
                 m.stale -= touched
+            elif meaning.numbers["device_owned_bytes"]:
+                m.unsynced_reads += 1
         if not found:
             yield Meaning(call)
+        if call.kind == K.CPU_WRITE and phys is not None and length:
+            for m in self.live:
+                write_beside(m, phys, length)
 
     # ---- memory ----------------------------------------------------------------------------------
 
@@ -174,7 +255,9 @@ class Accesses(Lookup):
 
 
 def allows(call: Call, m: Mapping) -> bool:
-    """Return True if the mapping's direction allows what the device does."""
+    """Return True if the mapping's direction allows what the device does, as far as it is told."""
+    if call.kind == K.DEV_START and call.direction is None:
+        return True
     writes = call.kind == K.DEV_WRITE or (
         call.kind == K.DEV_START and call.direction == Direction.FROM_DEVICE
     )
@@ -190,7 +273,14 @@ def truncates(m: Mapping, address: int) -> bool:
     return (address - start) % (1 << 32) < length
 
 
-def ranges_of(m: Mapping, memory: bool, start: int, length: int) -> list[tuple[int, int, int]]:
+def synced(m: Mapping, call: Call) -> list[list[Range]]:
+    """Return what each entry of a sync has in a mapping."""
+    assert call.bus_addr is not None
+    entries = call.sg_bus or [(call.bus_addr, call.length or 0)]
+    return [ranges_of(m, False, start, length) for start, length in entries]
+
+
+def ranges_of(m: Mapping, memory: bool, start: int, length: int) -> list[Range]:
     """Return (piece, first offset, end) of what a range of the bus or of memory has in a mapping."""
     found = []
     for i, piece in enumerate(m.pieces):

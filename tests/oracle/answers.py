@@ -82,6 +82,7 @@ class Answers:
                 call.object if call.kind == EventKind.MEMORY else meaning.numbers["memory"] or None
             ),
             "transfer": lambda: call.object,
+            "distance": lambda: meaning.numbers.get("distance"),
         }
         value = answers[name]() if name in answers else meaning.numbers[name]
         return None if value is None else int(value)
@@ -125,6 +126,7 @@ class Answers:
             "gap": lambda: m.epoch != self.world.gaps,
             "time": lambda: call.time if told else None,
             "transfers": lambda: m.transfers,
+            "unsynced_reads": lambda: m.unsynced_reads,
         }  # fmt: skip
         value = answers[name]()
         return None if value is None else int(value)

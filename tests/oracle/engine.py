@@ -70,6 +70,8 @@ class World(Accesses):
                 self.find_synced(meaning, call.bus_addr)
         if call.kind in DEVICE_KINDS and call.bus_addr is not None:
             self.find_accessed(meaning, call.bus_addr)
+        if call.kind in (K.DMA_UNMAP, *SYNCS):
+            self.measure_return(meaning)
         if call.kind in ENDS + SYNCS and "mapping" not in meaning.roles:
             self.judge_beginning(meaning)
             if "foreign" in meaning.roles and not self.foreign_counts(meaning):

@@ -102,6 +102,10 @@ class Mapping:
     transfers: int = 0
     stale: set[tuple[int, int]] = field(default_factory=set)  # (piece, byte): the CPU's is old
     unsent: set[tuple[int, int]] = field(default_factory=set)  # the device's is old
+    beside: set[tuple[int, int]] = field(default_factory=set)  # written in its lines, not in it
+    owned: list[list[tuple[int, int]]] = field(default_factory=list)  # by the device, per piece
+    open: list[Call] = field(default_factory=list)  # transfers that have begun
+    unsynced_reads: int = 0
     ended: Call | None = None
     named: bool = True  # an unmap of its list would find it
 

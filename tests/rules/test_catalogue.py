@@ -25,7 +25,7 @@ CASES = [case for path in FILES.values() for case in collect([path])]
 GROUPS = ("access", "api", "bounds", "coherence", "iommu", "lifetime")
 
 #: Classes that no event shows yet.
-NEED_ACCESSES = {"mapping-error-not-checked", "cpu-access-while-device-owns"}
+NEED_ACCESSES = {"mapping-error-not-checked"}
 
 #: The one constant or set of each rule that decides, and a value with which the events of
 #: its own failing tests are no mistake any more. Where the device states the limit, its
@@ -70,6 +70,15 @@ DECIDES = {
     "illegal-memory": ("forbidden", "{ rodata, text }"),
     "missing-sync-for-cpu": ("TOLERATED", "1 MiB"),
     "missing-sync-for-device": ("TOLERATED", "1 MiB"),
+    "device-access-before-mapping": ("TOLERATED", "1 MiB"),
+    "device-access-beside-mapping": ("NEEDED", "0"),
+    "cpu-access-while-device-owns": ("TOLERATED", "1 MiB"),
+    "cpu-write-during-transfer": ("ALLOWED", "true"),
+    "cpu-write-lost": ("TOLERATED", "1 MiB"),
+    "device-write-to-dirty-line": ("TOLERATED", "1 MiB"),
+    "neighbour-bytes-lost": ("TOLERATED", "1 MiB"),
+    "sync-during-transfer": ("ALLOWED", "true"),
+    "long-lived-polling": ("MANY", "1000"),
 }  # fmt: skip
 
 

@@ -190,6 +190,18 @@ def test_unmet_needs_are_one_notice_a_rule_and_device() -> None:
     ]  # fmt: skip
 
 
+def test_a_pattern_among_the_consequences_says_what_to_do() -> None:
+    """A habit that needs the same of the recording has the better hint; any other has not."""
+    habit = {"tags": ("coherence", "pattern"), "hint": ("stop polling",), "explain": "A habit."}
+    for needs, hint, why in (
+        (rule("r").needs, "stop polling", "A habit."), ((), "", "The rest stays alive."),
+    ):  # fmt: skip
+        program = Program(b"", (rule("r"), rule("p", **habit, needs=needs)))
+        told = hit(consequences=((1, witness(12, EventKind.CPU_READ)),))
+        (finding,) = collect([told], program, CONTEXT)[0]
+        assert (hint, why) == (finding.hint, finding.why)
+
+
 def test_order_does_not_depend_on_the_order_of_hits() -> None:
     """Findings stand in the order of the trace, then by rule."""
     hits = [hit(19, rule=1), hit(9, rule=2), hit(9, rule=1)]

@@ -1,0 +1,113 @@
+"""`dmaverify matrix`: where a recording works, where it breaks, and why."""
+
+import argparse
+import os
+from contextlib import ExitStack
+
+from dmaverify.cli.base import Command, Streams
+from dmaverify.cli.colour import CHOICES, wants_colour
+from dmaverify.cli.options import add_logs
+from dmaverify.cli.outputs import Target, parse_outputs
+from dmaverify.cli.progress import progress, wants_bar
+from dmaverify.cli.streams import abandon, complain, speaks_unicode, width
+from dmaverify.findings.verdict import worst
+from dmaverify.model.finding import ALL_PLATFORMS, Report
+from dmaverify.report import MATRIX_FORMATS, View
+
+_FILE_WIDTH = 120
+
+
+class Matrix(Command):
+    """Work out a recording on every platform."""
+
+    words = ("matrix",)
+    sentence = "tell on which platforms a recording works, where it breaks, and why"
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the arguments."""
+        formats = "\n".join(f"  {r.name:<8} {r.sentence}" for r in MATRIX_FORMATS)
+        parser.epilog = f"formats:\n{formats}"
+        parser.add_argument("trace", metavar="TRACE", help='a recording; "-" for stdin')
+        parser.add_argument(
+            "--platform",
+            action="append",
+            default=[],
+            metavar="NAME",
+            help="a platform, a TOML file that describes one, or all (repeatable; all)",
+        )
+        add_logs(parser)
+        shown = parser.add_argument_group("what is shown")
+        shown.add_argument(
+            "--output",
+            action="append",
+            default=[],
+            metavar="FORMAT[:FILE]",
+            help="form of the matrix, and a file for it (repeatable; full)",
+        )
+        shown.add_argument(
+            "--color",
+            choices=CHOICES,
+            default="auto",
+            metavar="WHEN",
+            help="auto, always or never (auto)",
+        )
+        shown.add_argument(
+            "-q", "--quiet", action="store_true", help="no notices, no count, no progress bar"
+        )
+        shown.add_argument("-v", "--verbose", action="store_true", help="evidence in full")
+
+    def run(self, arguments: argparse.Namespace, streams: Streams) -> int:
+        """Work it out, write every output, and return the exit code: 0, 3 or 5."""
+        outputs = parse_outputs(arguments.output, MATRIX_FORMATS)
+        with ExitStack() as stack:
+            files = [
+                (o, stack.enter_context(Target(o.path))) for o in outputs if o.path is not None
+            ]
+            report = _matrix(arguments, streams)
+            for output, target in files:
+                coloured = arguments.color == "always"
+                view = View(width=_FILE_WIDTH, colour=coloured, verbose=arguments.verbose)
+                target.write(output.reporter.render(report, view))
+        out = streams.out
+        view = View(
+            width=width(out, os.environ),
+            colour=wants_colour(arguments.color, os.environ, terminal=out.isatty()),
+            ascii=not speaks_unicode(out),
+            quiet=arguments.quiet,
+            verbose=arguments.verbose,
+        )
+        try:
+            for output in outputs:
+                if output.path is None:
+                    out.writelines(output.reporter.render(report, view))
+            out.flush()
+        except BrokenPipeError:  # `| head` has seen enough
+            abandon(out)
+        for error in report.errors:
+            complain(streams.err, str(error))
+        return worst([e.exit_code for e in report.errors] or [5 * _nothing(report)])
+
+
+def _nothing(report: Report) -> bool:
+    """Tell whether the recording has no mapping and no access at all."""
+    return not any(
+        kind.startswith(("dma_", "dev_", "cpu_")) for t in report.traces for kind in t.kinds
+    )
+
+
+def _matrix(arguments: argparse.Namespace, streams: Streams) -> Report:
+    from dmaverify.pipeline.check import CheckOptions
+    from dmaverify.pipeline.matrix import matrix
+    from dmaverify.pipeline.platforms import choose
+
+    options = CheckOptions(
+        log=arguments.log,
+        device_log=arguments.device_log,
+        clock_offset=arguments.clock_offset,
+        log_offset=arguments.log_offset,
+        platform=ALL_PLATFORMS,
+        platforms=choose(arguments.platform or [ALL_PLATFORMS]),
+    )
+    wanted = wants_bar(streams.err, os.environ, quiet=arguments.quiet)
+    with progress(streams.err, wanted=wanted) as show:
+        return matrix(arguments.trace, options, show)

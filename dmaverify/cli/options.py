@@ -1,0 +1,48 @@
+"""Options that several commands have, and what they come to."""
+
+import argparse
+import math
+
+
+def add_logs(parser: argparse.ArgumentParser) -> None:
+    """Declare the options for other logs of the same run."""
+    same = parser.add_argument_group("other logs of the same run (for one trace)")
+    same.add_argument(
+        "--log",
+        default="",
+        metavar="FILE",
+        help="the kernel's log: faults of the IOMMU, what the kernel's checker said",
+    )
+    same.add_argument(
+        "--device-log",
+        default="",
+        metavar="FILE",
+        help="QEMU's log of the device: what it really touched",
+    )
+    same.add_argument(
+        "--clock-offset",
+        type=seconds,
+        metavar="SECONDS",
+        help="the device log's clock minus the trace's (by clock_sync events)",
+    )
+    same.add_argument(
+        "--log-offset",
+        type=seconds,
+        metavar="SECONDS",
+        help="the kernel log's clock minus the trace's (not known)",
+    )
+
+
+def seconds(text: str) -> float:
+    """Return a number of seconds.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.inf
+    if not abs(value) < 1e12:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return value

@@ -1,0 +1,161 @@
+# cython: language_level=3
+"""Facts about an event that are worked out when a rule asks (see facts.pxd)."""
+
+from libc.stdint cimport uint32_t, uint64_t
+
+from dmaverify.core.coherence cimport lines_dirty, neighbours_dirty, stale_for_device
+from dmaverify.core.resolve cimport OBJ_MAPPING, dv_context
+from dmaverify.core.shadow cimport dv_segment
+from dmaverify.core.transfers cimport transfers_touch
+from dmaverify.core.world cimport MARK_DIRECTION, dv_mapping, dv_world, mapping_owned, shared_part
+from dmaverify.model.events cimport (
+    DIR_BIDIRECTIONAL, DIR_FROM_DEVICE, DIR_TO_DEVICE, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN,
+    F_SKIP_SYNC, KIND_CPU_READ, KIND_CPU_WRITE, KIND_DEV_WRITE, KIND_DMA_SYNC_FOR_CPU,
+    KIND_DMA_SYNC_FOR_DEVICE, KIND_DMA_UNMAP, SIDE_SG_BUS, dv_entry, dv_event, dv_side, event_side,
+    side_entries,
+)
+
+
+cdef enum:                   # what `written` counts of the CPU's bytes
+    IN_RANGE = 0
+    BESIDE = 1               # in its lines, outside of the segment
+    IN_LINES = 2             # in its lines, all of them
+
+
+cdef uint64_t written(const dv_context* c, int what, bint whole, uint64_t start,
+                      uint64_t length) noexcept nogil:
+    """Count what the CPU wrote in a bus range of the mapping, or in the whole mapping."""
+    cdef const dv_world* w = c.world
+    cdef uint32_t s = w.mappings[c.meant[OBJ_MAPPING]].first
+    cdef const dv_segment* seg
+    cdef uint64_t first = 0, end = 0, total = 0
+    while s != 0:
+        seg = &w.shadow.segments[s]
+        s = seg.sibling
+        if seg.masks == NULL:
+            continue
+        if whole:
+            first = 0
+            end = seg.length
+        elif not shared_part(seg, False, start, length, &first, &end):
+            continue
+        if what == IN_RANGE:
+            total += stale_for_device(seg, first, end)
+        elif what == BESIDE:
+            total += neighbours_dirty(seg, first, end)
+        else:
+            total += lines_dirty(seg, first, end)
+    return total
+
+
+cdef inline const dv_side* list_of(const dv_context* c) noexcept nogil:
+    return event_side(c.batch, c.event, SIDE_SG_BUS) if c.event.side != 0 else NULL
+
+
+cdef uint64_t written_at_sync(const dv_context* c, int what) noexcept nogil:
+    cdef const dv_side* bus = list_of(c)
+    cdef const dv_entry* entries
+    cdef uint64_t total = 0
+    cdef uint32_t i
+    if bus == NULL:
+        return written(c, what, False, c.event.bus_addr, c.event.length)
+    entries = side_entries(bus)
+    for i in range(bus.stored):
+        total += written(c, what, False, entries[i].address, entries[i].length)
+    return total
+
+
+cdef bint overwrites_memory(const dv_context* c) noexcept nogil:
+    """Tell whether the call copies a bounce buffer back, or throws cache lines away.
+
+    Its own direction decides. Source: Linux kernel/dma/swiotlb.c, swiotlb_tbl_unmap_single()
+    and swiotlb_sync_single_for_cpu(); kernel/dma/direct.h, dma_direct_unmap_phys().
+    """
+    cdef const dv_event* e = c.event
+    cdef const dv_mapping* m = &c.world.mappings[c.meant[OBJ_MAPPING]]
+    cdef int direction = e.direction
+    if e.kind == KIND_DMA_SYNC_FOR_CPU:
+        return e.flags & F_DIRECTION_UNKNOWN or direction != DIR_TO_DEVICE
+    if e.flags & F_SKIP_SYNC:
+        return False
+    if e.flags & F_DIRECTION_UNKNOWN:
+        if not m.marks & MARK_DIRECTION:
+            return False
+        direction = m.direction
+    return direction == DIR_FROM_DEVICE or direction == DIR_BIDIRECTIONAL
+
+
+cdef uint64_t written_by_cpu(const dv_context* c, int what) noexcept nogil:
+    """Count what the CPU wrote and nobody handed over, where the event touches the mapping."""
+    cdef const dv_event* e = c.event
+    if c.world.cpu_writes == 0 or c.meant[OBJ_MAPPING] == 0:
+        return 0
+    if e.kind == KIND_DEV_WRITE:
+        if e.flags & F_LENGTH_UNKNOWN:
+            return 0
+        return written(c, what, False, e.bus_addr, e.length)
+    if e.kind != KIND_DMA_UNMAP and e.kind != KIND_DMA_SYNC_FOR_CPU or not overwrites_memory(c):
+        return 0
+    if e.kind == KIND_DMA_UNMAP:
+        return written(c, what, True, 0, 0)
+    return written_at_sync(c, what)
+
+
+cdef bint open_at_access(const dv_context* c, uint32_t direction) noexcept nogil:
+    """Tell whether a transfer is under way in the memory that the CPU touches."""
+    cdef const dv_world* w = c.world
+    cdef uint32_t index = c.meant[OBJ_MAPPING], s = w.mappings[index].first
+    cdef const dv_segment* seg
+    cdef uint64_t first = 0, end = 0
+    while s != 0:
+        seg = &w.shadow.segments[s]
+        if shared_part(seg, True, c.event.phys_addr, c.event.length, &first, &end) and \
+                transfers_touch(&w.open, index, direction, seg.start + first, end - first):
+            return True
+        s = seg.sibling
+    return False
+
+
+cdef bint open_here(const dv_context* c, uint32_t direction) noexcept nogil:
+    """Tell whether a transfer is under way in what the event touches of the mapping."""
+    cdef const dv_event* e = c.event
+    cdef uint32_t i, index = c.meant[OBJ_MAPPING]
+    cdef const dv_side* bus
+    cdef const dv_entry* entries
+    if index == 0 or c.world.mappings[index].transfers == 0:
+        return False
+    if e.kind == KIND_CPU_READ or e.kind == KIND_CPU_WRITE:
+        return open_at_access(c, direction)
+    if e.kind != KIND_DMA_SYNC_FOR_CPU and e.kind != KIND_DMA_SYNC_FOR_DEVICE:
+        return False
+    bus = list_of(c)
+    if bus == NULL:
+        return transfers_touch(&c.world.open, index, direction, e.bus_addr, e.length)
+    entries = side_entries(bus)
+    for i in range(bus.stored):
+        if transfers_touch(&c.world.open, index, direction, entries[i].address,
+                           entries[i].length):
+            return True
+    return False
+
+
+cdef uint64_t event_fact(const dv_context* c, int number, bint* known) noexcept nogil:
+    if number == 36:
+        return written_by_cpu(c, IN_LINES)
+    if number == 37:
+        return written_by_cpu(c, IN_RANGE)
+    if number == 38:
+        return written_by_cpu(c, BESIDE)
+    if number == 39:
+        if c.meant[OBJ_MAPPING] == 0:
+            return 0
+        return mapping_owned(c.world, c.meant[OBJ_MAPPING], c.event.phys_addr, c.event.length)
+    if number == 40:
+        return open_here(c, DIR_FROM_DEVICE)
+    if number == 41:
+        return open_here(c, DIR_TO_DEVICE)
+    if number == 42:
+        known[0] = c.distance_known
+        return c.distance
+    known[0] = False
+    return 0
