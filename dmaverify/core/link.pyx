@@ -7,15 +7,18 @@ from libc.string cimport memset
 from dmaverify.core.resolve cimport (
     OBJ_DEVICE, OBJ_EVENT, OBJ_MAPPING, OBJ_MAPPINGS, dv_context,
 )
+from dmaverify.core.shadow cimport lowest_bit
 from dmaverify.core.vm cimport (
     BASE_CONTEXT, OP_FEQ, OP_FNE, OP_FNIN, OP_JEQ, OP_JLE, OP_JUMP, OP_LOAD, STEP_LOADS_JEQ,
     OP_NOT_APPLICABLE, OP_SHOWF, OP_VIOLATED, OP_XIST, OP_XMISS, dv_instruction, dv_step,
 )
 from dmaverify.core.world cimport (
-    MARK_DIRECTION, MARK_LENGTH, MARK_PHYS, MARK_THERE, MARK_VIRT, dv_device, dv_mapping,
+    MARK_BOUNCED, MARK_DIRECTION, MARK_LENGTH, MARK_PHYS, MARK_THERE, MARK_VIRT, MARK_WHOLE_PAGES,
+    dv_device, dv_mapping,
 )
 from dmaverify.model.events cimport (
-    F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN, F_PHYS_UNKNOWN, TYPE_SHIFT, dv_event,
+    F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN, F_MMIO, F_NULL_CPU, F_PHYS_UNKNOWN,
+    F_SKIP_SYNC, F_TRUNCATED, TYPE_SHIFT, dv_event,
 )
 
 cdef enum:                   # model/fields.py: fields that only the traits below name
@@ -36,6 +39,14 @@ cdef void put(dv_step* s, int base, const void* owner, const void* field, size_t
     s.mask = ~<uint64_t>0 >> (64 - size * 8)
     s.care = <uint16_t>care
     s.want = <uint16_t>want
+
+
+cdef void put_bit(dv_step* s, int base, const void* owner, const void* flags, int bit, int care,
+                  int want) noexcept nogil:
+    """Say in which bit of 16 flags a field lies."""
+    put(s, base, owner, flags, sizeof(uint16_t), care, want)
+    s.shift += <uint8_t>lowest_bit(bit)
+    s.mask = 1
 
 
 cdef int flags_of(int number) noexcept nogil:
@@ -84,6 +95,14 @@ cdef void place_event(dv_step* s, int number) noexcept nogil:
         put(s, OBJ_EVENT, &e, &e.flags, sizeof(e.flags), 0, 0)
         s.shift += TYPE_SHIFT
         s.mask = 15
+    elif number == 12:
+        put_bit(s, OBJ_EVENT, &e, &e.flags, F_NULL_CPU, 0, 0)
+    elif number == 13:
+        put_bit(s, OBJ_EVENT, &e, &e.flags, F_TRUNCATED, 0, 0)
+    elif number == 14:
+        put_bit(s, OBJ_EVENT, &e, &e.flags, F_SKIP_SYNC, 0, 0)
+    elif number == 15:
+        put_bit(s, OBJ_EVENT, &e, &e.flags, F_MMIO, 0, 0)
     elif number == 23:
         put(s, OBJ_EVENT, &e, &e.kind, sizeof(e.kind), 0, 0)
     else:
@@ -110,9 +129,7 @@ cdef void place_computed(dv_step* s, int number) noexcept nogil:
 cdef void place_mapping(dv_step* s, int obj, int number) noexcept nogil:
     cdef dv_mapping m
     cdef int marks = marks_of(number)
-    if number == 0:
-        put(s, obj, &m, &m.bus_addr, sizeof(m.bus_addr), marks, marks)
-    elif number == 1:
+    if number == 0 or number == 1:  # the mapping itself: only whether it is there
         put(s, obj, &m, &m.bus_addr, sizeof(m.bus_addr), marks, marks)
     elif number == 2:
         put(s, obj, &m, &m.phys_addr, sizeof(m.phys_addr), marks, marks)
@@ -126,6 +143,16 @@ cdef void place_mapping(dv_step* s, int obj, int number) noexcept nogil:
         put(s, obj, &m, &m.count, sizeof(m.count), marks, marks)
     elif number == 7:
         put(s, obj, &m, &m.segments, sizeof(m.segments), marks, marks)
+    elif number == 8:
+        put_bit(s, obj, &m, &m.flags, F_TRUNCATED, marks, marks)
+    elif number == 12:
+        put_bit(s, obj, &m, &m.marks, MARK_BOUNCED, marks, marks)
+    elif number == 13:
+        put_bit(s, obj, &m, &m.flags, F_SKIP_SYNC, marks, marks)
+    elif number == 14:
+        put_bit(s, obj, &m, &m.flags, F_MMIO, marks, marks)
+    elif number == 15:
+        put_bit(s, obj, &m, &m.marks, MARK_WHOLE_PAGES, marks, marks)
     elif number == 16:
         put(s, obj, &m, &m.syncs, sizeof(m.syncs), marks, marks)
     elif number == 21:

@@ -4,7 +4,7 @@
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from dmaverify.core.facts cimport event_fact
+from dmaverify.core.facts cimport FIRST_FACT, event_fact
 from dmaverify.core.resolve cimport OBJ_DEVICE, OBJ_EVENT, OBJ_MAPPINGS, OBJ_TRACE, dv_context
 from dmaverify.core.world cimport (
     MARK_BOUNCED, MARK_DIRECTION, MARK_LENGTH, MARK_PHYS, MARK_VIRT, MARK_WHOLE_PAGES, STATE_GHOST,
@@ -22,6 +22,8 @@ cdef extern from *:
 
 cdef inline uint64_t event_field(const dv_context* c, int number, bint* known) noexcept nogil:
     cdef const dv_event* e = c.event
+    if number >= FIRST_FACT:
+        return event_fact(c, number, known)
     if number == 1:
         known[0] = not e.flags & F_BUS_UNKNOWN
         return e.bus_addr
@@ -105,7 +107,8 @@ cdef inline uint64_t event_field(const dv_context* c, int number, bint* known) n
         return c.provenance
     if number == 35:
         return e.object
-    return event_fact(c, number, known)
+    known[0] = False
+    return 0
 
 
 cdef uint64_t elapsed(const dv_context* c, const dv_place* since, bint* known) noexcept nogil:
