@@ -54,7 +54,6 @@ cdef enum:
     SHOWN = 8
     REGISTERS = 16
     BASE_CONTEXT = 7         # beside the objects: what was computed for the event
-    BASES = 9                # objects whose fields may be read in place: numbers below this
 
 cdef packed struct dv_instruction:
     uint8_t op
@@ -83,7 +82,7 @@ cdef struct dv_step:
 # with index 0, which is all zero.
 cdef struct dv_frame:
     const dv_context* context
-    const char* base[9]      # by object number, and BASE_CONTEXT
+    const char* base[9]      # by object number (not the trace), and BASE_CONTEXT
     uint16_t state[9]        # the event's flags, a mapping's marks, the device's limits
 
 cdef struct dv_shown:
