@@ -100,6 +100,9 @@ def _simulate(arguments: argparse.Namespace, streams: Streams) -> int:
         where = f" ({effect.place})" if effect.place else ""
         line = f"  {effect.kind.value}: {effect.text}, event {effect.record}{where}\n"
         streams.err.write(ascii_if_needed(line, streams.err))
+    if arguments.inject:
+        names = ", ".join(done.outcome.failed) or "none"
+        streams.err.write(f"dmaverify: calls that were made to fail: {names}\n")
     codes = [exit_code(done.report, Severity.ERROR)]
     if done.outcome.error is not None:
         complain(streams.err, str(done.outcome.error))

@@ -101,7 +101,7 @@ def run_scenario(scenario: Scenario, machine: Machine, *, seed: int = 0,
     machine.tape.task(scenario.function.__name__)
     try:
         with _watched(machine):
-            scenario.function(simulation)
+            _live(scenario, simulation, injector)
         simulation.windows.verify()
         machine.sweep()
     except (Exception, Stopped, SystemExit) as raised:
@@ -109,6 +109,21 @@ def run_scenario(scenario: Scenario, machine: Machine, *, seed: int = 0,
     machine.tape.flush()
     effects = machine.effects
     return Outcome(error, tuple(effects.seen), effects.kinds(), tuple(injector.failed))
+
+
+def _live(scenario: Scenario, simulation: Simulation, injector: Injector) -> None:
+    """Run a driver once; or, with systematic failures, until a life in which nothing failed.
+
+    One call fails in each life, so that each way out of a driver is taken by itself.
+    """
+    if injector.mode != "systematic":
+        scenario.function(simulation)
+        return
+    failed = -1
+    while failed != len(injector.failed):
+        failed = len(injector.failed)
+        injector.budget = 1
+        scenario.function(simulation)
 
 
 def outcome(scenario: Scenario, platform: Platform) -> Outcome:

@@ -16,4 +16,4 @@ def driver(sim: Simulation, name: str = "0000:00:04.0") -> Iterator[Device]:
     dev = sim.device(name)
     sim.linux.probe(dev)
     yield dev
-    sim.linux.remove(dev)
+    sim.linux.remove(dev)  # a driver that crashes is never unbound

@@ -6,13 +6,15 @@ from pathlib import Path
 import pytest
 
 from dmaverify.cli import main
-from dmaverify.pipeline.simulate import platform_named
+from dmaverify.pipeline.simulate import SimulateOptions, platform_named, simulate
 from dmaverify.sim.device import DeviceFault
 from dmaverify.sim.faults import Injector
-from dmaverify.sim.linux import DMA_FROM_DEVICE, DMA_MAPPING_ERROR, DMA_TO_DEVICE
+from dmaverify.sim.linux import DMA_FROM_DEVICE, DMA_TO_DEVICE, ScatterEntry
 from dmaverify.sim.machine import Machine
 from dmaverify.sim.run import Outcome, Simulation, run_scenario
 from dmaverify.sim.scenario import Scenario, find, scenarios_in
+from dmaverify.sim.windows.mdl import AccessViolation
+from dmaverify.sim.windows.names import DEVICE_DESCRIPTION
 from tests.unit.sim.machines import Recorded
 
 BAD = """
@@ -179,49 +181,107 @@ def run(function: Callable[[Simulation], object], injector: Injector) -> Outcome
 
 
 def test_systematic_failures_take_each_stack_once() -> None:
-    """A call fails the first time that it is made from a line, by each way to that line."""
+    """In each life of the driver another stack fails, the first time; the last life is whole."""
 
-    def allocate(sim: Simulation) -> int:
-        return sim.linux.kmalloc(64)
+    def allocate(sim: Simulation) -> bool:
+        return sim.linux.kmalloc(64) != 0
 
     def driver(sim: Simulation) -> None:
-        results.append([allocate(sim) != 0 for _ in range(3)])
-        results.append([allocate(sim) != 0, allocate(sim) != 0])
-        results.append([sim.linux.alloc_pages(1) != 0 for _ in range(2)])
+        looped = [allocate(sim) for _ in range(2)]
+        alone = allocate(sim)
+        lives.append([*looped, alone, sim.linux.alloc_pages(1) != 0])
 
-    results: list[list[bool]] = []
+    lives: list[list[bool]] = []
     found = run(driver, Injector("systematic"))
 
     assert found.error is None
-    assert [False, True, True] == results[0]
-    assert [False, True] == results[2]
-    assert "kmalloc" in found.failed
-    assert "alloc_pages" in found.failed
+    assert [
+        [False, True, True, True],
+        [True, True, False, True],
+        [True, True, True, False],
+        [True, True, True, True],
+    ] == lives
+    assert ("kmalloc", "kmalloc", "alloc_pages") == found.failed
 
 
 def test_every_call_that_can_fail_fails() -> None:
-    """Under systematic failures each failing-capable call of Linux returns its failure once."""
+    """Each failing-capable call of Linux returns its failure in one life."""
 
     def driver(sim: Simulation) -> None:
         dev, linux = sim.device(), sim.linux
-        for _ in range(2):
-            page = linux.alloc_pages(1)
-            small = linux.kmalloc(64)
-            linux.vmalloc(64)
-            ring, _ = linux.dma_alloc_coherent(dev, 64)
-            pool, _ = linux.dma_alloc_noncoherent(dev, 64, DMA_TO_DEVICE)
-            got.append((page != 0, small != 0, ring != 0, pool != 0))
-            if small:
-                address = linux.dma_map_single(dev, small, 64, DMA_TO_DEVICE)
-                assert address == DMA_MAPPING_ERROR
+        small = linux.kmalloc(64)
+        ring, _ = linux.dma_alloc_coherent(dev, 64)
+        pool, _ = linux.dma_alloc_noncoherent(dev, 64, DMA_TO_DEVICE)
+        lives.append([linux.alloc_pages(1), linux.vmalloc(64), small, ring, pool].count(0))
+        if small:
+            address = linux.dma_map_single(dev, small, 64, DMA_TO_DEVICE)
+            lives[-1] += linux.dma_mapping_error(dev, address)
+            entries = [ScatterEntry(small, 64)]
+            lives[-1] += linux.dma_map_sg(dev, entries, DMA_TO_DEVICE) == 0
 
-    got: list[tuple[bool, ...]] = []
+    lives: list[int] = []
     found = run(driver, Injector("systematic"))
 
-    assert [(False,) * 4, (True,) * 4] == got
+    assert [1] * 7 + [0] == lives
     assert found.error is None
     assert {"alloc_pages", "kmalloc", "vmalloc", "dma_alloc_coherent", "dma_alloc_noncoherent",
-            "dma_map_page"} == set(found.failed)  # fmt: skip
+            "dma_map_page", "dma_map_sg"} == set(found.failed)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "classes", "error"),
+    [
+        ("good", [], None),
+        ("leaks", ["leak-at-unbind"], None),
+        ("unchecked", [], "the driver writes 2048 bytes at 0x0, where it has no memory"),
+    ],
+)
+def test_error_paths_are_tried(name: str, classes: list[str], error: str | None) -> None:
+    """A driver whose error paths are wrong is told when its calls fail."""
+    done = simulate(f"linux_errors:{name}", SimulateOptions(inject="systematic"))
+
+    assert classes == [f.cls for f in done.report.findings]
+    assert error == (done.outcome.error.text if done.outcome.error else None)
+
+
+def test_windows_calls_fail_in_their_own_way() -> None:
+    """Each failing-capable call of Windows returns what its documentation says."""
+
+    def driver(sim: Simulation) -> None:
+        nt, made = sim.windows, []
+        description = DEVICE_DESCRIPTION(Version=3, Master=True, ScatterGather=True,
+                                         MaximumLength=8192, DmaAddressWidth=64)  # fmt: skip
+        adapter, _ = nt.IoGetDmaAdapter(sim.device(), description)
+        virt = nt.ExAllocatePool2(4096)
+        mdl = nt.IoAllocateMdl(virt, 4096) if virt else None
+        if adapter is None or mdl is None:
+            failures.append("no adapter, pool or MDL")
+            return
+        ops = adapter.DmaOperations
+        try:
+            nt.MmProbeAndLockPages(mdl)
+        except AccessViolation:
+            failures.append("not locked")
+            return
+        if (0, 0) == ops.AllocateCommonBuffer(adapter, 64):
+            failures.append("no common buffer")
+        ops.GetScatterGatherList(adapter, None, mdl, mdl.virt, 4096,
+                                 lambda d, i, found, c: made.append(found), None, True)  # fmt: skip
+        if not made:
+            failures.append("no list")
+        for one in made:
+            ops.PutScatterGatherList(adapter, one, True)
+        nt.MmUnlockPages(mdl)
+
+    failures: list[str] = []
+    found = run(driver, Injector("systematic"))
+
+    assert found.error is None
+    assert ["no adapter, pool or MDL"] * 3 + [
+        "not locked",
+        "no common buffer",
+        "no list",
+    ] == failures
 
 
 def test_random_failures_follow_from_the_seed() -> None:
