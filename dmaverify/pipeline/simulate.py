@@ -1,7 +1,7 @@
 """`simulate`: a driver runs in a machine, its tape goes to an engine and into a file."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +11,7 @@ from dmaverify.errors import UsageError
 from dmaverify.model.events import EventBatch
 from dmaverify.model.finding import Report
 from dmaverify.model.platform import Platform
+from dmaverify.model.program import Program
 from dmaverify.pipeline.check import CheckOptions, check_reader, load_program
 from dmaverify.pipeline.live import LiveReader
 from dmaverify.pipeline.platforms import choose
@@ -27,17 +28,21 @@ class SimulateOptions:
 
     Args:
         platform: the name of the machine's platform, or a TOML file that describes it.
+        machine: the platform itself; None: the one that is named.
         output: path of the `.dmat` file to write, "" for none.
         seed: of the driver's random numbers, and of failures at random.
         inject: "", "systematic" or "random": which calls are made to fail.
         check: what to check with.
+        program: the rules to run; None: those that `check` asks for.
     """
 
     platform: str = "flat"
+    machine: Platform | None = None
     output: str = ""
     seed: int = 0
     inject: str = ""
     check: CheckOptions = field(default_factory=CheckOptions)
+    program: Program | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +53,13 @@ class Simulated:
         scenario: what was run.
         report: what the engine found.
         outcome: how the run went, and what the machine did to bytes.
+        line_at: gives the line of an event by its number, from 1.
     """
 
     scenario: Scenario
     report: Report
     outcome: Outcome
+    line_at: Callable[[int], str | None]
 
 
 def simulate(name: str, options: SimulateOptions) -> Simulated:
@@ -69,8 +76,8 @@ def simulate(name: str, options: SimulateOptions) -> Simulated:
         RuleError: the rules do not compile.
     """
     scenario = find(name)
-    platform = platform_named(options.platform)
-    program = load_program(options.check)
+    platform = options.machine or platform_named(options.platform)
+    program = load_program(options.check) if options.program is None else options.program
     with _written(options.output) as out:
         writer = DmatWriter(out, every_sync=True) if out else None
         machine, reader, reading = _wired(scenario.name, platform, options, writer)
@@ -94,7 +101,7 @@ def simulate(name: str, options: SimulateOptions) -> Simulated:
     if reading.error is not None:
         raise reading.error
     assert reading.report is not None
-    return Simulated(scenario, reading.report, outcome)
+    return Simulated(scenario, reading.report, outcome, reader.line_at)
 
 
 class _Reading:
