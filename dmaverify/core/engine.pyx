@@ -33,7 +33,7 @@ from dmaverify.core.world cimport (
 from dmaverify.model.events cimport (
     DIR_FROM_DEVICE, DIR_NONE, DIR_TO_DEVICE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_FROM_MARK,
     F_LENGTH_UNKNOWN, F_NULL_CPU, F_PHYS_UNKNOWN, F_TIME_UNKNOWN, KIND_BOUNCE, KIND_COUNT,
-    KIND_CPU_READ, KIND_CPU_WRITE, KIND_DEVICE_LIMITS, KIND_DEV_ACCESS, KIND_DEV_FAULT,
+    KIND_ROOM, KIND_CPU_READ, KIND_CPU_WRITE, KIND_DEVICE_LIMITS, KIND_DEV_ACCESS, KIND_DEV_FAULT,
     KIND_DEV_READ, KIND_DEV_START, KIND_DEV_WRITE, KIND_DMA_ALLOC, KIND_DMA_FREE, KIND_DMA_MAP,
     KIND_DMA_SYNC_FOR_CPU, KIND_DMA_SYNC_FOR_DEVICE, KIND_DMA_UNMAP, KIND_DRIVER_BOUND,
     KIND_DRIVER_PROBE, KIND_DRIVER_UNBOUND, KIND_IOMMU_MAP, KIND_IOMMU_UNMAP, KIND_LEFT_MAPPED,
@@ -64,7 +64,7 @@ cdef struct dv_engine:
     uint32_t rule_count
     uint32_t* index          # rules of cell i: index_rules[index[i]:index[i + 1]]
     uint32_t* index_rules    # a cell is a kind and a map type: kind * TYPES + type
-    uint8_t has_rules[32]    # kinds that any rule is about
+    uint8_t has_rules[KIND_ROOM]    # kinds that any rule is about
     uint64_t checked
     uint64_t events
     uint32_t pending         # group to tell about the mapping that this event makes, plus 1

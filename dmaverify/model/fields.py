@@ -105,7 +105,9 @@ _REACH = _DEV | {K.DEV_FAULT}
 _DEVICE = _CALLS | _LEFT | _CPU | _DEV | {
     K.MEMORY, K.CLOCK_SYNC,
     K.IOMMU_ATTACH, K.DEV_FAULT, K.BOUNCE, K.DRIVER_PROBE, K.DRIVER_BOUND, K.DRIVER_UNBOUND,
-    K.DEVICE_LIMITS,
+    K.DEVICE_LIMITS, K.DMA_CALL, K.ADAPTER_GET, K.ADAPTER_PUT, K.CHANNEL_ALLOCATE,
+    K.CHANNEL_GRANTED, K.CHANNEL_ACTION, K.CHANNEL_FREE, K.CHANNEL_CANCEL, K.IO_FLUSH,
+    K.REQUEST_COMPLETE, K.DMA_CANCEL,
 }  # fmt: skip
 _ALL: frozenset[EventKind] = frozenset()
 
@@ -304,6 +306,25 @@ KIND_SENTENCES = {
     K.CLOCK_SYNC: "a moment that another clock has logged too: the line before it, or after it",
     K.DEV_ACCESS: "a device has touched memory, and its log does not tell which way",
     K.DEREG_MR: "the task is about to deregister a memory region of an HCA",
+    K.IRQL: "a CPU's interrupt request level changed: 0 passive, 1 APC, 2 dispatch, 3 and more "
+    "device levels",
+    K.DMA_CALL: "a routine of Windows' DMA interface was called; told before what it does",
+    K.ADAPTER_GET: "a driver asked for an adapter object (IoGetDmaAdapter)",
+    K.ADAPTER_PUT: "a driver gave its adapter object back (PutDmaAdapter)",
+    K.CHANNEL_ALLOCATE: "an adapter channel with map registers was asked for",
+    K.CHANNEL_GRANTED: "the channel was granted: AdapterControl is about to run",
+    K.CHANNEL_ACTION: "AdapterControl returned and said what it keeps",
+    K.CHANNEL_FREE: "an adapter channel, map registers or both were freed",
+    K.CHANNEL_CANCEL: "a request for a channel was cancelled; `status` is 1 where it was in time",
+    K.MDL_LOCK: "the pages of an MDL were locked, or are resident by what they are",
+    K.MDL_UNLOCK: "the pages of an MDL were unlocked",
+    K.MDL_FREE: "an MDL was freed",
+    K.MDL_MAP: "an MDL was given a system mapping",
+    K.MDL_UNMAP: "the system mapping of an MDL was removed",
+    K.IO_FLUSH: "the bytes of an MDL were flushed for a device (KeFlushIoBuffers)",
+    K.PHYS_QUERY: "a driver asked for the physical address of memory",
+    K.REQUEST_COMPLETE: "a request that carries an MDL was completed",
+    K.DMA_CANCEL: "a mapped transfer was cancelled (CancelMappedTransfer)",
 }
 
 

@@ -9,7 +9,8 @@ device, then fields under the names that rules use, then words for the flags:
 (in one line). What stands before the name may be missing, in every line alike. Numbers are
 decimal, or hexadecimal after `0x`; `?` is an unknown value, as is a missing field. Lists:
 `segments={0x1000+0x200,...}` as the device sees them, `phys={0x5000,...}` as the CPU passed them;
-`bus_entries=128/200` and `phys_entries=128/200` where more were passed than stored. Texts are
+`bus_entries=128/200` and `phys_entries=128/200` where more were passed than stored. Named numbers
+(`model.kinds.Arg`) stand under their own names, `registers=17 routine=map_transfer`. Texts are
 quoted, with a backslash, `x` and two digits for control characters. Kernel events in their own
 spelling are read too.
 """
@@ -19,7 +20,16 @@ from typing import IO
 
 from dmaverify.model.events import Event, EventBatch
 from dmaverify.model.fields import event_has_device, kind_name
-from dmaverify.model.kinds import UNKNOWN, Direction, EventKind, Flag, MapType, MemoryKind
+from dmaverify.model.kinds import (
+    UNKNOWN,
+    Arg,
+    Direction,
+    EventKind,
+    Flag,
+    MapType,
+    MemoryKind,
+)
+from dmaverify.model.routines import ARG_WORDS
 from dmaverify.trace.events import EVENTS_BY_NAME, EventSpec, Slot
 
 HEADER = "# dmaverify trace 1"
@@ -31,8 +41,14 @@ _FIELDS = {
     "phys_addr": S.PHYS_ADDR, "length": S.LENGTH, "virt_addr": S.VIRT_ADDR,
     "segments": S.SEGMENTS, "phys": S.PHYS_LIST, "bus_entries": S.BUS_PAIR,
     "phys_entries": S.PHYS_PAIR, "status": S.STATUS, "object": S.OBJECT, "text": S.TEXT,
-    "memory": S.MEMORY,
+    "memory": S.MEMORY, **{arg.name.lower(): S.ARG for arg in Arg},
 }  # fmt: skip
+
+_ABOUT_ADAPTERS = (K.DMA_CALL, K.ADAPTER_GET, K.ADAPTER_PUT, K.DMA_CANCEL)
+_ABOUT_FILES = (
+    K.CHANNEL_ALLOCATE, K.CHANNEL_GRANTED, K.CHANNEL_ACTION, K.CHANNEL_FREE, K.CHANNEL_CANCEL,
+)  # fmt: skip
+_ABOUT_MDLS = (K.MDL_LOCK, K.MDL_UNLOCK, K.MDL_FREE, K.MDL_MAP, K.MDL_UNMAP, K.IO_FLUSH)
 
 #: Kinds whose slots have names of their own: name -> slot.
 _RENAMED = {
@@ -45,7 +61,15 @@ _RENAMED = {
     K.DEV_WRITE: {"transfer": S.OBJECT},
     K.DEV_START: {"transfer": S.OBJECT},
     K.DEV_ACCESS: {"transfer": S.OBJECT},
+    K.IRQL: {"level": S.OBJECT},
+    K.REQUEST_COMPLETE: {"request": S.OBJECT},
+    **{kind: {"adapter": S.OBJECT} for kind in _ABOUT_ADAPTERS},
+    **{kind: {"file": S.OBJECT} for kind in _ABOUT_FILES},
+    **{kind: {"mdl": S.OBJECT} for kind in _ABOUT_MDLS},
 }  # fmt: skip
+
+#: Kinds that are about an object whose number is written even where it is 0, a NULL.
+_OBJECTS = frozenset({K.IRQL, K.REQUEST_COMPLETE, *_ABOUT_ADAPTERS, *_ABOUT_FILES, *_ABOUT_MDLS})
 
 _TYPES = {
     K.DMA_MAP: MapType.SINGLE, K.DMA_UNMAP: MapType.SINGLE, K.DMA_SYNC_FOR_CPU: MapType.SINGLE,
@@ -172,8 +196,19 @@ def _fields(event: Event) -> list[str]:
         parts.append(f"status={event.status}")
     if event.object and event.kind == K.MEMORY and event.object <= max(MemoryKind):
         parts.append(f"memory={MemoryKind(event.object).name.lower()}")
-    elif event.object:
+    elif event.object or event.kind in _OBJECTS:
         parts.append(f"{names.get(S.OBJECT, 'object')}={event.object}")
+    return parts + _args(event, names.get(S.OBJECT))
+
+
+def _args(event: Event, taken: str | None) -> list[str]:
+    """Return the named numbers; the name that the row's own object goes by is not among them."""
+    parts = []
+    for arg, value in event.args:
+        name = arg.name.lower()
+        if name != taken:
+            plain = f"{value:#x}" if value >> 63 else str(value)  # a negative offset
+            parts.append(f"{name}={ARG_WORDS.get(arg, {}).get(value, plain)}")
     return parts
 
 
