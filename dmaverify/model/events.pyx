@@ -120,7 +120,7 @@ class Event:
 
     def __init__(self, **values):
         for name in self.__slots__:
-            setattr(self, name, values.get(name))
+            setattr(self, name, values.get(name, () if name == "args" else None))
 
     def key(self):
         """Return everything but the place in the source, for comparison."""
