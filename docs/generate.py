@@ -35,6 +35,8 @@ from dmaverify.model.fields import (  # noqa: E402
     KIND_SENTENCES,
     MAPPING_FIELDS,
     MAPPING_OBJECTS,
+    NAMED_FIELDS,
+    NAMED_OBJECTS,
     TRACE_FIELDS,
     Field,
     Type,
@@ -358,6 +360,13 @@ def events_page() -> Iterator[str]:
     yield from _fields(MAPPING_FIELDS)
     yield from ("", "## Devices", "", "Of `e.device`, and of `device` in a `needs` clause:", "")
     yield from _fields(DEVICE_FIELDS)
+    yield from ("", "## Adapters, map register files and MDLs", "")
+    yield "Of `e.adapter`, `e.file` and `e.mdl`, which may be missing. By itself each is a number."
+    yield "The table of named numbers below has their keys. At `driver_unbound` the adapter is the"
+    yield "oldest one that its device still has."
+    for name, obj in NAMED_OBJECTS.items():
+        yield from ("", f"`e.{name}`:", "")
+        yield from _fields(NAMED_FIELDS[obj])
     yield from ("", "## The recording", "", "Of `trace`:", "")
     yield from _fields(TRACE_FIELDS)
     yield from _types()
@@ -400,6 +409,9 @@ def _types() -> Iterator[str]:
         Type.KIND: "a kind's name",
         Type.MEMORY: code(k.name.lower() for k in MemoryKind),
         Type.PROVENANCE: code(p.name.lower() for p in Provenance),
+        Type.ROUTINE: "a routine of Windows' DMA interface, listed below",
+        Type.ACTION: code(ARG_WORDS[Arg.ACTION].values()),
+        Type.CACHE: code(ARG_WORDS[Arg.CACHE].values()),
         Type.TOKEN: "a CPU pointer or its hash: equal or not, nothing else",
         Type.DEVICE: "equal or not; shown by name", Type.TASK: "equal or not; shown by name",
     }  # fmt: skip

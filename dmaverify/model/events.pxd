@@ -93,7 +93,7 @@ cdef enum dv_side_tag:
     SIDE_TEXT = 4
     SIDE_ARGS = 5
 
-cdef enum dv_arg:
+cdef enum:                   # Arg
     ARG_ADAPTER = 1
     ARG_ROUTINE = 2
     ARG_FILE = 3
@@ -156,7 +156,7 @@ cdef struct dv_side:
     uint32_t full        # entries in the list that the caller passed
 
 cdef struct dv_entry:
-    uint64_t address     # ARGS: the dv_arg
+    uint64_t address     # ARGS: the Arg
     uint64_t length      # UINT64_MAX = unknown; ARGS: the value
 
 cdef struct dv_batch:
@@ -167,6 +167,7 @@ cdef struct dv_batch:
     uint64_t* side       # word 0 is never used
     size_t side_count
     size_t side_capacity
+    size_t named         # events with an ARGS record
 
 cdef inline int event_type(const dv_event* e) noexcept nogil:
     return e.flags >> TYPE_SHIFT

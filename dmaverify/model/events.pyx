@@ -43,6 +43,7 @@ cdef void batch_deinit(dv_batch* b) noexcept nogil:
 cdef void batch_clear(dv_batch* b) noexcept nogil:
     b.count = 0
     b.side_count = 1
+    b.named = 0
 
 
 cdef dv_event* batch_push(dv_batch* b) noexcept nogil:
@@ -102,6 +103,7 @@ cdef dv_side* batch_side(dv_batch* b, int tag, uint32_t stored, uint32_t full,
     s.stored = stored
     s.full = full
     b.side_count = needed
+    b.named += tag == SIDE_ARGS
     return s
 
 

@@ -58,6 +58,17 @@ class Routine(IntEnum):
     MM_ALLOCATE_PAGES_FOR_MDL = 44
 
 
+def routine_name(value: int) -> str:
+    """Return a routine's name as the WDK writes it, `routine 99` for one that is not known."""
+    if value not in {int(routine) for routine in Routine}:
+        return f"routine {value}"
+    words = Routine(value).name.split("_")
+    return "".join(_SPELLED.get(word, word.capitalize()) for word in words)
+
+
+_SPELLED = {"NONPAGED": "NonPaged"}
+
+
 class ReleaseAction(IntEnum):
     """What an AdapterControl routine wants kept: IO_ALLOCATION_ACTION."""
 

@@ -59,7 +59,7 @@ cdef struct dv_values:
     uint64_t direction
     uint64_t full_bus
     uint64_t full_phys
-    uint32_t args        # 1 << dv_arg, of the values in dv_tables.args
+    uint32_t args        # 1 << Arg, of the values in dv_tables.args
     uint16_t flags       # words, and what the values themselves say
     uint8_t type
     uint8_t forced
@@ -75,8 +75,8 @@ cdef struct dv_tables:
     uint32_t spec_count
     dv_word names[SPEC_SLOTS]
     dv_word keys[SPEC_SLOTS]
-    dv_word arg_words[SPEC_SLOTS]    # words for values: dv_arg << 16 | value
-    uint8_t arg_of[KEYS_MAX]         # by key, a dv_arg; 0 = the name of none
+    dv_word arg_words[SPEC_SLOTS]    # words for values: Arg << 16 | value
+    uint8_t arg_of[KEYS_MAX]         # by key, a Arg; 0 = the name of none
     uint64_t args[ARG_COUNT]
     dv_list bus
     dv_list lengths

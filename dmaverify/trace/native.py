@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from typing import IO
 
 from dmaverify.model.events import Event, EventBatch
-from dmaverify.model.fields import event_has_device, kind_name
+from dmaverify.model.fields import OBJECT_NAMES, event_has_device, kind_name
 from dmaverify.model.kinds import (
     UNKNOWN,
     Arg,
@@ -44,12 +44,6 @@ _FIELDS = {
     "memory": S.MEMORY, **{arg.name.lower(): S.ARG for arg in Arg},
 }  # fmt: skip
 
-_ABOUT_ADAPTERS = (K.DMA_CALL, K.ADAPTER_GET, K.ADAPTER_PUT, K.DMA_CANCEL)
-_ABOUT_FILES = (
-    K.CHANNEL_ALLOCATE, K.CHANNEL_GRANTED, K.CHANNEL_ACTION, K.CHANNEL_FREE, K.CHANNEL_CANCEL,
-)  # fmt: skip
-_ABOUT_MDLS = (K.MDL_LOCK, K.MDL_UNLOCK, K.MDL_FREE, K.MDL_MAP, K.MDL_UNMAP, K.IO_FLUSH)
-
 #: Kinds whose slots have names of their own: name -> slot.
 _RENAMED = {
     K.IOMMU_UNMAP: {"unmapped": S.PHYS_ADDR},
@@ -61,15 +55,8 @@ _RENAMED = {
     K.DEV_WRITE: {"transfer": S.OBJECT},
     K.DEV_START: {"transfer": S.OBJECT},
     K.DEV_ACCESS: {"transfer": S.OBJECT},
-    K.IRQL: {"level": S.OBJECT},
-    K.REQUEST_COMPLETE: {"request": S.OBJECT},
-    **{kind: {"adapter": S.OBJECT} for kind in _ABOUT_ADAPTERS},
-    **{kind: {"file": S.OBJECT} for kind in _ABOUT_FILES},
-    **{kind: {"mdl": S.OBJECT} for kind in _ABOUT_MDLS},
+    **{kind: {name: S.OBJECT} for kind, name in OBJECT_NAMES.items()},
 }  # fmt: skip
-
-#: Kinds that are about an object whose number is written even where it is 0, a NULL.
-_OBJECTS = frozenset({K.IRQL, K.REQUEST_COMPLETE, *_ABOUT_ADAPTERS, *_ABOUT_FILES, *_ABOUT_MDLS})
 
 _TYPES = {
     K.DMA_MAP: MapType.SINGLE, K.DMA_UNMAP: MapType.SINGLE, K.DMA_SYNC_FOR_CPU: MapType.SINGLE,
@@ -196,7 +183,7 @@ def _fields(event: Event) -> list[str]:
         parts.append(f"status={event.status}")
     if event.object and event.kind == K.MEMORY and event.object <= max(MemoryKind):
         parts.append(f"memory={MemoryKind(event.object).name.lower()}")
-    elif event.object or event.kind in _OBJECTS:
+    elif event.object or event.kind in OBJECT_NAMES:  # there a 0 is a NULL
         parts.append(f"{names.get(S.OBJECT, 'object')}={event.object}")
     return parts + _args(event, names.get(S.OBJECT))
 

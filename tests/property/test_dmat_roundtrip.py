@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dmaverify.model.events import Event, EventBatch
-from dmaverify.model.fields import EVENT_FIELDS, event_has_device
+from dmaverify.model.fields import EVENT_FIELDS, NAMED_OBJECTS, event_has_device
 from dmaverify.model.kinds import MAPPING_ERROR, UNKNOWN, Arg, EventKind, Flag, MapType
 from dmaverify.model.routines import Routine
 from dmaverify.trace import open_trace
@@ -116,7 +116,8 @@ def test_every_stored_field_is_drawn() -> None:
     """The property covers each field that is stored with an event."""
     drawn = {"bus_addr", "phys_addr", "length", "direction", "type", "virt_addr", "failed",
              "skip_sync", "mmio", "unmapped", "dma_mask", "max_segment", "boundary",
-             "memory", "transfer"}  # fmt: skip
+             "memory", "transfer", "level", "request"}  # fmt: skip
+    drawn |= {arg.name.lower() for arg in Arg} - NAMED_OBJECTS.keys()
 
     assert {f.name for f in EVENT_FIELDS if f.stored} == drawn
 
