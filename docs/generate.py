@@ -35,15 +35,18 @@ from dmaverify.model.fields import (  # noqa: E402
     KIND_SENTENCES,
     MAPPING_FIELDS,
     MAPPING_OBJECTS,
+    NAMED_FIELDS,
+    NAMED_OBJECTS,
     TRACE_FIELDS,
     Field,
     Type,
     event_has_device,
     kind_name,
 )  # fmt: skip
-from dmaverify.model.kinds import EventKind, MapType, MemoryKind, Provenance  # noqa: E402
+from dmaverify.model.kinds import Arg, EventKind, MapType, MemoryKind, Provenance  # noqa: E402
 from dmaverify.model.platform import EFFECT_NAMES, Effect, Platform  # noqa: E402
 from dmaverify.model.program import Rule  # noqa: E402
+from dmaverify.model.routines import ARG_WORDS, IRQL_BOUNDS, Routine  # noqa: E402
 from dmaverify.pipeline.platforms import built_in  # noqa: E402
 from dmaverify.pipeline.scenario_matrix import scenario_matrix  # noqa: E402
 from dmaverify.report.matrix import SIGNS  # noqa: E402
@@ -79,6 +82,7 @@ SLOT_NAMES = {
     Slot.STATUS: "status", Slot.UNMAPPED: "unmapped", Slot.DMA_MASK: "dma_mask",
     Slot.FORCE: "forced", Slot.FAULT_FLAGS: "direction", Slot.TEXT: "text",
     Slot.OBJECT: "object, transfer", Slot.OPERATION: "kind, direction", Slot.MEMORY: "memory",
+    Slot.ARG: "named numbers",
 }  # fmt: skip
 
 
@@ -400,9 +404,17 @@ def events_page() -> Iterator[str]:
     yield from _fields(MAPPING_FIELDS)
     yield from ("", "## Devices", "", "Of `e.device`, and of `device` in a `needs` clause:", "")
     yield from _fields(DEVICE_FIELDS)
+    yield from ("", "## Adapters, map register files and MDLs", "")
+    yield "Of `e.adapter`, `e.file` and `e.mdl`, which may be missing. By itself each is a number."
+    yield "The table of named numbers below has their keys. At `driver_unbound` the adapter is the"
+    yield "oldest one that its device still has."
+    for name, obj in NAMED_OBJECTS.items():
+        yield from ("", f"`e.{name}`:", "")
+        yield from _fields(NAMED_FIELDS[obj])
     yield from ("", "## The recording", "", "Of `trace`:", "")
     yield from _fields(TRACE_FIELDS)
     yield from _types()
+    yield from _routines()
     yield from _kernel_events()
 
 
@@ -412,7 +424,7 @@ def _origin(kind: EventKind) -> str:
         EventKind.DEVICE_LIMITS: "the native format only",
         EventKind.DEV_WRITE: code(["edu_dma_done"]),
         EventKind.LEFT_MAPPED: "made by the engine at `driver_unbound`",
-    }.get(kind, "")
+    }.get(kind, "the native format only" if kind >= EventKind.IRQL else "")
 
 
 def _fields(fields: Iterable[Field], *, kinds: bool = False) -> Iterator[str]:
@@ -441,6 +453,9 @@ def _types() -> Iterator[str]:
         Type.KIND: "a kind's name",
         Type.MEMORY: code(k.name.lower() for k in MemoryKind),
         Type.PROVENANCE: code(p.name.lower() for p in Provenance),
+        Type.ROUTINE: "a routine of Windows' DMA interface, listed below",
+        Type.ACTION: code(ARG_WORDS[Arg.ACTION].values()),
+        Type.CACHE: code(ARG_WORDS[Arg.CACHE].values()),
         Type.TOKEN: "a CPU pointer or its hash: equal or not, nothing else",
         Type.DEVICE: "equal or not; shown by name", Type.TASK: "equal or not; shown by name",
     }  # fmt: skip
@@ -448,6 +463,27 @@ def _types() -> Iterator[str]:
         ("type", "values"),
         ((type_.name.lower().replace("map_type", "type"), notes[type_]) for type_ in Type),
     )
+
+
+def _routines() -> Iterator[str]:
+    yield from ("", "## Windows' DMA interface", "")
+    yield "Named numbers that an event may have beside its fields, each under its own key:"
+    yield ""
+    text = inspect.getsource(Arg)
+    said = dict(re.findall(r"^    ([A-Z_]+) = \d+  # (.*)$", text, re.MULTILINE))
+    yield from table(
+        ("key", "what it is", "words"),
+        ((f"`{arg.name.lower()}`", said[arg.name],
+          "a routine, below" if arg is Arg.ROUTINE else code(ARG_WORDS.get(arg, {}).values()))
+         for arg in Arg),
+    )  # fmt: skip
+    yield from ("", "Routines, and the lowest and highest IRQL at which each may be called:", "")
+    yield from table(
+        ("routine", "IRQL"),
+        ((f"`{r.name.lower()}`",
+          "{}..{}".format(*IRQL_BOUNDS[r]) if r in IRQL_BOUNDS else "not checked")
+         for r in Routine),
+    )  # fmt: skip
 
 
 def _kernel_events() -> Iterator[str]:

@@ -5,6 +5,9 @@ from libc.stdint cimport int32_t, uint32_t, uint64_t, uint8_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
+from dmaverify.core.adapters cimport (
+    CHILDREN_MAX, OBJECT_FILE, dv_named, named_read, objects_bind, objects_freed,
+)
 from dmaverify.core.effects cimport (
     dv_effects, dv_used, effects_cpu, effects_cpu_mapping, effects_deinit, effects_finish,
     effects_init, effects_judge, effects_left, effects_seen,
@@ -15,11 +18,14 @@ from dmaverify.core.groups cimport (
 )
 from dmaverify.core.incidents cimport PLATFORMS_MAX, dv_incident
 from dmaverify.core.link cimport guard_of, objects_used, program_link, traits_of
+from dmaverify.core.lives cimport objects_apply
 from dmaverify.core.resolve cimport (
     OBJ_FOREIGN, OBJ_GHOST, OBJ_MAPPING, context_accessed, context_accesses,
     context_init, context_resolve, dv_context, fault_allowed,
 )
-from dmaverify.core.transfers cimport dv_transfer, transfers_begin, transfers_end
+from dmaverify.core.transfers cimport (
+    dv_transfer, transfers_begin, transfers_end, transfers_forget,
+)
 from dmaverify.core.vm cimport (
     OP_HOLDS, OP_NOT_APPLICABLE, OUT_FAULT, dv_frame, dv_instruction, dv_shown, dv_step, frame_init,
     program_check, rule_run,
@@ -34,11 +40,11 @@ from dmaverify.core.world cimport (
 from dmaverify.model.events cimport (
     DIR_FROM_DEVICE, DIR_NONE, DIR_TO_DEVICE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_FROM_MARK,
     F_LENGTH_UNKNOWN, F_NULL_CPU, F_PHYS_UNKNOWN, F_TIME_UNKNOWN, KIND_BOUNCE, KIND_COUNT,
-    KIND_CPU_READ, KIND_CPU_WRITE, KIND_DEVICE_LIMITS, KIND_DEV_ACCESS, KIND_DEV_FAULT,
+    KIND_ROOM, KIND_CPU_READ, KIND_CPU_WRITE, KIND_DEVICE_LIMITS, KIND_DEV_ACCESS, KIND_DEV_FAULT,
     KIND_DEV_READ, KIND_DEV_START, KIND_DEV_WRITE, KIND_DMA_ALLOC, KIND_DMA_FREE, KIND_DMA_MAP,
     KIND_DMA_SYNC_FOR_CPU, KIND_DMA_SYNC_FOR_DEVICE, KIND_DMA_UNMAP, KIND_DRIVER_BOUND,
-    KIND_DRIVER_PROBE, KIND_DRIVER_UNBOUND, KIND_IOMMU_MAP, KIND_IOMMU_UNMAP, KIND_LEFT_MAPPED,
-    KIND_LOST, KIND_MEMORY, SIDE_SG_BUS, TYPE_SHIFT, EventBatch, device_reaches, dv_batch, dv_entry,
+    KIND_DMA_CANCEL, KIND_DRIVER_PROBE, KIND_DRIVER_UNBOUND, KIND_IOMMU_MAP, KIND_IRQL, KIND_IOMMU_UNMAP, KIND_LEFT_MAPPED,
+    KIND_LOST, KIND_MEMORY, SIDE_ARGS, SIDE_SG_BUS, TYPE_SHIFT, EventBatch, device_reaches, dv_batch, dv_entry,
     dv_event, dv_number, dv_side, event_failed, event_side, event_type, side_entries,
 )
 from dmaverify.model.platform cimport dv_platform
@@ -64,11 +70,12 @@ cdef struct dv_engine:
     uint32_t rule_count
     uint32_t* index          # rules of cell i: index_rules[index[i]:index[i + 1]]
     uint32_t* index_rules    # a cell is a kind and a map type: kind * TYPES + type
-    uint8_t has_rules[32]    # kinds that any rule is about
+    uint8_t has_rules[KIND_ROOM]    # kinds that any rule is about
     uint64_t checked
     uint64_t events
     uint32_t pending         # group to tell about the mapping that this event makes, plus 1
     dv_effects effects
+    dv_named named           # of the event at hand
 
 
 cdef int run_rules(dv_engine* g, dv_context* c) noexcept nogil:
@@ -165,8 +172,8 @@ cdef int failed_map(dv_world* w, const dv_batch* b, const dv_event* e,
     return mapping_end(w, <uint32_t>index, e, n, w.gaps) if index > 0 else index
 
 
-cdef int apply_map(dv_engine* g, const dv_batch* b, const dv_event* e,
-                   const dv_number* n) noexcept nogil:
+cdef int apply_map(dv_engine* g, const dv_batch* b, const dv_event* e, const dv_number* n,
+                   dv_named* named) noexcept nogil:
     cdef dv_world* w = &g.world
     cdef dv_device* d = &w.devices[e.device]
     cdef int32_t index
@@ -182,6 +189,8 @@ cdef int apply_map(dv_engine* g, const dv_batch* b, const dv_event* e,
         return -1
     if index > 0:
         w.mappings[index].told = g.pending
+    if named != NULL:
+        return objects_bind(&w.objects, named, e, n, w.gaps, <uint32_t>index)
     return 0
 
 
@@ -196,6 +205,8 @@ cdef int apply_end(dv_engine* g, dv_context* c, const dv_event* e,
         d.frees += 1
     else:
         d.unmaps += 1
+    if c.named != NULL:
+        objects_freed(&w.objects, c.named, e, n, index)
     if not e.flags & F_BUS_UNKNOWN:
         if iommu_ended(w, e.bus_addr) < 0:
             return -1
@@ -296,6 +307,19 @@ cdef int cpu_access(dv_engine* g, dv_context* c) noexcept nogil:
     return 0
 
 
+cdef void cancel_transfers(dv_world* w, const dv_named* named) noexcept nogil:
+    """A mapped transfer was cancelled: the device is done with what its file maps."""
+    cdef uint32_t at = w.objects.items[named.index[OBJECT_FILE]].first
+    cdef uint32_t mapping, steps = 0
+    while at != 0 and steps < CHILDREN_MAX:
+        mapping = w.objects.bindings[at].mapping
+        if w.mappings[mapping].transfers != 0:
+            transfers_forget(&w.open, mapping)
+            w.mappings[mapping].transfers = 0
+        at = w.objects.bindings[at].next[OBJECT_FILE]
+        steps += 1
+
+
 cdef int apply_event(dv_engine* g, dv_batch* b, dv_context* c) noexcept nogil:
     cdef dv_world* w = &g.world
     cdef const dv_event* e = c.event
@@ -307,7 +331,7 @@ cdef int apply_event(dv_engine* g, dv_batch* b, dv_context* c) noexcept nogil:
     if kind == KIND_IOMMU_UNMAP:
         return iommu_unmap(w, e.bus_addr, e.length)
     if kind == KIND_DMA_MAP or kind == KIND_DMA_ALLOC:
-        return apply_map(g, b, e, n)
+        return apply_map(g, b, e, n, &g.named if c.named != NULL else NULL)
     if kind == KIND_DMA_UNMAP or kind == KIND_DMA_FREE:
         return apply_end(g, c, e, n)
     d = &w.devices[e.device]
@@ -346,6 +370,10 @@ cdef int apply_event(dv_engine* g, dv_batch* b, dv_context* c) noexcept nogil:
         if not e.flags & F_PHYS_UNKNOWN:
             d.dma_mask = e.phys_addr
             d.limits |= 4
+    elif kind >= KIND_IRQL:
+        if kind == KIND_DMA_CANCEL:
+            cancel_transfers(w, &g.named)
+        return objects_apply(&w.objects, &g.named, e, n, w.gaps)
     elif kind == KIND_LOST:
         if not e.flags & F_LENGTH_UNKNOWN:
             w.lost += e.length
@@ -379,6 +407,18 @@ cdef int other_source(dv_engine* g, dv_context* c) noexcept nogil:
     return 0
 
 
+cdef inline bint names_objects(const dv_world* w, const dv_batch* b,
+                               const dv_event* e) noexcept nogil:
+    """Tell whether an event may have to do with adapters, map register files and MDLs."""
+    if e.kind >= KIND_IRQL:
+        return True
+    if b.named != 0 and e.side != 0 and event_side(b, e, SIDE_ARGS) != NULL:
+        return True
+    if e.kind == KIND_DRIVER_UNBOUND:
+        return w.objects.adapters != 0
+    return w.objects.bound != 0 and (e.kind == KIND_DMA_UNMAP or e.kind == KIND_DMA_FREE)
+
+
 cdef int engine_feed(dv_engine* g, dv_batch* b) noexcept nogil:
     cdef size_t i
     cdef int settled
@@ -403,6 +443,9 @@ cdef int engine_feed(dv_engine* g, dv_batch* b) noexcept nogil:
                 not event_failed(e) and retire_stale(w, b, e, &b.numbers[i]) < 0:
             return -1
         context_init(&c, w, b, e, &b.numbers[i])
+        if names_objects(w, b, e):
+            named_read(&g.named, &w.objects, b, e)
+            c.named = &g.named
         context_resolve(&c)
         g.pending = 0
         if device_reaches(e):

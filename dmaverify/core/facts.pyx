@@ -4,6 +4,7 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 from dmaverify.core.coherence cimport lines_dirty, neighbours_dirty, stale_for_device
+from dmaverify.core.named cimport FIRST_NAMED, named_field
 from dmaverify.core.resolve cimport OBJ_MAPPING, dv_context
 from dmaverify.core.shadow cimport dv_segment
 from dmaverify.core.transfers cimport transfers_touch
@@ -157,5 +158,7 @@ cdef uint64_t event_fact(const dv_context* c, int number, bint* known) noexcept 
     if number == 42:
         known[0] = c.distance_known
         return c.distance
+    if number >= FIRST_NAMED:
+        return named_field(c.named, c.event, number, known)
     known[0] = False
     return 0

@@ -5,17 +5,24 @@ from libc.stdint cimport int32_t, uint32_t, uint64_t, uint8_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memset
 
+from dmaverify.core.adapters cimport (
+    CHILDREN_MAX, OBJECT_ADAPTER, OBJECT_ENDED, OBJECT_FILE, OBJECT_LIVE, OBJECT_MDL, OBJECT_TYPES,
+    dv_object, dv_objects,
+)
 from dmaverify.core.resolve cimport (
-    OBJ_GHOST, OBJ_MAPPING, OBJ_MAPPINGS, context_evident, dv_context,
+    OBJ_ADAPTER, OBJ_GHOST, OBJ_MAPPING, OBJ_MAPPINGS, context_evident, dv_context,
 )
 from dmaverify.core.shadow cimport dv_segment
 from dmaverify.core.table cimport (
     dv_slot, table_deinit, table_find, table_get, table_init, table_mix, table_remove, table_set,
 )
 from dmaverify.core.vm cimport dv_shown, field_value
-from dmaverify.core.world cimport dv_mapping, dv_world
+from dmaverify.core.world cimport STATE_GHOST, STATE_LIVE, dv_mapping, dv_world, place_of
 from dmaverify.model.events cimport (
-    F_BUS_UNKNOWN, F_LENGTH_UNKNOWN, F_TIME_UNKNOWN, KIND_DEV_FAULT, KIND_DMA_ALLOC, KIND_DMA_MAP,
+    F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN, F_PHYS_UNKNOWN, F_TIME_UNKNOWN,
+    KIND_ADAPTER_PUT, KIND_CHANNEL_CANCEL, KIND_CHANNEL_GRANTED, KIND_DEV_FAULT, KIND_DMA_ALLOC,
+    KIND_DMA_CALL, KIND_DMA_MAP, KIND_DRIVER_UNBOUND, KIND_MDL_FREE, KIND_MDL_UNLOCK,
+    KIND_REQUEST_COMPLETE,
     SIDE_SG_BUS, SIDE_SG_PHYS, device_reaches, device_reads, device_writes, dv_entry, dv_event,
     dv_side, event_side, event_type, side_entries,
 )
@@ -94,6 +101,11 @@ cdef bint reaches_across_gap(const dv_rule* rule, const dv_context* c) noexcept 
         if rule.uses >> obj & 1 and c.meant[obj] != 0 and \
                 w.mappings[c.meant[obj]].epoch != w.gaps:
             return True
+    if c.named != NULL:
+        for obj in range(OBJECT_TYPES):
+            if rule.uses >> (OBJ_ADAPTER + obj) & 1 and c.named.index[obj] != 0 and \
+                    w.objects.items[c.named.index[obj]].epoch != w.gaps:
+                return True
     return False
 
 
@@ -131,6 +143,33 @@ cdef void keep_list(const dv_context* c, int tag, dv_entry* entries, uint32_t* s
         entries[i] = side_entries(s)[i]
 
 
+cdef void keep_object(dv_group* g, const dv_context* c, int type) noexcept nogil:
+    """Keep where an adapter, a file or an MDL was first seen, and where it ended."""
+    cdef dv_view* v = &g.views[g.view_count]
+    cdef const dv_object* item = &c.world.objects.items[c.named.index[type]]
+    memset(v, 0, sizeof(dv_view))
+    v.obj = <uint8_t>(OBJ_ADAPTER + type)
+    v.mapping.device = item.device
+    v.mapping.serial = item.number
+    v.mapping.flags = F_BUS_UNKNOWN | F_PHYS_UNKNOWN | F_LENGTH_UNKNOWN | F_DIRECTION_UNKNOWN
+    v.mapping.made = place_of(&item.begun, &item.begun_number)
+    v.mapping.state = STATE_LIVE
+    if item.state == OBJECT_ENDED:
+        v.mapping.ended = place_of(&item.over, &item.over_number)
+        v.mapping.state = STATE_GHOST
+    g.view_count += 1
+
+
+cdef void keep_objects(dv_group* g, const dv_rule* rule, const dv_context* c) noexcept nogil:
+    """Keep the objects that a rule asked for; where no mapping is meant, the file that is."""
+    cdef int type
+    for type in range(OBJECT_TYPES):
+        if g.view_count < VIEWS and c.named.index[type] != 0 and (
+                rule.uses >> (OBJ_ADAPTER + type) & 1 or
+                (type == OBJECT_FILE and c.meant[OBJ_MAPPING] == 0)):
+            keep_object(g, c, type)
+
+
 cdef int32_t group_new(dv_groups* g, const dv_rule* rule, uint32_t number, const dv_context* c,
                        const dv_shown* shown, uint64_t key) noexcept nogil:
     cdef void* p
@@ -161,16 +200,64 @@ cdef int32_t group_new(dv_groups* g, const dv_rule* rule, uint32_t number, const
         if (rule.uses >> obj & 1 or obj == OBJ_MAPPING or obj == OBJ_GHOST) and \
                 c.meant[obj] != 0 and item.view_count < VIEWS:
             keep_view(item, c, obj)
+    if c.named != NULL:
+        keep_objects(item, rule, c)
     g.count += 1
     if table_set(&g.keys, key, g.count) < 0:
         return -1
     return <int32_t>g.count
 
 
+cdef int subject_type(const dv_context* c) noexcept nogil:
+    """Return the type of object that an event is about, as errors go; -1 = none.
+
+    A call through an adapter that is there says nothing about the adapter: one call at a wrong
+    IRQL does not explain the next mistake. One through a dead adapter does.
+    """
+    cdef int kind = c.event.kind
+    if c.named == NULL:
+        return -1
+    if kind == KIND_ADAPTER_PUT or kind == KIND_DRIVER_UNBOUND:
+        return OBJECT_ADAPTER
+    if kind == KIND_DMA_CALL and c.named.index[OBJECT_ADAPTER] != 0 and \
+            c.world.objects.items[c.named.index[OBJECT_ADAPTER]].state == OBJECT_ENDED:
+        return OBJECT_ADAPTER
+    if KIND_CHANNEL_GRANTED <= kind <= KIND_CHANNEL_CANCEL:
+        return OBJECT_FILE
+    if kind == KIND_MDL_UNLOCK or kind == KIND_MDL_FREE or kind == KIND_REQUEST_COMPLETE:
+        return OBJECT_MDL
+    return -1
+
+
+cdef void tell_children(dv_world* w, int type, uint32_t index, uint32_t group) noexcept nogil:
+    """Mark all that hangs on an object as told: that it is left behind is a consequence."""
+    cdef dv_objects* o = &w.objects
+    cdef uint32_t at = o.items[index].first
+    cdef uint32_t i, steps = 0
+    while at != 0 and steps < CHILDREN_MAX:
+        if w.mappings[o.bindings[at].mapping].told == 0:
+            w.mappings[o.bindings[at].mapping].told = group
+        at = o.bindings[at].next[type]
+        steps += 1
+    if type != OBJECT_ADAPTER:
+        return
+    for i in range(1, o.count):
+        if o.items[i].type == OBJECT_FILE and o.items[i].state == OBJECT_LIVE and \
+                o.items[i].adapter == o.items[index].number and o.items[i].told == 0:
+            o.items[i].told = group
+
+
 cdef int tell(dv_groups* g, dv_context* c, uint32_t group) noexcept nogil:
     """Mark the subject of an error, and what a wrong call evidently meant, as told."""
     cdef uint32_t index = c.meant[OBJ_MAPPING]
     cdef dv_world* w = c.world
+    cdef int type = subject_type(c)
+    if type >= 0 and c.named.index[type] != 0:
+        if c.event.kind != KIND_REQUEST_COMPLETE:  # the MDL may serve many requests
+            w.objects.items[c.named.index[type]].told = group
+        if c.event.kind != KIND_DRIVER_UNBOUND:  # that a mapping was left is its own mistake
+            tell_children(w, type, c.named.index[type], group)
+        return 0
     if index != 0:
         w.mappings[index].told = group
     elif not c.event.flags & F_BUS_UNKNOWN and g.subjects.count < g.limit:
@@ -384,6 +471,9 @@ cdef int32_t groups_hit(dv_groups* g, const dv_rule* rules, uint32_t rule, dv_co
 
 cdef uint32_t groups_told(const dv_groups* g, const dv_context* c) noexcept nogil:
     cdef uint32_t index = c.meant[OBJ_MAPPING]
+    cdef int type = subject_type(c)
+    if type >= 0 and type != OBJECT_MDL:
+        return c.world.objects.items[c.named.index[type]].told
     if index != 0:
         return c.world.mappings[index].told
     if c.event.kind == KIND_DMA_MAP or c.event.kind == KIND_DMA_ALLOC:

@@ -5,6 +5,7 @@
 
 from libc.stdint cimport uint32_t, uint64_t
 
+from dmaverify.core.adapters cimport dv_named
 from dmaverify.core.world cimport dv_mapping, dv_world
 from dmaverify.model.events cimport dv_batch, dv_event, dv_number
 
@@ -18,6 +19,9 @@ cdef enum:                   # as model/fields.py's Obj
     OBJ_NEIGHBOUR = 6
     OBJ_DEVICE = 8
     OBJ_TRACE = 9
+    OBJ_ADAPTER = 10
+    OBJ_FILE = 11
+    OBJ_MDL = 12
     OBJ_MAPPINGS = 8         # numbers below this may be mappings
 
 cdef enum:                   # as model/kinds.py's Provenance
@@ -36,6 +40,7 @@ cdef struct dv_context:
     const dv_batch* batch
     const dv_event* event
     const dv_number* number
+    const dv_named* named    # NULL where the event names nothing
     uint32_t device
     uint32_t meant[8]        # mapping index by object number; 0 = none
     uint64_t count           # entries that the caller passed

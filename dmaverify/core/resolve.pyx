@@ -3,6 +3,10 @@
 
 from libc.stdint cimport uint32_t, uint64_t
 
+from dmaverify.core.adapters cimport (
+    IS_LIST, OBJECT_ADAPTER, OBJECT_FILE, OBJECT_MDL, SEEN_BIRTH, dv_object, objects_child,
+    objects_transfer,
+)
 from dmaverify.core.shadow cimport (
     GRID_BUS, GRID_GHOST, GRID_MEMORY, GRID_PHYS, dv_segment, dv_walk, segment_is_identical,
     walk_init, walk_next,
@@ -15,7 +19,8 @@ from dmaverify.core.world cimport (
 )
 from dmaverify.model.events cimport (
     DIR_BIDIRECTIONAL, DIR_FROM_DEVICE, DIR_TO_DEVICE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_FAILED,
-    F_LENGTH_UNKNOWN, F_MMIO, F_NULL_CPU, F_PHYS_UNKNOWN, F_SKIP_SYNC, KIND_DEV_FAULT,
+    F_LENGTH_UNKNOWN, F_MMIO, F_NULL_CPU, F_PHYS_UNKNOWN, F_SKIP_SYNC, KIND_ADAPTER_PUT,
+    KIND_CHANNEL_FREE, KIND_DEV_FAULT, KIND_MDL_FREE, KIND_MDL_UNLOCK, KIND_REQUEST_COMPLETE,
     KIND_DMA_ALLOC, KIND_DMA_FREE, KIND_DMA_MAP, KIND_DMA_SYNC_FOR_CPU, KIND_DMA_SYNC_FOR_DEVICE,
     KIND_DMA_UNMAP, SIDE_CPU, SIDE_SG_BUS, SIDE_SG_PHYS, TYPE_SG, device_reaches, device_reads,
     device_writes, dv_batch, dv_entry, dv_event, dv_number, dv_side, event_failed, event_side,
@@ -787,6 +792,45 @@ cdef void context_accessed(dv_context* c, uint32_t index) noexcept nogil:
     c.unsent = mapping_stale(c.world, index, True, c.event.phys_addr, c.event.length, False)
 
 
+cdef void resolve_named(dv_context* c) noexcept nogil:
+    """Find the oldest mapping that hangs on what an event ends."""
+    cdef int kind = c.event.kind
+    cdef int type = OBJECT_FILE if kind == KIND_CHANNEL_FREE else OBJECT_MDL
+    if kind == KIND_ADAPTER_PUT:
+        type = OBJECT_ADAPTER
+    elif kind != KIND_CHANNEL_FREE and kind != KIND_MDL_UNLOCK and kind != KIND_MDL_FREE and \
+            kind != KIND_REQUEST_COMPLETE:
+        return
+    if c.named.index[type] != 0:
+        c.meant[OBJ_MAPPING] = objects_child(
+            &c.world.objects, type, c.named.index[type], kind == KIND_REQUEST_COMPLETE)
+
+
+cdef bint resolve_file_end(dv_context* c, const dv_side* phys) noexcept nogil:
+    """Find what a flush or the put of a list means: it names a map register file.
+
+    Of a file that is known nothing else is meant, not even where its addresses live again.
+    """
+    cdef const dv_object* f
+    if c.named == NULL or c.named.index[OBJECT_FILE] == 0:
+        return False
+    f = &c.world.objects.items[c.named.index[OBJECT_FILE]]
+    c.meant[OBJ_MAPPING] = objects_transfer(&c.world.objects, c.named)
+    c.candidates = c.meant[OBJ_MAPPING] != 0
+    if phys != NULL:
+        c.matching = common_entries(&c.world.mappings[c.meant[OBJ_MAPPING]], phys)
+    elif c.meant[OBJ_MAPPING] != 0:  # a put names the list, and so all of its entries
+        c.count = c.world.mappings[c.meant[OBJ_MAPPING]].count
+    if c.meant[OBJ_MAPPING] == 0:
+        if not c.event.flags & F_BUS_UNKNOWN:
+            resolve_ghost(c)
+        judge_beginning(c)
+        if f.flags & (SEEN_BIRTH | IS_LIST) and f.epoch == c.world.gaps:
+            c.may_predate = False
+            c.across_gap = False
+    return True
+
+
 cdef void context_resolve(dv_context* c) noexcept nogil:
     cdef const dv_event* e = c.event
     cdef int kind = e.kind
@@ -804,6 +848,8 @@ cdef void context_resolve(dv_context* c) noexcept nogil:
         s = event_side(c.batch, e, SIDE_SG_PHYS) if e.side != 0 else NULL
         if s != NULL:
             c.count = s.full
+        if kind == KIND_DMA_UNMAP and resolve_file_end(c, s):
+            return
         if not e.flags & F_BUS_UNKNOWN:
             resolve_end(c)
         elif s != NULL and s.stored != 0:
@@ -832,6 +878,8 @@ cdef void context_resolve(dv_context* c) noexcept nogil:
             c.may_predate = False
         return
     else:
+        if c.named != NULL:
+            resolve_named(c)
         return
     if c.meant[OBJ_MAPPING] != 0:
         return

@@ -5,7 +5,10 @@ from libc.stdint cimport int32_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from dmaverify.core.facts cimport FIRST_FACT, event_fact
-from dmaverify.core.resolve cimport OBJ_DEVICE, OBJ_EVENT, OBJ_MAPPINGS, OBJ_TRACE, dv_context
+from dmaverify.core.named cimport FIRST_BOUND, bound_field, object_field, object_is_named
+from dmaverify.core.resolve cimport (
+    OBJ_ADAPTER, OBJ_DEVICE, OBJ_EVENT, OBJ_MAPPINGS, OBJ_MDL, OBJ_TRACE, dv_context,
+)
 from dmaverify.core.world cimport (
     MARK_BOUNCED, MARK_DIRECTION, MARK_LENGTH, MARK_PHYS, MARK_VIRT, MARK_WHOLE_PAGES, STATE_GHOST,
     dv_device, dv_mapping, dv_place, dv_world,
@@ -169,6 +172,8 @@ cdef inline uint64_t mapping_field(const dv_context* c, uint32_t index, int numb
         return m.transfers
     if number == 22:
         return m.unsynced_reads
+    if number >= FIRST_BOUND:
+        return bound_field(&c.world.objects, index, number, known)
     known[0] = False
     return 0
 
@@ -245,6 +250,9 @@ cdef inline uint64_t look_up(const dv_context* c, int obj, int number,
         value = device_field(c, number, known)
     elif obj == OBJ_TRACE:
         value = trace_field(c, number, known)
+    elif OBJ_ADAPTER <= obj <= OBJ_MDL:
+        value = object_field(&c.world.objects, c.named, obj - OBJ_ADAPTER, number, c.world.gaps,
+                             known)
     else:
         known[0] = False
     return value if known[0] else 0
@@ -257,6 +265,8 @@ cdef uint64_t field_value(const dv_context* c, int obj, int number, bint* known)
 cdef bint is_known(const dv_context* c, int obj, int number) noexcept nogil:
     cdef bint known = True
     if number == 0:
+        if OBJ_ADAPTER <= obj <= OBJ_MDL:
+            return object_is_named(c.named, obj - OBJ_ADAPTER)
         return c.meant[obj] != 0 if 0 < obj < OBJ_MAPPINGS else obj == OBJ_DEVICE or obj == 0
     look_up(c, obj, number, &known)
     return known

@@ -4,6 +4,7 @@
 
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from dmaverify.core.adapters cimport dv_objects
 from dmaverify.core.shadow cimport dv_segment, dv_shadow
 from dmaverify.core.table cimport dv_table
 from dmaverify.core.transfers cimport dv_transfers
@@ -160,6 +161,7 @@ cdef struct dv_world:
     uint8_t syncs_traced     # the kernel log says that no sync is left out
     uint32_t regions         # ranges of known memory
     dv_transfers open        # transfers begun and not ended
+    dv_objects objects       # what Windows' drivers hold beside their mappings
     uint64_t cpu_writes      # seen so far
     uint8_t* cpu_rows        # rows seen of each CPU, saturating
 

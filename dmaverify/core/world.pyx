@@ -5,6 +5,7 @@ from libc.stdint cimport int32_t, uint32_t, uint64_t, uint8_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memset
 
+from dmaverify.core.adapters cimport objects_deinit, objects_init, objects_unbind
 from dmaverify.core.coherence cimport (
     LINE_BYTES, OWNER_CPU, OWNER_DEVICE, cpu_wrote, device_owned, device_wrote, handed_to_cpu,
     handed_to_device, neighbour_wrote, neighbours_settled, owned_by, stale_for_cpu,
@@ -64,6 +65,8 @@ cdef int world_init(dv_world* w, uint64_t seed, uint32_t ghost_limit,
             return -1
     if shadow_init(&w.shadow, seed) < 0 or table_init(&w.lists, 1024, seed) < 0:
         return -1
+    if objects_init(&w.objects, seed) < 0:
+        return -1
     return table_init(&w.iommu, 4096, seed)
 
 
@@ -81,6 +84,7 @@ cdef void world_deinit(dv_world* w) noexcept nogil:
     table_deinit(&w.lists)
     table_deinit(&w.iommu)
     transfers_deinit(&w.open)
+    objects_deinit(&w.objects)
     memset(w, 0, sizeof(dv_world))
 
 
@@ -588,6 +592,8 @@ cdef int mapping_end(dv_world* w, uint32_t index, const dv_event* e, const dv_nu
     leave_device(w, m, e.time)
     if m.transfers != 0:
         transfers_forget(&w.open, index)
+    if w.objects.bound != 0:
+        objects_unbind(&w.objects, index)
     m.state = STATE_GHOST
     m.epoch = epoch
     m.ended = place_of(e, n)

@@ -2,6 +2,7 @@
 
 from dmaverify.findings.context import TraceContext
 from dmaverify.findings.words import direction
+from dmaverify.model.fields import NAMED_OBJECTS
 from dmaverify.model.finding import Range
 from dmaverify.model.hit import Hit, MappingView, Witness
 from dmaverify.model.kinds import EventKind, Flag, MapType
@@ -29,6 +30,8 @@ _LISTS = frozenset({MapType.SG, MapType.SGT})
 # These meet the event in memory, not on the bus: two mappings of one page have two
 # bus addresses behind an IOMMU.
 _SHARE_MEMORY = frozenset({"overlap", "neighbour"})
+# What an event names and that is no mapping has no range.
+_OBJECTS = frozenset(NAMED_OBJECTS)
 
 
 def event_range(witness: Witness, space: str = "") -> Range | None:
@@ -96,7 +99,7 @@ def ranges(hit: Hit, context: TraceContext) -> tuple[Range, ...]:
         return ()
     drawn: list[Range] = []
     for mapping in hit.mappings:
-        if mapping.made.record == hit.first.record:
+        if mapping.made.record == hit.first.record or mapping.role in _OBJECTS:
             continue  # what is being made is the event's range
         owner = context.device_name(mapping.device) if mapping.role == "foreign" else ""
         parts = mapping_ranges(mapping, space, owner)

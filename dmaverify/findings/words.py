@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dmaverify.model.fields import Type, kind_name
 from dmaverify.model.kinds import Direction, EventKind, MapType, MemoryKind, Provenance
 from dmaverify.model.program import Shown, Template
+from dmaverify.model.routines import CacheType, ReleaseAction, routine_name
 
 UNKNOWN_WORD = "unknown"
 UNKNOWN_LENGTH = "unknown length"
@@ -83,6 +84,14 @@ def event_kind(value: int) -> str:
     return _KINDS.get(value, f"kind {value}")
 
 
+#: IO_ALLOCATION_ACTION as the WDK writes it, and cache types as people say them.
+_ACTIONS: dict[int, str] = {
+    ReleaseAction.KEEP_OBJECT: "KeepObject",
+    ReleaseAction.DEALLOCATE_OBJECT: "DeallocateObject",
+    ReleaseAction.DEALLOCATE_OBJECT_KEEP_REGISTERS: "DeallocateObjectKeepRegisters",
+}
+_CACHES = {int(value): value.name.lower().replace("_", "-") for value in CacheType}
+
 _WRITERS: dict[Type, Namer] = {
     Type.INT: str,
     Type.ADDR: hex,
@@ -96,6 +105,9 @@ _WRITERS: dict[Type, Namer] = {
     Type.TOKEN: hex,
     Type.MEMORY: lambda value: MEMORY_WORDS.get(value, f"memory {value}"),
     Type.PROVENANCE: lambda value: PROVENANCE_WORDS.get(value, UNKNOWN_WORD),
+    Type.ROUTINE: routine_name,
+    Type.ACTION: lambda value: _ACTIONS.get(value, f"action {value}"),
+    Type.CACHE: lambda value: _CACHES.get(value, f"cache type {value}"),
 }
 
 

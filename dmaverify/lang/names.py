@@ -17,7 +17,16 @@ from dmaverify.lang.schema import (
     object_fields,
     ref,
 )
-from dmaverify.model.fields import MAPPING_OBJECTS, Field, Obj, Type, event_has_device, kind_name
+from dmaverify.model.fields import (
+    MAPPING_OBJECTS,
+    NAMED_OBJECTS,
+    Field,
+    Obj,
+    Type,
+    event_has_device,
+    kind_name,
+    names_objects,
+)
 from dmaverify.model.kinds import EventKind
 from dmaverify.model.program import Span
 
@@ -159,6 +168,8 @@ class Names:
             if len(rest) == 1:
                 return Place(path.span, text, (), (self_ref,))
             return self._field(path, obj, rest[1:], ((self_ref, head, text, first.text),))
+        if first.text in NAMED_OBJECTS:
+            return self._named(path, rest, context, head)
         if first.text == "device":
             return self._device(path, rest, context, head)
         if first.text == "range" and len(rest) == 1:
@@ -181,6 +192,22 @@ class Names:
             return self._field(path, Obj.DEVICE, rest[1:], ())
         load = ir.Load(path.span, Type.DEVICE, Obj.DEVICE, 0)
         return Place(path.span, path.text, (), (), load)
+
+    def _named(
+        self, path: ast.Path, rest: tuple[ast.Word, ...], context: Context, head: Span
+    ) -> Place | None:
+        """Return an object that the event names; by itself it stands for its number."""
+        without = next((k for k in context.kinds if not names_objects(k)), None)
+        if without is not None:
+            self._no_event_field(rest[0], context, without)
+            return None
+        name = rest[0].text
+        obj, text = NAMED_OBJECTS[name], f"{context.event}.{name}"
+        required = ((ref(obj, 0), head, text, name),)
+        if len(rest) > 1:
+            return self._field(path, obj, rest[1:], required)
+        load = ir.Load(path.span, Type.INT, obj, FIELDS_OF[obj]["number"].number)
+        return Place(path.span, text, required, (ref(obj, 0),), load)
 
     def _head(self, path: ast.Path, count: int) -> Span:
         first, last = path.parts[0].span, path.parts[count - 1].span

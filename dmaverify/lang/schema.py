@@ -9,19 +9,24 @@ from dmaverify.model.fields import (
     KINDS_BY_NAME,
     MAPPING_FIELDS,
     MAPPING_OBJECTS,
+    NAMED_FIELDS,
+    NAMED_OBJECTS,
     TRACE_FIELDS,
     Field,
     Obj,
     Type,
     kind_name,
+    names_objects,
 )
 from dmaverify.model.kinds import Direction, EventKind, MapType, MemoryKind, Provenance
+from dmaverify.model.routines import CacheType, ReleaseAction, Routine
 
 TYPE_NAMES = {
     Type.INT: "int", Type.ADDR: "addr", Type.SIZE: "size", Type.TIME: "time",
     Type.DURATION: "duration", Type.BOOL: "bool", Type.DIRECTION: "direction",
     Type.MAP_TYPE: "type", Type.KIND: "kind", Type.TOKEN: "token", Type.DEVICE: "device",
     Type.TASK: "task", Type.MEMORY: "memory", Type.PROVENANCE: "provenance",
+    Type.ROUTINE: "routine", Type.ACTION: "action", Type.CACHE: "cache",
 }  # fmt: skip
 
 #: Types whose values have an order; the others can only be equal or not.
@@ -37,6 +42,9 @@ ENUMS: dict[Type, dict[str, int]] = {
     Type.MAP_TYPE: _words(MapType),
     Type.MEMORY: _words(MemoryKind),
     Type.PROVENANCE: _words(Provenance),
+    Type.ROUTINE: _words(Routine),
+    Type.ACTION: _words(ReleaseAction),
+    Type.CACHE: _words(CacheType),
     Type.KIND: {name: int(kind) for name, kind in KINDS_BY_NAME.items()},
 }
 ENUM_WORDS = frozenset(word for words in ENUMS.values() for word in words)
@@ -55,6 +63,7 @@ FIELDS_OF: dict[Obj, dict[str, Field]] = {
     Obj.DEVICE: {f.name: f for f in DEVICE_FIELDS},
     Obj.TRACE: {f.name: f for f in TRACE_FIELDS},
     **{obj: {f.name: f for f in MAPPING_FIELDS} for obj in MAPPING_OBJECTS.values()},
+    **{obj: {f.name: f for f in fields} for obj, fields in NAMED_FIELDS.items()},
 }
 MAPPINGS = frozenset(MAPPING_OBJECTS.values())
 
@@ -77,7 +86,11 @@ def event_fields(kinds: Iterable[EventKind]) -> list[str]:
     own = [
         f.name + "?" * f.optional for f in EVENT_FIELDS if lacking(f, wanted) is None
     ]  # fmt: skip
-    return [*own, "range", *(f"{name}?" for name in MAPPING_OBJECTS), "device"]
+    named = NAMED_OBJECTS if all(names_objects(k) for k in wanted) else ()
+    return [
+        *own, "range", *(f"{name}?" for name in MAPPING_OBJECTS), *(f"{n}?" for n in named),
+        "device",
+    ]  # fmt: skip
 
 
 def object_fields(obj: Obj) -> list[str]:

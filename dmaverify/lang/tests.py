@@ -12,8 +12,16 @@ from dmaverify.lang.files import rule_files
 from dmaverify.lang.load import Loaded, Loader
 from dmaverify.lang.schema import ENUMS
 from dmaverify.lang.source import Source
-from dmaverify.model.fields import EVENT_FIELDS, KINDS_BY_NAME, Type, event_has_device
-from dmaverify.model.kinds import EventKind, Flag
+from dmaverify.model.fields import (
+    EVENT_FIELDS,
+    KINDS_BY_NAME,
+    NAMED_OBJECTS,
+    OBJECT_NAMES,
+    Type,
+    event_has_device,
+    names_objects,
+)
+from dmaverify.model.kinds import Arg, EventKind, Flag
 from dmaverify.model.program import Span
 
 STEP_NS = 1000  # between events without a time
@@ -33,6 +41,7 @@ _SLOTS = {
     (EventKind.DEVICE_LIMITS, "dma_mask"): "phys_addr",
     (EventKind.MEMORY, "memory"): "object", (EventKind.DEV_READ, "transfer"): "object",
     (EventKind.DEV_WRITE, "transfer"): "object", (EventKind.DEV_START, "transfer"): "object",
+    (EventKind.IRQL, "level"): "object", (EventKind.REQUEST_COMPLETE, "request"): "object",
 }  # fmt: skip
 
 _UNITS = {
@@ -42,7 +51,9 @@ _PLAIN = {
     "cpu": Type.INT, "task": Type.INT, "virt_addr": Type.TOKEN, "phys_count": Type.INT,
     "bus_count": Type.INT,
 }  # fmt: skip
-_LARGEST = {"cpu": 0xFFFF, "site": 0xFFFF_FFFF, "phys_full": 0xFFFF_FFFF, "bus_full": 0xFFFF_FFFF}
+_LARGEST: dict[str | Arg, int] = {"cpu": 0xFFFF, "site": 0xFFFF_FFFF, "phys_full": 0xFFFF_FFFF, "bus_full": 0xFFFF_FFFF,
+            "object": 0xFFFF_FFFF}  # fmt: skip
+_ARGS = {arg.name.lower(): arg for arg in Arg}
 _NAMES = {"task": "site", "phys_count": "phys_full", "bus_count": "bus_full"}
 
 
@@ -187,6 +198,8 @@ class _Values:
             has = not field.kinds or kind in field.kinds
             if has and field.stored and field.type != Type.BOOL:
                 self.types[field.name] = field.type
+        if names_objects(kind):
+            self.types.update(dict.fromkeys(NAMED_OBJECTS, Type.INT))
         if kind == EventKind.LOST:
             self.types["length"] = Type.INT
 
@@ -276,15 +289,20 @@ class _Values:
 
     def _typed(self, argument: ast.Argument, type_: Type) -> None:
         value, key = argument.value, argument.key.text
-        slot = _SLOTS.get((self.kind, key), _NAMES.get(key, key))
+        slot: str | Arg = _SLOTS.get((self.kind, key), _NAMES.get(key, key))
+        values: dict[Any, Any] = self.values
+        if key in _ARGS and OBJECT_NAMES.get(self.kind) == key:
+            slot = "object"
+        elif key in _ARGS:
+            values, slot = self.values.setdefault("args", {}), _ARGS[key]
         if type_ in ENUMS:
             words = ENUMS[type_]
             if isinstance(value, ast.Path) and value.text in words:
-                self.values[slot] = words[value.text]
+                values[slot] = words[value.text]
             else:
                 self._wrong(argument, f"one of {', '.join(words)}")
         elif isinstance(value, ast.Number) and value.unit in _UNITS[type_]:
-            self.values[slot] = value.value
+            values[slot] = value.value
             if value.value > _LARGEST.get(slot, MAX_NUMBER):
                 self._wrong(argument, f"at most {_LARGEST[slot]}")
         else:

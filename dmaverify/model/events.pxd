@@ -35,7 +35,26 @@ cdef enum dv_kind:
     KIND_CLOCK_SYNC = 25
     KIND_DEV_ACCESS = 26
     KIND_DEREG_MR = 27
-    KIND_COUNT = 28
+    KIND_IRQL = 32
+    KIND_DMA_CALL = 33
+    KIND_ADAPTER_GET = 34
+    KIND_ADAPTER_PUT = 35
+    KIND_CHANNEL_ALLOCATE = 36
+    KIND_CHANNEL_GRANTED = 37
+    KIND_CHANNEL_ACTION = 38
+    KIND_CHANNEL_FREE = 39
+    KIND_CHANNEL_CANCEL = 40
+    KIND_MDL_LOCK = 41
+    KIND_MDL_UNLOCK = 42
+    KIND_MDL_FREE = 43
+    KIND_MDL_MAP = 44
+    KIND_MDL_UNMAP = 45
+    KIND_IO_FLUSH = 46
+    KIND_PHYS_QUERY = 47
+    KIND_REQUEST_COMPLETE = 48
+    KIND_DMA_CANCEL = 49
+    KIND_COUNT = 50
+    KIND_ROOM = 64       # of tables that have a place for each kind, a power of two
 
 cdef enum dv_direction:
     DIR_BIDIRECTIONAL = 0
@@ -72,6 +91,24 @@ cdef enum dv_side_tag:
     SIDE_SG_PHYS = 2
     SIDE_CPU = 3
     SIDE_TEXT = 4
+    SIDE_ARGS = 5
+
+cdef enum:                   # Arg
+    ARG_ADAPTER = 1
+    ARG_ROUTINE = 2
+    ARG_FILE = 3
+    ARG_MDL = 4
+    ARG_REGISTERS = 5
+    ARG_GRANTED = 6
+    ARG_VERSION = 7
+    ARG_WIDTH = 8
+    ARG_OFFSET = 9
+    ARG_MDL_LENGTH = 10
+    ARG_ACTION = 11
+    ARG_CACHE = 12
+    ARG_ALIGNMENT = 13
+    ARG_INDEX = 14
+    ARG_COUNT = 15
 
 # One event: one cache line. Slots by kind, where a name differs from the slot's:
 #   iommu_unmap: phys_addr holds `unmapped`       bounce: bus_addr holds `dma_mask`
@@ -82,6 +119,10 @@ cdef enum dv_side_tag:
 #   an access that the trace tells itself.
 #   dereg_mr: object = number of the memory region
 #   clock_sync: object = number, status = 0 before, 1 after the other clock's line
+#   irql: object = level    adapter_*, dma_call, dma_cancel: object = adapter
+#   channel_*: object = map register file    mdl_*, io_flush: object = MDL
+#   request_complete: object = number of the request
+#   channel_cancel: status 1 = it was cancelled, 0 = it was too late
 #   lost: length = number of events lost; status 1 = before the recording's first event
 cdef packed struct dv_event:
     uint64_t time        # trace clock, ns or ticks
@@ -115,8 +156,8 @@ cdef struct dv_side:
     uint32_t full        # entries in the list that the caller passed
 
 cdef struct dv_entry:
-    uint64_t address
-    uint64_t length      # UINT64_MAX = unknown
+    uint64_t address     # ARGS: the Arg
+    uint64_t length      # UINT64_MAX = unknown; ARGS: the value
 
 cdef struct dv_batch:
     dv_event* rows
@@ -126,6 +167,7 @@ cdef struct dv_batch:
     uint64_t* side       # word 0 is never used
     size_t side_count
     size_t side_capacity
+    size_t named         # events with an ARGS record
 
 cdef inline int event_type(const dv_event* e) noexcept nogil:
     return e.flags >> TYPE_SHIFT
@@ -168,6 +210,24 @@ cdef inline const dv_side* event_side(const dv_batch* b, const dv_event* e, int 
 
 cdef inline const dv_entry* side_entries(const dv_side* s) noexcept nogil:
     return <const dv_entry*>(s + 1)
+
+# Put a named number of an event into ret and return True, or return False where it has none.
+cdef inline bint event_arg(const dv_batch* b, const dv_event* e, uint64_t arg,
+                           uint64_t* ret) noexcept nogil:
+    cdef const dv_side* s
+    cdef const dv_entry* entries
+    cdef uint32_t i
+    if e.side == 0:
+        return False
+    s = event_side(b, e, SIDE_ARGS)
+    if s == NULL:
+        return False
+    entries = side_entries(s)
+    for i in range(s.stored):
+        if entries[i].address == arg:
+            ret[0] = entries[i].length
+            return True
+    return False
 
 # All three return 0, or -1 when memory is gone.
 cdef int batch_init(dv_batch* b, size_t capacity) noexcept nogil

@@ -1,8 +1,9 @@
 """Types of the compiled module; its docstrings are in events.pyx."""
 
 import builtins
+from collections.abc import Iterable, Mapping
 
-from dmaverify.model.kinds import EventKind, Flag, MapType
+from dmaverify.model.kinds import Arg, EventKind, Flag, MapType
 
 class Event:
     __slots__: tuple[str, ...]
@@ -28,6 +29,7 @@ class Event:
     phys_full: int
     virt_addr: int | None
     text: str | None
+    args: tuple[tuple[Arg, int], ...]
     def __init__(self, **values: builtins.object) -> None: ...
     def key(self) -> tuple[tuple[str, builtins.object], ...]: ...
 
@@ -63,4 +65,5 @@ class EventBatch:
         phys_full: int | None = ...,
         virt_addr: int | None = ...,
         text: str | None = ...,
+        args: Mapping[Arg, int] | Iterable[tuple[Arg, int]] | None = ...,
     ) -> None: ...

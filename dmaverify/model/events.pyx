@@ -9,7 +9,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memset
 
-from dmaverify.model.kinds import MAP_TYPE_SHIFT, UNKNOWN, EventKind, Flag, MapType
+from dmaverify.model.kinds import MAP_TYPE_SHIFT, UNKNOWN, Arg, EventKind, Flag, MapType
 
 cdef extern from *:
     """
@@ -43,6 +43,7 @@ cdef void batch_deinit(dv_batch* b) noexcept nogil:
 cdef void batch_clear(dv_batch* b) noexcept nogil:
     b.count = 0
     b.side_count = 1
+    b.named = 0
 
 
 cdef dv_event* batch_push(dv_batch* b) noexcept nogil:
@@ -102,6 +103,7 @@ cdef dv_side* batch_side(dv_batch* b, int tag, uint32_t stored, uint32_t full,
     s.stored = stored
     s.full = full
     b.side_count = needed
+    b.named += tag == SIDE_ARGS
     return s
 
 
@@ -111,16 +113,16 @@ class Event:
     Attributes have the names of the row's slots (`bus_addr`, `length`, ...); lists are
     tuples: `sg_bus` of (bus address, length), `sg_phys` of physical addresses, with
     `bus_full` and `phys_full` the full counts; `virt_addr` and `text` are None where
-    the event has none.
+    the event has none; `args` is a tuple of (Arg, value), in the order of their numbers.
     """
 
     __slots__ = ("time", "bus_addr", "phys_addr", "length", "offset", "device", "object", "site",
                  "cpu", "status", "flags", "kind", "direction", "type", "record", "line",
-                 "sg_bus", "sg_phys", "bus_full", "phys_full", "virt_addr", "text")
+                 "sg_bus", "sg_phys", "bus_full", "phys_full", "virt_addr", "text", "args")
 
     def __init__(self, **values):
         for name in self.__slots__:
-            setattr(self, name, values.get(name))
+            setattr(self, name, values.get(name, () if name == "args" else None))
 
     def key(self):
         """Return everything but the place in the source, for comparison."""
@@ -147,7 +149,7 @@ cdef object event_to_python(const dv_batch* b, const dv_event* e, const dv_numbe
         "status": e.status, "flags": Flag(e.flags & ((1 << MAP_TYPE_SHIFT) - 1)),
         "kind": EventKind(e.kind), "direction": e.direction, "type": MapType(e.flags >> TYPE_SHIFT),
         "record": n.record, "line": n.line, "bus_full": 0, "phys_full": 0, "sg_bus": (),
-        "sg_phys": (), "virt_addr": None, "text": None,
+        "sg_phys": (), "virt_addr": None, "text": None, "args": (),
     }
     s = event_side(b, e, SIDE_SG_BUS)
     if s != NULL:
@@ -165,6 +167,11 @@ cdef object event_to_python(const dv_batch* b, const dv_event* e, const dv_numbe
     s = event_side(b, e, SIDE_TEXT)
     if s != NULL:
         values["text"] = (<const char*>side_entries(s))[:s.stored].decode("utf-8", "replace")
+    s = event_side(b, e, SIDE_ARGS)
+    if s != NULL:
+        entries = side_entries(s)
+        values["args"] = tuple([(Arg(entries[i].address), entries[i].length)
+                                for i in range(s.stored)])
     return Event(**values)
 
 
@@ -203,7 +210,7 @@ cdef class EventBatch:
         are known.
         """
         cdef size_t i
-        cdef uint64_t counts[32]
+        cdef uint64_t counts[KIND_ROOM]
         cdef uint64_t first = <uint64_t>-1, last = 0
         cdef uint32_t cpu = 0
         cdef dv_event* e
@@ -211,7 +218,7 @@ cdef class EventBatch:
         with nogil:
             for i in range(self.c.count):
                 e = &self.c.rows[i]
-                counts[e.kind & 31] += 1
+                counts[e.kind & (KIND_ROOM - 1)] += 1
                 if e.cpu > cpu:
                     cpu = e.cpu
                 if not e.flags & F_TIME_UNKNOWN:
@@ -220,7 +227,7 @@ cdef class EventBatch:
                     if e.time > last:
                         last = e.time
         known = first <= last
-        return ([counts[i] for i in range(32)], first if known else None,
+        return ([counts[i] for i in range(KIND_ROOM)], first if known else None,
                 last if known else None, cpu)
 
     def clear(self):
@@ -230,11 +237,12 @@ cdef class EventBatch:
     def add(self, kind, *, time=None, bus_addr=None, phys_addr=None, length=None, offset=0,
             device=0, object=0, site=0, cpu=0, status=0, flags=0, direction=None, type=0,
             record=None, line=0, sg_bus=None, sg_phys=None, bus_full=None, phys_full=None,
-            virt_addr=None, text=None):
+            virt_addr=None, text=None, args=None):
         """Append one event; what is None is unknown and flagged so.
 
         Args:
-            kind: an EventKind; the others are the attributes of `Event`.
+            kind: an EventKind; the others are the attributes of `Event`. `args` may be a
+                dictionary too; the numbers must fit 64 bits.
 
         Raises:
             MemoryError: no memory for the row.
@@ -273,6 +281,10 @@ cdef class EventBatch:
         cdef uint32_t number = 0 if record is None else record
         cdef uint32_t of_line = line
         cdef uint64_t virt = virt_addr or 0
+        cdef uint64_t number_of
+        named = sorted(dict(args).items()) if args else []
+        for _, value in named:
+            number_of = value
         e = batch_push(&self.c)
         if e == NULL:
             raise MemoryError()
@@ -306,3 +318,11 @@ cdef class EventBatch:
             if s == NULL:
                 raise MemoryError()
             memcpy(s + 1, <const char*>data, len(data))
+        if named:
+            s = batch_side(&self.c, SIDE_ARGS, len(named), len(named), 16)
+            if s == NULL:
+                raise MemoryError()
+            entries = <dv_entry*>(s + 1)
+            for i, (arg, value) in enumerate(named):
+                entries[i].address = Arg(arg)
+                entries[i].length = value

@@ -23,6 +23,9 @@ class Obj(IntEnum):
     NEIGHBOUR = 6  # a live mapping that shares a cache line, but no byte, with this one
     DEVICE = 8  # the device of the event
     TRACE = 9  # the recording as a whole
+    ADAPTER = 10  # the adapter object that the event names
+    FILE = 11  # the map register file that it names
+    MDL = 12  # the MDL that it names
 
 
 #: Objects that are mappings and so have the mapping fields. All may be missing.
@@ -34,6 +37,10 @@ MAPPING_OBJECTS = {
     "overlap": Obj.OVERLAP,
     "neighbour": Obj.NEIGHBOUR,
 }
+
+
+#: Objects that an event names by a number of its own. All may be missing.
+NAMED_OBJECTS = {"adapter": Obj.ADAPTER, "file": Obj.FILE, "mdl": Obj.MDL}
 
 
 class Type(IntEnum):
@@ -53,6 +60,9 @@ class Type(IntEnum):
     TASK = 11  # a task: only == and !=; shown by name
     MEMORY = 12  # model.kinds.MemoryKind
     PROVENANCE = 13  # model.kinds.Provenance
+    ROUTINE = 14  # model.routines.Routine
+    ACTION = 15  # model.routines.ReleaseAction
+    CACHE = 16  # model.routines.CacheType
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +115,24 @@ _REACH = _DEV | {K.DEV_FAULT}
 _DEVICE = _CALLS | _LEFT | _CPU | _DEV | {
     K.MEMORY, K.CLOCK_SYNC,
     K.IOMMU_ATTACH, K.DEV_FAULT, K.BOUNCE, K.DRIVER_PROBE, K.DRIVER_BOUND, K.DRIVER_UNBOUND,
-    K.DEVICE_LIMITS,
+    K.DEVICE_LIMITS, K.DMA_CALL, K.ADAPTER_GET, K.ADAPTER_PUT, K.CHANNEL_ALLOCATE,
+    K.CHANNEL_GRANTED, K.CHANNEL_ACTION, K.CHANNEL_FREE, K.CHANNEL_CANCEL, K.IO_FLUSH,
+    K.REQUEST_COMPLETE, K.DMA_CANCEL,
+}  # fmt: skip
+#: What names objects of Windows, or has named numbers: these and a driver's end.
+_CHANNEL = frozenset(
+    {K.CHANNEL_ALLOCATE, K.CHANNEL_GRANTED, K.CHANNEL_ACTION, K.CHANNEL_FREE, K.CHANNEL_CANCEL}
+)
+_MDL = frozenset({K.MDL_LOCK, K.MDL_UNLOCK, K.MDL_FREE, K.MDL_MAP, K.MDL_UNMAP, K.IO_FLUSH})
+_NAMING = _MAPS | _ENDS | _CHANNEL | _MDL | {
+    K.DMA_CALL, K.ADAPTER_GET, K.ADAPTER_PUT, K.PHYS_QUERY, K.REQUEST_COMPLETE, K.DMA_CANCEL,
+    K.DRIVER_UNBOUND,
+}  # fmt: skip
+#: What the number of an object that a kind is about is called.
+OBJECT_NAMES = {
+    **dict.fromkeys((K.DMA_CALL, K.ADAPTER_GET, K.ADAPTER_PUT, K.DMA_CANCEL), "adapter"),
+    **dict.fromkeys(_CHANNEL, "file"), **dict.fromkeys(_MDL, "mdl"),
+    K.IRQL: "level", K.REQUEST_COMPLETE: "request",
 }  # fmt: skip
 _ALL: frozenset[EventKind] = frozenset()
 
@@ -136,11 +163,14 @@ EVENT_FIELDS = (
     _ev(1, "bus_addr", T.ADDR, "first bus address: what the device is given",
         _CALLS | _IOMMU | _LEFT | _DEV | {K.DEV_FAULT}, True, "bus", True),
     _ev(2, "phys_addr", T.ADDR, "first physical address of the memory behind it",
-        _CALLS | _LEFT | _CPU | {K.IOMMU_MAP, K.BOUNCE, K.MEMORY}, True, "physical", True),
+        _CALLS | _LEFT | _CPU | _MDL | {K.IOMMU_MAP, K.BOUNCE, K.MEMORY, K.PHYS_QUERY}, True,
+        "physical", True),
     _ev(3, "length", T.SIZE, "bytes; the sum over a list",
-        _CALLS | _IOMMU | _LEFT | _CPU | _DEV | {K.DEV_FAULT, K.BOUNCE, K.MEMORY}, True, "", True),
+        _CALLS | _IOMMU | _LEFT | _CPU | _DEV | _MDL | {
+            K.DEV_FAULT, K.BOUNCE, K.MEMORY, K.DMA_CALL, K.ADAPTER_GET, K.PHYS_QUERY}, True, "",
+        True),
     _ev(4, "direction", T.DIRECTION, "which way data may move",
-        _CALLS | _LEFT | _DEV | {K.DEV_FAULT}, True, "", True),
+        _CALLS | _LEFT | _DEV | {K.DEV_FAULT, K.MDL_LOCK, K.IO_FLUSH}, True, "", True),
     _ev(5, "type", T.MAP_TYPE, "family of the call", _CALLS | _LEFT, False, "", True),
     _ev(6, "time", T.TIME, "moment by the trace clock", _ALL, True),
     _ev(7, "cpu", T.INT, "CPU that logged the event"),
@@ -148,9 +178,10 @@ EVENT_FIELDS = (
         _CALLS | _LEFT),
     _ev(9, "longest_segment", T.SIZE, "bytes of the longest segment of the list", _MAPS, True),
     _ev(10, "virt_addr", T.TOKEN, "CPU pointer, or its hash",
-        frozenset({K.DMA_ALLOC, K.DMA_FREE, K.MEMORY}) | _CPU, True, "virtual", True),
+        frozenset({K.DMA_ALLOC, K.DMA_FREE, K.MEMORY, K.PHYS_QUERY}) | _CPU | _MDL | {K.DMA_MAP},
+        True, "virtual", True),
     _ev(11, "failed", T.BOOL, "the call failed, or names the error address",
-        _CALLS | _REACH, False, "", True),
+        _CALLS | _REACH | {K.ADAPTER_GET, K.CHANNEL_ALLOCATE}, False, "", True),
     _ev(12, "null", T.BOOL, "the CPU pointer is NULL: nothing is meant", _ENDS | {K.DMA_ALLOC}),
     _ev(13, "truncated", T.BOOL, "the list has more entries than the event stores", _CALLS),
     _ev(14, "skip_sync", T.BOOL, "attribute: the caller does the syncs itself",
@@ -212,6 +243,39 @@ EVENT_FIELDS = (
     _ev(42, "distance", T.SIZE,
         "from the end of the mapping that the address lies behind, or to the start of the one "
         "that it lies before", _REACH, True),
+    _ev(64, "routine", T.ROUTINE, "routine that was called", _NAMING, True, "", True),
+    _ev(65, "registers", T.INT, "map registers asked for, or freed",
+        _CHANNEL | _MAPS | {K.DMA_CALL}, True, "", True),
+    _ev(66, "granted", T.INT,
+        "map registers granted; of an adapter the most that one transfer may use",
+        _CHANNEL | {K.ADAPTER_GET}, True, "", True),
+    _ev(67, "version", T.INT, "version of the device description, as it was passed",
+        frozenset({K.ADAPTER_GET}), True, "", True),
+    _ev(68, "width", T.INT, "address width of the device, bits",
+        frozenset({K.ADAPTER_GET}), True, "", True),
+    _ev(69, "offset", T.SIZE,
+        "from the start of the MDL; a start before it is a number near the top",
+        _MAPS | _ENDS, True, "", True),
+    _ev(70, "mdl_length", T.SIZE, "bytes that the MDL chain describes",
+        _MAPS | _ENDS | _MDL, True, "", True),
+    _ev(71, "action", T.ACTION, "what is kept of a channel",
+        frozenset({K.CHANNEL_ACTION, K.CHANNEL_FREE}), True, "", True),
+    _ev(72, "cache", T.CACHE, "how the CPU reaches the memory",
+        frozenset({K.DMA_ALLOC, K.DMA_FREE, K.MDL_MAP}), True, "", True),
+    _ev(73, "alignment", T.SIZE, "what the adapter wants buffers aligned to",
+        frozenset({K.ADAPTER_GET}), True, "", True),
+    _ev(74, "index", T.INT, "element of a common-buffer vector",
+        frozenset({K.DMA_ALLOC, K.DMA_FREE}), True, "", True),
+    _ev(75, "level", T.INT, "interrupt request level", frozenset({K.IRQL}), False, "", True),
+    _ev(76, "request", T.INT, "number of the request",
+        frozenset({K.REQUEST_COMPLETE}), False, "", True),
+    _ev(77, "irql", T.INT, "interrupt request level of the CPU, as it was told last",
+        _NAMING, True),
+    _ev(78, "lowest_irql", T.INT, "lowest level at which the routine may be called",
+        _NAMING, True),
+    _ev(79, "highest_irql", T.INT, "highest level at which the routine may be called",
+        _NAMING, True),
+    _ev(80, "null_adapter", T.BOOL, "NULL was passed for the adapter", _NAMING),
 )  # fmt: skip
 
 MAPPING_FIELDS = (
@@ -237,6 +301,12 @@ MAPPING_FIELDS = (
     _map(20, "time", T.TIME, "when it was made", True),
     _map(21, "transfers", T.INT, "transfers of the device in it that have begun and not ended"),
     _map(22, "unsynced_reads", T.INT, "CPU reads so far of bytes of it that the device owned"),
+    _map(64, "adapter", T.INT, "number of the adapter that it was made with", True),
+    _map(65, "file", T.INT, "number of its map register file", True),
+    _map(66, "mdl", T.INT, "number of the MDL that describes its memory", True),
+    _map(67, "offset", T.SIZE, "where in the MDL it begins", True),
+    _map(68, "routine", T.ROUTINE, "routine that made it", True),
+    _map(69, "cache", T.CACHE, "how the CPU reaches it", True),
 )
 
 DEVICE_FIELDS = (
@@ -265,7 +335,76 @@ TRACE_FIELDS = (
     _trace(5, "syncs_traced", T.BOOL, "the kernel log says that every sync is traced"),
 )
 
-FIELDS = EVENT_FIELDS + MAPPING_FIELDS + DEVICE_FIELDS + TRACE_FIELDS
+
+
+def _life(obj: Obj, what: str) -> tuple[Field, ...]:
+    return (
+        Field(obj, 1, "number", T.INT, False, _ALL, "", f"number of the {what} in the recording"),
+        Field(obj, 2, "alive", T.BOOL, True, _ALL, "", "it is there, and has not ended"),
+        Field(obj, 3, "gap", T.BOOL, True, _ALL, "", "events were lost since it was first seen"),
+    )
+
+
+def _own(obj: Obj, number: int, name: str, type_: Type, sentence: str,
+         optional: bool = False) -> Field:  # fmt: skip
+    return Field(obj, number, name, type_, optional, _ALL, "", sentence)
+
+
+A, F, M = Obj.ADAPTER, Obj.FILE, Obj.MDL
+
+ADAPTER_FIELDS = (
+    *_life(A, "adapter"),
+    _own(A, 10, "granted", T.INT, "most map registers that one transfer may use", True),
+    _own(A, 11, "alignment", T.SIZE, "what it wants buffers aligned to", True),
+    _own(A, 12, "width", T.INT, "address width of its device, bits", True),
+    _own(A, 13, "version", T.INT, "version of its device description", True),
+    _own(A, 14, "mapped_bytes", T.SIZE, "bytes mapped and not flushed yet"),
+    _own(A, 15, "mappings", T.INT, "transfers mapped and not flushed yet"),
+    *(
+        _own(A, 20 + 3 * i + k, name + suffix, T.INT, said.format(what))
+        for i, (name, what) in enumerate((
+            ("buffers", "common buffers"), ("channels", "adapter channels"),
+            ("registers", "map registers"), ("lists", "scatter/gather lists"),
+        ))
+        for k, (suffix, said) in enumerate((
+            ("", "{} outstanding"), ("_made", "{} allocated so far"),
+            ("_freed", "{} freed so far"),
+        ))
+    ),
+)  # fmt: skip
+
+FILE_FIELDS = (
+    *_life(F, "map register file"),
+    _own(F, 10, "adapter", T.INT, "number of its adapter", True),
+    _own(F, 11, "channel", T.BOOL, "it holds an adapter channel, or waits for one"),
+    _own(F, 12, "granted", T.BOOL, "its channel was granted"),
+    _own(F, 13, "list", T.BOOL, "it is that of a scatter/gather list"),
+    _own(F, 14, "registers", T.INT, "map registers that it was given, or asks for", True),
+    _own(F, 15, "held", T.INT, "map registers that it holds"),
+    _own(F, 16, "action", T.ACTION, "what AdapterControl said it keeps", True),
+    _own(F, 17, "mappings", T.INT, "transfers mapped and not flushed yet"),
+    _own(F, 18, "mapped_bytes", T.SIZE, "bytes mapped and not flushed yet"),
+    _own(F, 19, "channel_freed", T.BOOL, "its channel was freed"),
+    _own(F, 20, "registers_freed", T.BOOL, "its map registers were freed"),
+)
+
+MDL_FIELDS = (
+    *_life(M, "MDL"),
+    _own(M, 10, "locked", T.BOOL, "its pages are locked, or resident by what they are", True),
+    _own(M, 11, "mapped", T.BOOL, "it has a system mapping", True),
+    _own(M, 12, "cache", T.CACHE, "how that mapping reaches memory", True),
+    _own(M, 13, "length", T.SIZE, "bytes that it describes", True),
+    _own(M, 14, "mappings", T.INT, "transfers of its bytes mapped and not flushed yet"),
+    _own(M, 15, "buffers", T.INT, "common buffers made of it"),
+)
+
+#: Fields of the objects that an event names.
+NAMED_FIELDS = {Obj.ADAPTER: ADAPTER_FIELDS, Obj.FILE: FILE_FIELDS, Obj.MDL: MDL_FIELDS}
+
+FIELDS = (
+    EVENT_FIELDS + MAPPING_FIELDS + DEVICE_FIELDS + TRACE_FIELDS + ADAPTER_FIELDS + FILE_FIELDS
+    + MDL_FIELDS
+)  # fmt: skip
 
 
 def kind_name(kind: EventKind) -> str:
@@ -304,7 +443,31 @@ KIND_SENTENCES = {
     K.CLOCK_SYNC: "a moment that another clock has logged too: the line before it, or after it",
     K.DEV_ACCESS: "a device has touched memory, and its log does not tell which way",
     K.DEREG_MR: "the task is about to deregister a memory region of an HCA",
+    K.IRQL: "a CPU's interrupt request level changed: 0 passive, 1 APC, 2 dispatch, 3 and more "
+    "device levels",
+    K.DMA_CALL: "a routine of Windows' DMA interface was called; told before what it does",
+    K.ADAPTER_GET: "a driver asked for an adapter object (IoGetDmaAdapter)",
+    K.ADAPTER_PUT: "a driver gave its adapter object back (PutDmaAdapter)",
+    K.CHANNEL_ALLOCATE: "an adapter channel with map registers was asked for",
+    K.CHANNEL_GRANTED: "the channel was granted: AdapterControl is about to run",
+    K.CHANNEL_ACTION: "AdapterControl returned and said what it keeps",
+    K.CHANNEL_FREE: "an adapter channel, map registers or both were freed",
+    K.CHANNEL_CANCEL: "a request for a channel was cancelled; `status` is 1 where it was in time",
+    K.MDL_LOCK: "the pages of an MDL were locked, or are resident by what they are",
+    K.MDL_UNLOCK: "the pages of an MDL were unlocked",
+    K.MDL_FREE: "an MDL was freed",
+    K.MDL_MAP: "an MDL was given a system mapping",
+    K.MDL_UNMAP: "the system mapping of an MDL was removed",
+    K.IO_FLUSH: "the bytes of an MDL were flushed for a device (KeFlushIoBuffers)",
+    K.PHYS_QUERY: "a driver asked for the physical address of memory",
+    K.REQUEST_COMPLETE: "a request that carries an MDL was completed",
+    K.DMA_CANCEL: "a mapped transfer was cancelled (CancelMappedTransfer)",
 }
+
+
+def names_objects(kind: EventKind) -> bool:
+    """Return True where events of this kind can name an adapter, a file or an MDL."""
+    return kind in _NAMING
 
 
 def event_has_device(kind: EventKind) -> bool:

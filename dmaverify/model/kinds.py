@@ -37,6 +37,24 @@ class EventKind(IntEnum):
     CLOCK_SYNC = 25  # a moment that another clock has logged too
     DEV_ACCESS = 26  # a device touched memory; which way is not told
     DEREG_MR = 27  # a memory region is about to be deregistered
+    IRQL = 32  # a CPU's interrupt request level changed
+    DMA_CALL = 33  # a routine of the DMA interface was called; told before what it does
+    ADAPTER_GET = 34  # a driver asked for an adapter object
+    ADAPTER_PUT = 35  # it gave the adapter object back
+    CHANNEL_ALLOCATE = 36  # map registers were asked for: a new map register file
+    CHANNEL_GRANTED = 37  # they were granted: AdapterControl is about to run
+    CHANNEL_ACTION = 38  # AdapterControl returned and said what to keep
+    CHANNEL_FREE = 39  # channel, map registers or both were freed
+    CHANNEL_CANCEL = 40  # a request for a channel was cancelled, or was too late to be
+    MDL_LOCK = 41  # an MDL's pages were locked, or are so by what they are
+    MDL_UNLOCK = 42  # they were unlocked
+    MDL_FREE = 43  # the MDL was freed
+    MDL_MAP = 44  # an MDL was given a system mapping
+    MDL_UNMAP = 45  # that mapping was removed
+    IO_FLUSH = 46  # KeFlushIoBuffers: an MDL's bytes handed to a device without a mapping
+    PHYS_QUERY = 47  # a driver asked for the physical address of memory
+    REQUEST_COMPLETE = 48  # a request that carries an MDL was completed
+    DMA_CANCEL = 49  # a mapped transfer was cancelled
 
 
 class Direction(IntEnum):
@@ -71,6 +89,9 @@ class MemoryKind(IntEnum):
     VMALLOC = 6  # vmalloc: pages that do not follow each other
     RODATA = 7  # the kernel's constants
     TEXT = 8  # the kernel's code
+    NONPAGED_POOL = 9  # pool whose pages stay
+    PAGED_POOL = 10  # pool whose pages may be paged out
+    USER = 11  # a process's memory: may be paged out unless locked
 
 
 class Provenance(IntEnum):
@@ -115,6 +136,29 @@ class SideTag(IntEnum):
     SG_PHYS = 2  # entries (physical address, UNKNOWN) as the CPU passed the list
     CPU = 3  # one entry (CPU virtual address or its hash, 0)
     TEXT = 4  # bytes of UTF-8 text; the stored count is in bytes
+    ARGS = 5  # entries (Arg, value): named numbers, each at most once, in ascending order
+
+
+class Arg(IntEnum):
+    """The named numbers of an event that have no slot in its row; one that is missing is unknown.
+
+    Numbers of objects are serial numbers of the recording, from 1; 0 is a NULL that was passed.
+    """
+
+    ADAPTER = 1  # the adapter that the call was made with
+    ROUTINE = 2  # model.routines.Routine
+    FILE = 3  # the map register file: what a MapRegisterBase, list or context stands for
+    MDL = 4  # the MDL
+    REGISTERS = 5  # map registers asked for, or freed
+    GRANTED = 6  # map registers granted; of an adapter: the most that one transfer may use
+    VERSION = 7  # DEVICE_DESCRIPTION.Version as it was passed
+    WIDTH = 8  # address width of the device, bits
+    OFFSET = 9  # bytes from the start of the MDL; before it: two's complement
+    MDL_LENGTH = 10  # bytes that the MDL chain describes
+    ACTION = 11  # model.routines.ReleaseAction
+    CACHE = 12  # model.routines.CacheType
+    ALIGNMENT = 13  # what GetDmaAlignment gives for the adapter, bytes
+    INDEX = 14  # element of a common-buffer vector
 
 
 class Severity(IntEnum):

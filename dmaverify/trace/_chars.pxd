@@ -133,9 +133,10 @@ cdef inline uint64_t hash_name(const char* p, size_t n) noexcept nogil:
 # Return the number of a kind of memory (model/kinds.py, MemoryKind) by its name, or 0.
 cdef inline int memory_kind(const char* p, const char* end) noexcept nogil:
     cdef const char** names = [b"kmalloc", b"pages", b"coherent", b"noncoherent", b"stack",
-                               b"vmalloc", b"rodata", b"text"]
+                               b"vmalloc", b"rodata", b"text", b"nonpaged_pool",
+                               b"paged_pool", b"user"]
     cdef int i
-    for i in range(8):
+    for i in range(11):
         if equals(p, end, names[i]):
             return i + 1
     return 0

@@ -6,13 +6,13 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from dmaverify.model.events cimport dv_batch, dv_entry, dv_event
+from dmaverify.model.events cimport ARG_COUNT, dv_batch, dv_entry, dv_event
 from dmaverify.trace._head cimport dv_head
 from dmaverify.trace._lists cimport dv_list
 from dmaverify.trace._names cimport dv_names
 
 cdef enum:
-    KEYS_MAX = 96        # different field names, over all events
+    KEYS_MAX = 128       # different field names, over all events
     SPECS_MAX = 128
     SPEC_SLOTS = 256     # of the hash table of names, a power of two
 
@@ -59,6 +59,7 @@ cdef struct dv_values:
     uint64_t direction
     uint64_t full_bus
     uint64_t full_phys
+    uint32_t args        # 1 << Arg, of the values in dv_tables.args
     uint16_t flags       # words, and what the values themselves say
     uint8_t type
     uint8_t forced
@@ -74,6 +75,9 @@ cdef struct dv_tables:
     uint32_t spec_count
     dv_word names[SPEC_SLOTS]
     dv_word keys[SPEC_SLOTS]
+    dv_word arg_words[SPEC_SLOTS]    # words for values: Arg << 16 | value
+    uint8_t arg_of[KEYS_MAX]         # by key, a Arg; 0 = the name of none
+    uint64_t args[ARG_COUNT]
     dv_list bus
     dv_list lengths
     dv_list phys

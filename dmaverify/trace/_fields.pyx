@@ -6,12 +6,12 @@ from libc.stdlib cimport realloc
 from libc.string cimport memcmp, memcpy, memset, strlen
 
 from dmaverify.model.events cimport (
-    DIR_BIDIRECTIONAL, DIR_FROM_DEVICE, DIR_NONE, DIR_TO_DEVICE, F_BUS_UNKNOWN,
+    ARG_COUNT, DIR_BIDIRECTIONAL, DIR_FROM_DEVICE, DIR_NONE, DIR_TO_DEVICE, F_BUS_UNKNOWN,
     F_DIRECTION_UNKNOWN, F_FAILED, F_FROM_MARK, F_HASHED, F_LENGTH_UNKNOWN, F_MMIO, F_NULL_CPU,
     F_PHYS_UNKNOWN, F_SKIP_SYNC, F_TRUNCATED, KIND_DEV_FAULT, KIND_DEV_READ, KIND_DEV_WRITE,
-    KIND_DMA_ALLOC, KIND_DMA_FREE, KIND_DMA_MAP, KIND_DRIVER_BOUND, KIND_DRIVER_UNBOUND, SIDE_CPU,
-    SIDE_SG_BUS, SIDE_SG_PHYS, SIDE_TEXT, TYPE_SG, TYPE_SHIFT, batch_push, batch_side, dv_batch,
-    dv_entry, dv_event, dv_side,
+    KIND_DMA_ALLOC, KIND_DMA_FREE, KIND_DMA_MAP, KIND_DRIVER_BOUND, KIND_DRIVER_UNBOUND, SIDE_ARGS,
+    SIDE_CPU, SIDE_SG_BUS, SIDE_SG_PHYS, SIDE_TEXT, TYPE_SG, TYPE_SHIFT, batch_push, batch_side,
+    dv_batch, dv_entry, dv_event, dv_side,
 )
 from dmaverify.trace._chars cimport (
     equals, find_space, hash_ends, hex_value, is_digit, is_word, memory_kind, name_ends,
@@ -49,6 +49,7 @@ cdef enum:
     S_OBJECT = 24
     S_OPERATION = 25
     S_MEMORY = 26
+    S_ARG = 27
 
 cdef enum:
     ATTR_SKIP_SYNC = 1 << 5
@@ -249,11 +250,30 @@ cdef inline void _number(uint32_t slot, uint64_t number, dv_values* v) noexcept 
         v.object = number
 
 
+# A named number, or a word for one; what is neither is unknown.
+cdef void _arg(dv_tables* t, uint32_t key, const char* p, const char* end,
+               dv_values* v) noexcept nogil:
+    cdef uint32_t arg = t.arg_of[key]
+    cdef uint32_t word
+    cdef uint64_t number = 0
+    if p < end and is_digit(p[0]):
+        if read_number(p, end, False, &number) != end:
+            return
+    else:
+        word = find_word(t.arg_words, p, end - p)
+        if word >> 16 != arg:
+            return
+        number = word & 0xFFFF
+    t.args[arg] = number
+    v.args |= <uint32_t>1 << arg
+
+
 # A field that is no plain number: a list, a name, an unknown value. Return where it ends.
-cdef const char* _other_value(dv_tables* t, const dv_spec* spec, uint32_t slot, const char* p,
+cdef const char* _other_value(dv_tables* t, const dv_spec* spec, uint32_t key, const char* p,
                               const char* end, dv_values* v) noexcept nogil:
     cdef const char* stop
     cdef const char* q
+    cdef uint32_t slot = spec.slot[key]
     cdef uint64_t number = 0
     if slot == S_BUS_LIST:
         v.seen |= 1 << S_BUS_LIST
@@ -297,6 +317,8 @@ cdef const char* _other_value(dv_tables* t, const dv_spec* spec, uint32_t slot, 
             equals(p, stop, b"1") or starts(p, stop, b"0x1 ") else DIR_TO_DEVICE
         v.direction_known = 1
         v.seen |= 1 << S_OPERATION | 1 << S_DIRECTION
+    elif slot == S_ARG:
+        _arg(t, key, p, stop, v)
     elif slot == S_MEMORY:
         v.object = memory_kind(p, stop)
         v.seen |= 1 << S_MEMORY
@@ -345,7 +367,7 @@ cdef inline const char* _value(dv_tables* t, const dv_spec* spec, uint32_t key, 
         if q != NULL and (q == end or q[0] == c' '):
             _number(slot, number, v)
             return q
-    return _other_value(t, spec, slot, p, end, v)
+    return _other_value(t, spec, key, p, end, v)
 
 
 # Everything before the first field: the device, in the ways that events name it.
@@ -505,6 +527,26 @@ cdef int _put_sides(dv_tables* t, dv_batch* batch, dv_values* v) noexcept nogil:
         if s == NULL:
             return -1
         memcpy(s + 1, v.text, n)
+    return _put_args(t, batch, v) if v.args else 0
+
+
+cdef int _put_args(const dv_tables* t, dv_batch* batch, const dv_values* v) noexcept nogil:
+    cdef dv_side* s
+    cdef dv_entry* entries
+    cdef uint32_t arg
+    cdef uint32_t n = 0
+    for arg in range(1, ARG_COUNT):
+        n += v.args >> arg & 1
+    s = batch_side(batch, SIDE_ARGS, n, n, 16)
+    if s == NULL:
+        return -1
+    entries = <dv_entry*>(s + 1)
+    n = 0
+    for arg in range(1, ARG_COUNT):
+        if v.args >> arg & 1:
+            entries[n].address = arg
+            entries[n].length = t.args[arg]
+            n += 1
     return 0
 
 

@@ -21,7 +21,8 @@ from dmaverify.trace._head cimport (
 from dmaverify.trace._names cimport dv_names, names_deinit, names_init, names_number
 
 from dmaverify.model.fields import event_has_device
-from dmaverify.model.kinds import EventKind
+from dmaverify.model.kinds import Arg, EventKind
+from dmaverify.model.routines import ARG_WORDS
 from dmaverify.trace.events import HEX_FIELDS, MAX_DEVICES, OTHER_DEVICES
 
 cdef enum:
@@ -324,6 +325,7 @@ cdef class Scanner:
             raise ValueError("too many events or fields for the scanner's tables")
         for name, number in keys.items():
             self._add_word(self.s.tables.keys, name, number)
+        self._add_args(keys)
         for spec in specs:
             self._add_spec(spec, keys, spec.name in native)
 
@@ -341,6 +343,13 @@ cdef class Scanner:
         self._keep.append(data)   # the table points into it
         add_word(table, <const char*>data, len(data), number)
         return data
+
+    cdef object _add_args(self, dict keys):
+        for arg in Arg:
+            if arg.name.lower() in keys:
+                self.s.tables.arg_of[keys[arg.name.lower()]] = int(arg)
+            for value, word in ARG_WORDS.get(arg, {}).items():
+                self._add_word(self.s.tables.arg_words, word, arg << 16 | value)
 
     cdef object _add_spec(self, spec, dict keys, bint native):
         cdef dv_spec* c = &self.s.tables.specs[self.s.tables.spec_count]

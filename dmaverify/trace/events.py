@@ -59,6 +59,7 @@ class Slot(IntEnum):
     OBJECT = 24  # row.object
     OPERATION = 25  # what a device does, DEV_READ (0) or DEV_WRITE (1): row.kind, row.direction
     MEMORY = 26  # row.object of MEMORY: a name of MEMORY_NAMES
+    ARG = 27  # side record ARGS: the field's name is that of an Arg; a number or a word
 
 
 #: Names that the kernel prints for enum dma_data_direction, by value

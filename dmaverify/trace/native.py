@@ -9,7 +9,8 @@ device, then fields under the names that rules use, then words for the flags:
 (in one line). What stands before the name may be missing, in every line alike. Numbers are
 decimal, or hexadecimal after `0x`; `?` is an unknown value, as is a missing field. Lists:
 `segments={0x1000+0x200,...}` as the device sees them, `phys={0x5000,...}` as the CPU passed them;
-`bus_entries=128/200` and `phys_entries=128/200` where more were passed than stored. Texts are
+`bus_entries=128/200` and `phys_entries=128/200` where more were passed than stored. Named numbers
+(`model.kinds.Arg`) stand under their own names, `registers=17 routine=map_transfer`. Texts are
 quoted, with a backslash, `x` and two digits for control characters. Kernel events in their own
 spelling are read too.
 """
@@ -18,8 +19,17 @@ from collections.abc import Sequence
 from typing import IO
 
 from dmaverify.model.events import Event, EventBatch
-from dmaverify.model.fields import event_has_device, kind_name
-from dmaverify.model.kinds import UNKNOWN, Direction, EventKind, Flag, MapType, MemoryKind
+from dmaverify.model.fields import OBJECT_NAMES, event_has_device, kind_name
+from dmaverify.model.kinds import (
+    UNKNOWN,
+    Arg,
+    Direction,
+    EventKind,
+    Flag,
+    MapType,
+    MemoryKind,
+)
+from dmaverify.model.routines import ARG_WORDS
 from dmaverify.trace.events import EVENTS_BY_NAME, EventSpec, Slot
 
 HEADER = "# dmaverify trace 1"
@@ -33,7 +43,7 @@ _FIELDS = {
     "phys_addr": S.PHYS_ADDR, "length": S.LENGTH, "virt_addr": S.VIRT_ADDR,
     "segments": S.SEGMENTS, "phys": S.PHYS_LIST, "bus_entries": S.BUS_PAIR,
     "phys_entries": S.PHYS_PAIR, "status": S.STATUS, "object": S.OBJECT, "text": S.TEXT,
-    "memory": S.MEMORY,
+    "memory": S.MEMORY, **{arg.name.lower(): S.ARG for arg in Arg},
 }  # fmt: skip
 
 #: Kinds whose slots have names of their own: name -> slot.
@@ -47,6 +57,7 @@ _RENAMED = {
     K.DEV_WRITE: {"transfer": S.OBJECT},
     K.DEV_START: {"transfer": S.OBJECT},
     K.DEV_ACCESS: {"transfer": S.OBJECT},
+    **{kind: {name: S.OBJECT} for kind, name in OBJECT_NAMES.items()},
 }  # fmt: skip
 
 _TYPES = {
@@ -174,8 +185,19 @@ def _fields(event: Event) -> list[str]:
         parts.append(f"status={event.status}")
     if event.object and event.kind == K.MEMORY and event.object <= max(MemoryKind):
         parts.append(f"memory={MemoryKind(event.object).name.lower()}")
-    elif event.object:
+    elif event.object or event.kind in OBJECT_NAMES:  # there a 0 is a NULL
         parts.append(f"{names.get(S.OBJECT, 'object')}={event.object}")
+    return parts + _args(event, names.get(S.OBJECT))
+
+
+def _args(event: Event, taken: str | None) -> list[str]:
+    """Return the named numbers; the name that the row's own object goes by is not among them."""
+    parts = []
+    for arg, value in event.args:
+        name = arg.name.lower()
+        if name != taken:
+            plain = f"{value:#x}" if value >> 63 else str(value)  # a negative offset
+            parts.append(f"{name}={ARG_WORDS.get(arg, {}).get(value, plain)}")
     return parts
 
 

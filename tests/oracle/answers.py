@@ -7,6 +7,7 @@ from dmaverify.model.fields import (
     EVENT_FIELDS,
     MAPPING_FIELDS,
     MAPPING_OBJECTS,
+    NAMED_FIELDS,
     TRACE_FIELDS,
     Field,
     Obj,
@@ -25,6 +26,9 @@ def names(fields: tuple[Field, ...]) -> dict[int, str]:
 
 
 EVENT, MAPPING = names(EVENT_FIELDS), names(MAPPING_FIELDS)
+#: Fields that only Windows' events have.
+WINDOWS = {f.name for f in EVENT_FIELDS if f.number >= 64}
+NAMED = {obj: names(fields) for obj, fields in NAMED_FIELDS.items()}
 DEVICE, TRACE = names(DEVICE_FIELDS), names(TRACE_FIELDS)
 
 
@@ -43,6 +47,10 @@ class Answers:
             return self.of_device(DEVICE[number]) if number else self.call.device
         if obj == Obj.TRACE:
             return self.trace(TRACE[number])
+        if Obj(obj) in NAMED_FIELDS:
+            name = NAMED[Obj(obj)][number] if number else ""
+            type_ = Obj(obj).name.lower()
+            return self.world.windows.thing(self.call, type_, name, self.world.gaps)
         m = self.meaning.roles.get(ROLES[Obj(obj)])
         if m is None or number == 0:
             return None if m is None else m.serial
@@ -84,6 +92,8 @@ class Answers:
             "transfer": lambda: call.object,
             "distance": lambda: meaning.numbers.get("distance"),
         }
+        if name in WINDOWS:
+            return self.world.windows.event(call, name)
         value = answers[name]() if name in answers else meaning.numbers[name]
         return None if value is None else int(value)
 
@@ -128,6 +138,8 @@ class Answers:
             "transfers": lambda: m.transfers,
             "unsynced_reads": lambda: m.unsynced_reads,
         }  # fmt: skip
+        if name not in answers:
+            return self.world.windows.bound(m, name)
         value = answers[name]()
         return None if value is None else int(value)
 

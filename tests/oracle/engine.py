@@ -59,6 +59,8 @@ class World(Accesses):
         if call.kind in ENDS:
             if call.sg_phys is not None:
                 meaning.count = call.listed
+            if call.kind == K.DMA_UNMAP and self.find_by_file(meaning):
+                return meaning
             if call.bus_addr is not None:
                 self.find_ended(meaning, call.bus_addr)
             elif call.sg_phys:
@@ -70,6 +72,9 @@ class World(Accesses):
                 self.find_synced(meaning, call.bus_addr)
         if call.kind in DEVICE_KINDS and call.bus_addr is not None:
             self.find_accessed(meaning, call.bus_addr)
+        child = self.windows.child(call)
+        if child:
+            meaning.roles["mapping"] = child
         if call.kind in (K.DMA_UNMAP, *SYNCS):
             self.measure_return(meaning)
         if call.kind in ENDS + SYNCS and "mapping" not in meaning.roles:
@@ -77,6 +82,30 @@ class World(Accesses):
             if "foreign" in meaning.roles and not self.foreign_counts(meaning):
                 del meaning.roles["foreign"]
         return meaning
+
+    def find_by_file(self, meaning: Meaning) -> bool:
+        """Find what a flush ends by its map register file, if that is known."""
+        call = meaning.call
+        file = self.windows.named(call).get("file")
+        if file is None:
+            return False
+        mapping = self.windows.transfer(file, call)
+        if mapping:
+            meaning.roles["mapping"] = mapping
+            meaning.numbers["candidates"] = 1
+            if call.sg_phys and mapping.list:
+                same = [a == b for a, b in zip(call.sg_phys, mapping.list, strict=False)]
+                meaning.numbers["matching_entries"] = [*same, False].index(False)
+            if call.sg_phys is None:
+                meaning.count = mapping.count
+            self.measure_return(meaning)
+            return True
+        if call.bus_addr is not None:
+            self.find_ghost(meaning, call.bus_addr)
+        self.judge_beginning(meaning)
+        if file.marks & {"born", "list"} and file.epoch == self.gaps:
+            meaning.may_predate = meaning.across_gap = False
+        return True
 
     def left(self, call: Call) -> Iterator[Meaning]:
         """End what a driver left behind, the oldest first."""
@@ -119,6 +148,9 @@ class World(Accesses):
                 "dma_mask": call.phys_addr,
             }
             device.limits.update({k: v for k, v in said.items() if v is not None})
+        elif call.kind >= K.IRQL:
+            self.cancel(call)
+            self.windows.apply(call, self.gaps)
         elif call.kind == K.LOST:
             self.counters["lost"] += call.length or 0
             self.gaps += call.status != 1
@@ -137,6 +169,8 @@ class World(Accesses):
             device.counts["allocs" if call.kind == K.DMA_ALLOC else "maps"] += 1
         if len(self.live) >= self.live_limit:
             self.counters["refused"] += 1
+            if not call.failed:
+                self.windows.bind(call, None, self.gaps)
             return
         self.serial += 1
         m = Mapping(call, self.serial, self.gaps, call.pieces, bounced and not call.failed)
@@ -145,6 +179,15 @@ class World(Accesses):
             device.iommu_seen = True
         if call.failed:
             self.end(m, call)
+        else:
+            self.windows.bind(call, m, self.gaps)
+
+    def cancel(self, call: Call) -> None:
+        """Take a cancelled transfer's accesses for done."""
+        file = self.windows.named(call).get("file") if call.kind == K.DMA_CANCEL else None
+        for tie in self.windows.tied(file) if file else []:
+            tie.mapping.transfers = 0
+            tie.mapping.open.clear()
 
     def apply_end(self, meaning: Meaning, device: Device) -> None:
         """End what an unmap or a free means."""
@@ -152,6 +195,7 @@ class World(Accesses):
         if call.failed or call.flags & Flag.NULL_CPU:
             return
         device.counts["frees" if call.kind == K.DMA_FREE else "unmaps"] += 1
+        self.windows.freed(call, m)
         address = m.call.bus_addr if m and call.bus_addr is None else call.bus_addr
         if self.counters["iommu_events"] and address is not None:
             self.settle(address // PAGE, -1)
@@ -186,6 +230,7 @@ class World(Accesses):
     def end(self, m: Mapping, call: Call) -> None:
         """Make a ghost of a mapping. What it covers is what ended last there."""
         self.live.remove(m)
+        self.windows.unbind(m)
         for g in self.ghosts if m.list else []:
             g.named &= g.device != m.device or g.list[:1] != m.list[:1]
         m.ended, m.epoch = call, self.gaps

@@ -16,6 +16,7 @@ from tests.oracle.nouns import (
     agree,
     preference,
 )
+from tests.oracle.windows import Windows
 
 K = EventKind
 
@@ -42,6 +43,7 @@ class Lookup:
         self.counters: Counter[str] = Counter()
         self.gaps = 0
         self.serial = 0
+        self.windows = Windows()
 
     def find_ended(self, meaning: Meaning, address: int) -> None:
         """Find what an unmap by bus address ends: the best fit, of equals the oldest."""

@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from dmaverify.model.kinds import MAPPING_ERROR, Direction, EventKind, Flag, MapType
+from dmaverify.model.kinds import MAPPING_ERROR, Arg, Direction, EventKind, Flag, MapType
 
 K = EventKind
 TOP = 1 << 64
@@ -37,6 +37,7 @@ class Call:
     sg_phys: list[int] | None = None
     bus_full: int | None = None
     phys_full: int | None = None
+    args: dict[Arg, int] | None = None
 
     @property
     def failed(self) -> bool:

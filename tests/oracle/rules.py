@@ -9,11 +9,14 @@ from dmaverify.model.fields import (
     FIELDS,
     MAPPING_FIELDS,
     MAPPING_OBJECTS,
+    NAMED_FIELDS,
+    NAMED_OBJECTS,
     TRACE_FIELDS,
     Obj,
     Type,
 )
 from dmaverify.model.kinds import Direction, EventKind, MapType, MemoryKind, Provenance
+from dmaverify.model.routines import CacheType, ReleaseAction, Routine
 
 Get = Callable[[int, int], int | None]
 LIMIT = 1 << 64
@@ -26,7 +29,8 @@ class FaultError(Exception):
 
 ENUMS = {
     Type.DIRECTION: Direction, Type.MAP_TYPE: MapType, Type.KIND: EventKind,
-    Type.MEMORY: MemoryKind, Type.PROVENANCE: Provenance,
+    Type.MEMORY: MemoryKind, Type.PROVENANCE: Provenance, Type.ROUTINE: Routine,
+    Type.ACTION: ReleaseAction, Type.CACHE: CacheType,
 }  # fmt: skip
 TYPES = {f.ref: f.type for f in FIELDS}
 WORDS = {type_: {m.name.lower(): int(m) for m in enum} for type_, enum in ENUMS.items()}
@@ -63,6 +67,10 @@ class Oracle:
         assert first == self.event
         if rest[0] in MAPPING_OBJECTS:
             return MAPPING_OBJECTS[rest[0]], MAPPING[rest[1]] if len(rest) > 1 else 0
+        if rest[0] in NAMED_OBJECTS:
+            obj = NAMED_OBJECTS[rest[0]]
+            fields = {f.name: f.number for f in NAMED_FIELDS[obj]}
+            return obj, fields[rest[1]] if len(rest) > 1 else 0
         if rest[0] == "device":
             return Obj.DEVICE, DEVICE[rest[1]] if len(rest) > 1 else 0
         return Obj.EVENT, EVENT[rest[0]]

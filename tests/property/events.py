@@ -6,7 +6,9 @@ from random import Random
 from typing import Any
 
 from dmaverify.model.events import EventBatch
-from dmaverify.model.kinds import MAPPING_ERROR, EventKind, Flag
+from dmaverify.model.fields import OBJECT_NAMES
+from dmaverify.model.kinds import MAPPING_ERROR, Arg, EventKind, Flag
+from dmaverify.model.routines import Routine
 from tests.oracle.nouns import Call
 
 K = EventKind
@@ -18,6 +20,33 @@ WEIGHTS = {
     K.IOMMU_ATTACH: 1, K.DEV_FAULT: 1, K.DEV_READ: 4, K.DEV_WRITE: 4, K.DEV_START: 2,
     K.CPU_READ: 3, K.CPU_WRITE: 3, K.MEMORY: 2,
 }  # fmt: skip
+WINDOWS = {
+    K.DMA_MAP: 6, K.DMA_UNMAP: 5, K.DMA_ALLOC: 3, K.DMA_FREE: 3, K.IRQL: 2, K.DMA_CALL: 3,
+    K.ADAPTER_GET: 4, K.ADAPTER_PUT: 2, K.CHANNEL_ALLOCATE: 4, K.CHANNEL_GRANTED: 4,
+    K.CHANNEL_ACTION: 3, K.CHANNEL_FREE: 3, K.CHANNEL_CANCEL: 1, K.MDL_LOCK: 3, K.MDL_UNLOCK: 2,
+    K.MDL_FREE: 1, K.MDL_MAP: 1, K.MDL_UNMAP: 1, K.IO_FLUSH: 1, K.PHYS_QUERY: 1,
+    K.REQUEST_COMPLETE: 2, K.DMA_CANCEL: 1, K.DEV_WRITE: 2, K.DEV_START: 2, K.CPU_WRITE: 1,
+    K.LOST: 1, K.DRIVER_PROBE: 1, K.DRIVER_UNBOUND: 1, K.MEMORY: 1,
+}  # fmt: skip
+WINDOWS_KINDS = [kind for kind, weight in WINDOWS.items() for _ in range(weight)]
+CHOICES: dict[Arg, list[int]] = {
+    Arg.ADAPTER: [1, 1, 1, 2, 0, 1 << 32], Arg.FILE: [1, 1, 2, 3, 0], Arg.MDL: [1, 1, 2, 0],
+    Arg.ROUTINE: [*map(int, Routine), 9, 9, 10, 13, 14, 14, 99], Arg.REGISTERS: [1, 2, 2, 40],
+    Arg.GRANTED: [2, 17], Arg.VERSION: [0, 2, 3, 4], Arg.WIDTH: [0, 32, 64, 65],
+    Arg.OFFSET: [0, 0, 0x40, 0x2000, TOP - 4], Arg.MDL_LENGTH: [0x800, 0x1000, 0x10000],
+    Arg.ACTION: [1, 2, 3, 3, 7], Arg.CACHE: [0, 1, 1, 2], Arg.ALIGNMENT: [1, 4, 64, 0],
+    Arg.INDEX: [0, 1],
+}
+#: Named numbers that the events of a kind mostly have.
+USUAL_ARGS = {
+    K.DMA_MAP: "adapter file mdl routine offset mdl_length", K.DMA_UNMAP: "adapter file mdl routine"
+    " offset", K.DMA_ALLOC: "adapter routine cache", K.DMA_FREE: "adapter routine cache",
+    K.DMA_CALL: "routine", K.ADAPTER_GET: "granted alignment version width",
+    K.CHANNEL_ALLOCATE: "adapter registers routine", K.CHANNEL_GRANTED: "adapter registers",
+    K.CHANNEL_ACTION: "adapter action", K.CHANNEL_FREE: "adapter routine registers",
+    K.MDL_LOCK: "routine", K.MDL_MAP: "cache", K.PHYS_QUERY: "mdl", K.REQUEST_COMPLETE: "mdl",
+    K.DMA_CANCEL: "file",
+}
 KINDS = [kind for kind, weight in WEIGHTS.items() for _ in range(weight)]
 BUS = [0x1000, 0x1000, 0x1000, 0x1040, 0x1800, 0x1FF0, 0x2000, 0x2000, 0x3000, 0x0, TOP - 0x1000]
 PHYS = [0x9000, 0x9000, 0x9020, 0x9040, 0x9800, 0x9FC0, 0xA000, 0xB000, 1 << 40]
@@ -40,6 +69,7 @@ class Writer:
     def __init__(self, random: Random) -> None:
         self.random = random
         self.made: list[Call] = []
+        self.windows = self.seldom(2)
         self.identity = self.seldom(3)  # no IOMMU: the bus address is the physical one
 
     def pick(self, options: list[Any]) -> Any:
@@ -56,7 +86,7 @@ class Writer:
 
     def call(self, number: int) -> Call:
         """Return the next event."""
-        kind = self.pick(KINDS)
+        kind = self.pick(WINDOWS_KINDS if self.windows else KINDS)
         values: dict[str, Any] = {
             "kind": kind, "time": number * 1000 + self.random.randrange(900), "record": number,
             "cpu": self.pick([0, 0, 1]), "site": self.pick([7, 7, 8]), "flags": 0,
@@ -68,7 +98,25 @@ class Writer:
         fill = getattr(self, f"_{kind.name.lower()}", None)
         if fill is not None:
             fill(values)
+        if self.windows:
+            self._names(values)
         return Call(**values)
+
+    def _names(self, values: dict[str, Any]) -> None:
+        """Fill in the named numbers of a kind, and the object that it is about."""
+        kind = values["kind"]
+        own = OBJECT_NAMES.get(kind)
+        if own is not None:
+            objects = CHOICES.get(Arg[own.upper()], []) if own not in ("level", "request") else []
+            values["object"] = self.pick([n for n in objects if n >> 32 == 0] or [0, 2, 2, 5])
+            values["length"] = self.usual([None, 0x800], [0x1000])
+        if not self.seldom(8):
+            names = USUAL_ARGS.get(kind, "").split()
+            args = {Arg[n.upper()]: self.pick(CHOICES[Arg[n.upper()]]) for n in names}
+            kept = {arg: value for arg, value in args.items() if not self.seldom(8)}
+            values["args"] = kept or None
+        if kind is K.CHANNEL_CANCEL:
+            values["status"] = self.pick([0, 1])
 
     # ---- calls -----------------------------------------------------------------------------------
 

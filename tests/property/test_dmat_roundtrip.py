@@ -9,10 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dmaverify.model.events import Event, EventBatch
-from dmaverify.model.fields import EVENT_FIELDS, event_has_device
-from dmaverify.model.kinds import MAPPING_ERROR, UNKNOWN, EventKind, Flag, MapType
+from dmaverify.model.fields import EVENT_FIELDS, NAMED_OBJECTS, event_has_device
+from dmaverify.model.kinds import MAPPING_ERROR, UNKNOWN, Arg, EventKind, Flag, MapType
+from dmaverify.model.routines import Routine
 from dmaverify.trace import open_trace
-from dmaverify.trace.native import DmatWriter
+from dmaverify.trace.events import Slot
+from dmaverify.trace.native import NATIVE_EVENTS, DmatWriter
 from tests.unit.trace.reading import FIXTURES, read
 
 K = EventKind
@@ -23,6 +25,11 @@ CALLS = [kind for kind in K if K.DMA_MAP <= kind <= K.DMA_FREE]
 NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12) | st.sampled_from(
     ["0000:00:04.0", "fe800000.ethernet", "a b", 'q"', "dir=1", "(x)", "?", "ö"]
 )
+#: The named numbers that a kind can have: those whose name its row's object does not take.
+ARGS = {
+    spec.kind: [arg for arg in Arg if spec.fields[arg.name.lower()] is Slot.ARG]
+    for spec in NATIVE_EVENTS
+}
 WORDS = (Flag.FAILED, Flag.TRUNCATED, Flag.HASHED, Flag.SKIP_SYNC, Flag.MMIO, Flag.FROM_MARK)
 
 
@@ -50,6 +57,9 @@ def events(draw: st.DrawFn, devices: list[str]) -> dict[str, Any]:
             values["phys_full"] = len(values["sg_phys"]) + draw(st.just(0) | st.integers(0, 99))
     if kind in (K.DMA_ALLOC, K.DMA_FREE):
         values["virt_addr"] = draw(st.none() | st.just(0) | U64)
+    if draw(st.booleans()):
+        args = st.dictionaries(st.sampled_from(ARGS[kind]), st.sampled_from([*Routine]) | U64)
+        values["args"] = draw(args)
     return consistent(values)
 
 
@@ -106,7 +116,8 @@ def test_every_stored_field_is_drawn() -> None:
     """The property covers each field that is stored with an event."""
     drawn = {"bus_addr", "phys_addr", "length", "direction", "type", "virt_addr", "failed",
              "skip_sync", "mmio", "unmapped", "dma_mask", "max_segment", "boundary",
-             "memory", "transfer"}  # fmt: skip
+             "memory", "transfer", "level", "request"}  # fmt: skip
+    drawn |= {arg.name.lower() for arg in Arg} - NAMED_OBJECTS.keys()
 
     assert {f.name for f in EVENT_FIELDS if f.stored} == drawn
 

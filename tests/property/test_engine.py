@@ -15,6 +15,7 @@ from dmaverify.model.fields import (
     FIELDS,
     MAPPING_FIELDS,
     MAPPING_OBJECTS,
+    NAMED_FIELDS,
     TRACE_FIELDS,
     Obj,
 )
@@ -91,6 +92,7 @@ def asked() -> list[tuple[Obj, int]]:
     """Return all that can be asked: objects and the numbers of their fields."""
     own = {Obj.EVENT: EVENT_FIELDS, Obj.DEVICE: DEVICE_FIELDS, Obj.TRACE: TRACE_FIELDS}
     own |= dict.fromkeys(MAPPING_OBJECTS.values(), MAPPING_FIELDS)
+    own |= NAMED_FIELDS
     return [(obj, f.number) for obj, fields in own.items() for f in fields]
 
 
@@ -122,7 +124,7 @@ def readable(values: list[int | None], kind: EventKind) -> dict[str, int | None]
     """Return values by name, without those that an event of this kind does not have."""
     out = {}
     for (obj, number), value in zip(PLACES, values, strict=True):
-        own = obj if obj in (Obj.EVENT, Obj.DEVICE, Obj.TRACE) else Obj.MAPPING
+        own = Obj.MAPPING if obj in MAPPING_OBJECTS.values() else obj
         if not KINDS[own, number] or kind in KINDS[own, number]:
             out[f"{obj.name.lower()}.{NAMES[own, number]}"] = value
     return out

@@ -11,7 +11,15 @@ import dmaverify.core
 import dmaverify.model
 from dmaverify.model.events import EventBatch
 from dmaverify.model.fields import Obj
-from dmaverify.model.kinds import MAP_TYPE_SHIFT, Direction, EventKind, Flag, MapType, SideTag
+from dmaverify.model.kinds import (
+    MAP_TYPE_SHIFT,
+    Arg,
+    Direction,
+    EventKind,
+    Flag,
+    MapType,
+    SideTag,
+)
 from dmaverify.model.program import MAX_SHOWN, Op
 
 ROW_BYTES = 64
@@ -129,10 +137,27 @@ def test_events_are_equal_by_what_happened() -> None:
     assert batch[0] != batch[2]
 
 
+def test_named_numbers_are_kept_in_order() -> None:
+    """A value of 0 is a value; an event without any has no side record."""
+    batch = EventBatch(16)
+    batch.add(EventKind.DMA_MAP, args={Arg.MDL: 0, Arg.ADAPTER: 2**64 - 1}, virt_addr=3)
+    batch.add(EventKind.DMA_MAP, args={})
+    assert ((Arg.ADAPTER, 2**64 - 1), (Arg.MDL, 0)) == batch[0].args
+    assert (3, ()) == (batch[0].virt_addr, batch[1].args)
+
+
+def test_named_numbers_have_bounds() -> None:
+    """What is no number of the table, or does not fit, is an error of the caller."""
+    with pytest.raises(ValueError, match="99"):
+        EventBatch(16).add(EventKind.DMA_MAP, args={99: 1})
+    with pytest.raises(OverflowError):
+        EventBatch(16).add(EventKind.DMA_MAP, args={Arg.MDL: 2**64})
+
+
 def test_tally_counts_kinds_times_and_cpus() -> None:
     """Unknown times are left out."""
     batch = EventBatch(16)
-    assert ([0] * 32, None, None, 0) == batch.tally()
+    assert ([0] * 64, None, None, 0) == batch.tally()
     batch.add(EventKind.DMA_MAP, time=50, cpu=3)
     batch.add(EventKind.DMA_MAP, time=20, cpu=1)
     batch.add(EventKind.LOST)
@@ -159,14 +184,15 @@ EVENTS = enums(dmaverify.model, "events.pxd")
     ("prefix", "enum"),
     [
         ("KIND", EventKind), ("DIR", Direction), ("TYPE", MapType), ("F", Flag),
-        ("SIDE", SideTag),
+        ("SIDE", SideTag), ("ARG", Arg),
     ],
 )  # fmt: skip
 def test_c_numbers_equal_python_numbers(prefix: str, enum: type) -> None:
     """Each member has its C twin with the same number, and there are no others."""
     expected = {f"{prefix}_{m.name}": int(m) for m in enum}  # type: ignore[attr-defined]
     found = {n: v for n, v in EVENTS.items() if n.startswith(f"{prefix}_")}
-    extra = {"KIND_COUNT": len(EventKind) + 1, "TYPE_SHIFT": MAP_TYPE_SHIFT}
+    extra = {"KIND_COUNT": max(EventKind) + 1, "KIND_ROOM": 64, "TYPE_SHIFT": MAP_TYPE_SHIFT,
+             "ARG_COUNT": max(Arg) + 1}  # fmt: skip
     assert expected | {n: v for n, v in extra.items() if n.startswith(f"{prefix}_")} == found
 
 

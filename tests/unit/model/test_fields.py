@@ -9,6 +9,8 @@ from dmaverify.model.fields import (
     KIND_SENTENCES,
     KINDS_BY_NAME,
     MAPPING_OBJECTS,
+    NAMED_FIELDS,
+    NAMED_OBJECTS,
     Obj,
     event_has_device,
     kind_name,
@@ -27,8 +29,10 @@ def test_names_and_numbers_are_unique(obj: Obj) -> None:
 
 def test_every_object_with_fields_is_there() -> None:
     """All mapping objects share the fields of a mapping."""
-    assert [Obj.EVENT, Obj.MAPPING, Obj.DEVICE, Obj.TRACE] == list(GROUPS)
-    assert set(MAPPING_OBJECTS.values()) == set(Obj) - {Obj.EVENT, Obj.DEVICE, Obj.TRACE}
+    named = set(NAMED_OBJECTS.values())
+    assert [Obj.EVENT, Obj.MAPPING, Obj.DEVICE, Obj.TRACE, *NAMED_FIELDS] == list(GROUPS)
+    assert named == set(NAMED_FIELDS)
+    assert set(MAPPING_OBJECTS.values()) == set(Obj) - named - {Obj.EVENT, Obj.DEVICE, Obj.TRACE}
 
 
 def test_numbers_fit_an_instruction() -> None:

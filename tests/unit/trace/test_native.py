@@ -6,7 +6,8 @@ import pytest
 
 from dmaverify.errors import TraceError
 from dmaverify.model.events import EventBatch
-from dmaverify.model.kinds import Direction, EventKind, Flag, MapType
+from dmaverify.model.kinds import Arg, Direction, EventKind, Flag, MapType
+from dmaverify.model.routines import ReleaseAction, Routine
 from dmaverify.trace.native import HEADER, write_event
 from tests.unit.trace.reading import MAP, dma_line, read_text
 
@@ -29,6 +30,35 @@ def test_canonical_line() -> None:
     )
 
     assert expected == write_event(batch[0], ["", "0000:00:04.0"], "nvme")
+
+
+def test_named_numbers(tmp_path: Path) -> None:
+    """Each stands under its own name, as a word where it is one of an enumeration."""
+    text = dmat(
+        "channel_free: dev0 file=7 adapter=3 routine=free_map_registers registers=0x11",
+        "channel_action: dev0 file=7 adapter=3 action=keep_object",
+        "dma_map: dev0 bus_addr=1 length=1 file=0 offset=0xfffffffffffffffc routine=99",
+        "adapter_put: dev0 adapter=0",
+        "dma_call: dev0 adapter=3 routine=keep_object registers=? granted=many version=",
+    )
+    reader, found = read_text(tmp_path, text)
+
+    assert [7, 7, 0, 0, 3] == [e.object for e in found]
+    assert [
+        ((Arg.ADAPTER, 3), (Arg.ROUTINE, Routine.FREE_MAP_REGISTERS), (Arg.REGISTERS, 17)),
+        ((Arg.ADAPTER, 3), (Arg.ACTION, ReleaseAction.KEEP_OBJECT)),
+        ((Arg.ROUTINE, 99), (Arg.FILE, 0), (Arg.OFFSET, 2**64 - 4)),
+        (),
+        (),
+    ] == [e.args for e in found]
+    assert [] == reader.notices
+    assert [
+        "dev0 file=7 adapter=3 routine=free_map_registers registers=17",
+        "dev0 file=7 adapter=3 action=keep_object",
+        "dev0 type=single bus_addr=0x1 length=1 routine=99 file=0 offset=0xfffffffffffffffc",
+        "dev0 adapter=0",
+        "dev0 adapter=3",
+    ] == [write_event(e, reader.devices).split(": ", 2)[2] for e in found]
 
 
 def test_task_name_ends_no_line() -> None:
