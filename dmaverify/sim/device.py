@@ -46,6 +46,7 @@ class Transfer:
         length: bytes.
         direction: TO_DEVICE: the device reads memory.
         completed: whether the device has said that it is done.
+        cancelled: whether it was told to stop before it did anything.
     """
 
     number: int
@@ -53,6 +54,7 @@ class Transfer:
     length: int
     direction: Direction
     completed: bool = False
+    cancelled: bool = False
 
 
 class DeviceFault(Enum):
@@ -85,6 +87,7 @@ class Device:
         self._transfers = 0
         self._faults: list[tuple[DeviceFault, int]] = []
         self._late: list[tuple[Transfer, bytes]] = []
+        self._open: list[Transfer] = []
 
     def break_next(self, fault: DeviceFault, amount: int = 0) -> None:
         """Let the next transfer that is finished go wrong; several wait in a row."""
@@ -102,7 +105,14 @@ class Device:
         transfer = Transfer(self._transfers, bus, length, direction)
         self._tape.add(K.DEV_START, device=self.number, bus_addr=bus, length=length,
                        direction=direction, object=transfer.number)  # fmt: skip
+        self._open.append(transfer)
         return transfer
+
+    def cancel(self) -> None:
+        """Stop every transfer that was begun and is not done: it will move no bytes."""
+        for transfer in self._open:
+            transfer.cancelled = True
+        self._open, self._late = [], []
 
     def finish(self, transfer: Transfer, data: bytes = b"") -> bytes:
         """Let the device do a transfer, and return what it read.
@@ -113,6 +123,10 @@ class Device:
         """
         if len(data) > transfer.length:
             raise SimError(f"a transfer of {transfer.length} bytes is given {len(data)}")
+        if transfer.cancelled:
+            return b""
+        if transfer in self._open:
+            self._open.remove(transfer)
         fault, amount = self._faults.pop(0) if self._faults else (None, 0)
         transfer.completed = fault is not DeviceFault.LOST_COMPLETION
         bus, length = transfer.bus, transfer.length

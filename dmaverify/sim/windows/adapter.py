@@ -47,15 +47,21 @@ class RegisterFile:
         number: its number in the run, from 1.
         count: map registers.
         mappings: what is mapped through it.
-        held: False once it was freed.
-        channel: True while the adapter's channel is held with it.
+        held: whether it has its map registers: not before they are granted, not once freed.
+        granted: whether it was given them.
+        channel: True while the adapter's channel is held with it, or waited for.
+        listed: whether it is that of a scatter/gather list, which has no channel.
+        cancelled: whether its request was taken back before it was granted.
     """
 
     number: int
     count: int
     mappings: list[Mapping] = field(default_factory=list)
-    held: bool = True
+    held: bool = False
+    granted: bool = False
     channel: bool = True
+    listed: bool = False
+    cancelled: bool = False
 
 
 class Call(NamedTuple):
@@ -106,6 +112,7 @@ class DMA_ADAPTER:
     Version: int = 1  # always: it does not tell which table this is
     live: bool = True
     files: list[RegisterFile] = field(default_factory=list)
+    latest: RegisterFile | None = None  # the one whose channel was granted last
     buffers: dict[int, CommonBuffer] = field(default_factory=dict)  # logical address -> buffer
     # who waits for map registers, and for how many
     waiting: deque[tuple[int, Callable[[], int]]] = field(default_factory=deque)

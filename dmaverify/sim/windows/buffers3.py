@@ -5,12 +5,14 @@ Source for all of it: Windows driver documentation, DMA_OPERATIONS and the page 
 
 from dataclasses import dataclass, field
 
-from dmaverify.model.kinds import Direction, EventKind, MapType
+from dmaverify.model.kinds import Arg, Direction, EventKind, Flag, MapType
 from dmaverify.sim.iommu import Domain
 from dmaverify.sim.memory import PAGE
 from dmaverify.sim.windows.adapter import DMA_ADAPTER
+from dmaverify.sim.windows.base import ALL_ONES
 from dmaverify.sim.windows.mdl import MDL
 from dmaverify.sim.windows.names import (
+    MEMORY_CACHING_TYPE,
     STATUS_INSUFFICIENT_RESOURCES,
     STATUS_INVALID_PARAMETER,
     STATUS_NOT_SUPPORTED,
@@ -23,10 +25,11 @@ K = EventKind
 
 @dataclass(slots=True, eq=False)
 class COMMON_BUFFER_VECTOR:
-    """Common buffers of one size, (virtual, logical) each; None once freed."""
+    """Common buffers of one size, (virtual, logical) each, and which of them were freed."""
 
     size: int
-    buffers: list[tuple[int, int] | None] = field(default_factory=list)
+    buffers: list[tuple[int, int]] = field(default_factory=list)
+    freed: set[int] = field(default_factory=set)
 
 
 class CommonBuffers3(DmaOperations):
@@ -40,9 +43,9 @@ class CommonBuffers3(DmaOperations):
 
         IRQL PASSIVE_LEVEL.
         """
-        adapter = self._enter("AllocateCommonBufferEx", DmaAdapter, Length)
-        highest = (1 << 64) - 1 if MaximumAddress is None else MaximumAddress
-        return self._allocate(adapter, Length, highest)
+        adapter = self._enter("AllocateCommonBufferEx", DmaAdapter, Length, length=Length)
+        highest = ALL_ONES if MaximumAddress is None else MaximumAddress
+        return self._allocate(adapter, Length, highest, CacheEnabled)
 
     def AllocateCommonBufferWithBounds(
         self, DmaAdapter: DMA_ADAPTER | None, MinimumAddress: int | None,
@@ -53,9 +56,12 @@ class CommonBuffers3(DmaOperations):
 
         IRQL PASSIVE_LEVEL.
         """
-        virt, logical = self.AllocateCommonBufferEx(DmaAdapter, MaximumAddress, Length)
+        adapter = self._enter("AllocateCommonBufferWithBounds", DmaAdapter, Length, length=Length)
+        highest = ALL_ONES if MaximumAddress is None else MaximumAddress
+        cached = None if CacheType is None else CacheType == MEMORY_CACHING_TYPE.MmCached
+        virt, logical = self._allocate(adapter, Length, highest, cached)
         if virt and MinimumAddress is not None and logical < MinimumAddress:
-            self.FreeCommonBuffer(DmaAdapter, Length, logical, virt)
+            self._free(adapter, Length, logical, virt, cached)
             return 0, 0
         return virt, logical
 
@@ -67,13 +73,15 @@ class CommonBuffers3(DmaOperations):
 
         STATUS_INSUFFICIENT_RESOURCES, and then none is left allocated.
         """
-        adapter = self._enter("AllocateCommonBufferVector", DmaAdapter)
+        adapter = self._enter("AllocateCommonBufferVector", DmaAdapter, SizeOfElements,
+                              length=SizeOfElements)  # fmt: skip
         vector = COMMON_BUFFER_VECTOR(SizeOfElements)
-        for _ in range(NumberOfElements):
-            virt, logical = self._allocate(adapter, SizeOfElements, HighAddress or (1 << 64) - 1)
+        for index in range(NumberOfElements):
+            virt, logical = self._allocate(adapter, SizeOfElements, HighAddress or ALL_ONES, None,
+                                           index)  # fmt: skip
             if not virt:
-                for index in range(len(vector.buffers)):
-                    self.FreeCommonBufferFromVector(adapter, vector, index)
+                for made in range(index):
+                    self._free_element(adapter, vector, made)
                 return STATUS_INSUFFICIENT_RESOURCES, None
             vector.buffers.append((virt, logical))
         return STATUS_SUCCESS, vector
@@ -83,17 +91,22 @@ class CommonBuffers3(DmaOperations):
                                          Index: int) -> tuple[int, int]:  # fmt: skip
         """Return (VirtualAddress, LogicalAddress) of an element, (0, 0) for none."""
         self._enter("GetCommonBufferFromVectorByIndex", DmaAdapter)
-        inside = 0 <= Index < len(Vector.buffers)
-        return (Vector.buffers[Index] or (0, 0)) if inside else (0, 0)
+        inside = 0 <= Index < len(Vector.buffers) and Index not in Vector.freed
+        return Vector.buffers[Index] if inside else (0, 0)
 
     def FreeCommonBufferFromVector(self, DmaAdapter: DMA_ADAPTER | None,
                                    Vector: COMMON_BUFFER_VECTOR, Index: int) -> None:  # fmt: skip
         """Free one element; its index must not have been freed. IRQL PASSIVE_LEVEL."""
         adapter = self._enter("FreeCommonBufferFromVector", DmaAdapter, Index)
-        found = Vector.buffers[Index] if 0 <= Index < len(Vector.buffers) else None
-        if found is not None:
-            self.FreeCommonBuffer(adapter, Vector.size, found[1], found[0])
-            Vector.buffers[Index] = None
+        self._free_element(adapter, Vector, Index)
+
+    def _free_element(self, adapter: DMA_ADAPTER, vector: COMMON_BUFFER_VECTOR,
+                      index: int) -> None:  # fmt: skip
+        if not 0 <= index < len(vector.buffers):
+            return
+        virt, logical = vector.buffers[index]
+        self._free(adapter, vector.size, logical, virt, None, index)
+        vector.freed.add(index)
 
     def FreeCommonBufferVector(self, DmaAdapter: DMA_ADAPTER | None,
                                Vector: COMMON_BUFFER_VECTOR) -> None:  # fmt: skip
@@ -111,15 +124,16 @@ class CommonBuffers3(DmaOperations):
 
         Offset and Length are the sub-section of the extended configuration, 0 and 0 for all.
         """
-        adapter = self._enter("CreateCommonBufferFromMdl", DmaAdapter)
         length = Length or Mdl.length
+        adapter = self._enter("CreateCommonBufferFromMdl", DmaAdapter, Offset, length,
+                              length=length)  # fmt: skip
         if (Mdl.virt + Offset) % PAGE or length % PAGE:
-            return STATUS_INVALID_PARAMETER, 0
-        if self._s.injector.fails("CreateCommonBufferFromMdl"):
-            return STATUS_INSUFFICIENT_RESOURCES, 0
-        window = self._m.bus.share(adapter.device.number, self._s.mm.runs(Mdl, Offset, length))
+            return self._not_shared(adapter, Mdl, Offset, length, STATUS_INVALID_PARAMETER)
+        window = None
+        if not self._s.injector.fails("CreateCommonBufferFromMdl"):
+            window = self._m.bus.share(adapter.device.number, self._s.mm.runs(Mdl, Offset, length))
         if window is None:
-            return STATUS_INSUFFICIENT_RESOURCES, 0
+            return self._not_shared(adapter, Mdl, Offset, length, STATUS_INSUFFICIENT_RESOURCES)
         self._s.shared[window.bus] = window
         adapter.counts["common buffers"].allocated += 1
         phys = [at for s in window.segments for at in range(s.phys, s.phys + s.length, PAGE)]
@@ -127,8 +141,23 @@ class CommonBuffers3(DmaOperations):
             K.DMA_ALLOC, device=adapter.device.number, length=length, bus_addr=window.bus,
             virt_addr=Mdl.system_va + Offset, phys_addr=phys[0], sg_phys=phys,
             type=MapType.COHERENT, direction=Direction.BIDIRECTIONAL,
+            args=self._of(adapter, Mdl, Offset),
         )  # fmt: skip
         return STATUS_SUCCESS, window.bus
+
+    def _of(self, adapter: DMA_ADAPTER, mdl: MDL, offset: int) -> dict[Arg, int]:
+        return {Arg.ADAPTER: adapter.number, Arg.ROUTINE: self._routine, Arg.MDL: mdl.number,
+                Arg.OFFSET: offset & ALL_ONES, Arg.MDL_LENGTH: mdl.chain_length}  # fmt: skip
+
+    def _not_shared(self, adapter: DMA_ADAPTER, mdl: MDL, offset: int, length: int,
+                    status: int) -> tuple[int, int]:  # fmt: skip
+        """Record that memory did not become a common buffer."""
+        self._m.tape.add(
+            K.DMA_ALLOC, device=adapter.device.number, length=length, type=MapType.COHERENT,
+            direction=Direction.BIDIRECTIONAL, flags=Flag.FAILED,
+            args=self._of(adapter, mdl, offset),
+        )  # fmt: skip
+        return status, 0
 
     # Domains
 
@@ -163,10 +192,11 @@ class CommonBuffers3(DmaOperations):
 
         IRQL PASSIVE_LEVEL. STATUS_INVALID_PARAMETER where the device is not in the domain.
         """
-        adapter = self._enter("AllocateDomainCommonBuffer", DmaAdapter, Length)
+        adapter = self._enter("AllocateDomainCommonBuffer", DmaAdapter, Length, length=Length)
         if DomainHandle is not self._m.bus.domain_of(adapter.device.number):
             return STATUS_INVALID_PARAMETER, 0, 0
-        virt, logical = self.AllocateCommonBufferEx(adapter, MaximumAddress, Length)
+        highest = ALL_ONES if MaximumAddress is None else MaximumAddress
+        virt, logical = self._allocate(adapter, Length, highest, None)
         if not virt:
             return STATUS_INSUFFICIENT_RESOURCES, 0, 0
         return STATUS_SUCCESS, logical, virt

@@ -3,7 +3,9 @@
 from dataclasses import dataclass, field
 
 from dmaverify.errors import SimError
-from dmaverify.model.kinds import MemoryKind
+from dmaverify.model.kinds import Arg, Direction, EventKind, MemoryKind
+from dmaverify.model.routines import CacheType as Cache
+from dmaverify.model.routines import Routine
 from dmaverify.sim.faults import Injector
 from dmaverify.sim.machine import Machine
 from dmaverify.sim.memory import PAGE, PAGE_SHIFT, Region, Run
@@ -15,6 +17,14 @@ from dmaverify.sim.windows.names import (
     MDL_SOURCE_IS_NONPAGED_POOL,
     MEMORY_CACHING_TYPE,
 )
+
+
+K = EventKind
+_ACCESS = {
+    LOCK_OPERATION.IoReadAccess: Direction.TO_DEVICE,
+    LOCK_OPERATION.IoWriteAccess: Direction.FROM_DEVICE,
+    LOCK_OPERATION.IoModifyAccess: Direction.BIDIRECTIONAL,
+}
 
 
 class AccessViolation(Exception):
@@ -49,6 +59,18 @@ class MDL:
         """Return the bytes of the first page before the buffer."""
         return self.virt & (PAGE - 1)
 
+    @property
+    def chain_length(self) -> int:
+        """Return the bytes of the whole chain that begins here."""
+        if self.Next is None:
+            return self.length
+        total, at = 0, self
+        seen: set[int] = set()
+        while at is not None and id(at) not in seen:
+            seen.add(id(at))
+            total, at = total + at.length, at.Next
+        return total
+
 
 class MemoryManager:
     """The Mm and Ex calls.
@@ -78,9 +100,10 @@ class MemoryManager:
             return 0
         space = self._m.space
         if NumberOfBytes < PAGE and not paged:
-            region = space.small(NumberOfBytes, MemoryKind.KMALLOC)
+            region = space.small(NumberOfBytes, MemoryKind.NONPAGED_POOL)
         else:
-            region = space.scattered(NumberOfBytes, MemoryKind.KMALLOC, pageable=paged)
+            kind = MemoryKind.PAGED_POOL if paged else MemoryKind.NONPAGED_POOL
+            region = space.scattered(NumberOfBytes, kind, pageable=paged)
         self._m.tell_memory(region)
         return region.virt
 
@@ -93,7 +116,7 @@ class MemoryManager:
 
     def user_memory(self, length: int, offset: int = 0) -> int:
         """Return the address of a buffer of an application: pageable, in scattered pages."""
-        region = self._m.space.scattered(length, MemoryKind.PAGES, pageable=True, offset=offset)
+        region = self._m.space.scattered(length, MemoryKind.USER, pageable=True, offset=offset)
         self._m.tell_memory(region)
         return region.virt
 
@@ -126,7 +149,13 @@ class MemoryManager:
         Source: Windows driver documentation, MmGetPhysicalAddress, "Remarks".
         """
         runs = self._m.space.runs(BaseAddress, 1)
-        return runs[0][0] if runs else 0
+        if not runs:
+            return 0
+        self._m.tape.add(
+            K.PHYS_QUERY, 0, phys_addr=runs[0][0], length=PAGE - (BaseAddress & (PAGE - 1)),
+            virt_addr=BaseAddress, args={Arg.ROUTINE: Routine.MM_GET_PHYSICAL_ADDRESS},
+        )  # fmt: skip
+        return runs[0][0]
 
     # MDLs
 
@@ -140,14 +169,19 @@ class MemoryManager:
             raise SimError(f"an MDL of {Length} bytes: the I/O manager makes none for no bytes")
         if self._inject.fails("IoAllocateMdl"):
             return None
-        self._mdls += 1
         pages = ((VirtualAddress & (PAGE - 1)) + Length + PAGE - 1) // PAGE
-        return MDL(self._mdls, VirtualAddress, Length, pages=[0] * pages)
+        return self.new_mdl(VirtualAddress, Length, [0] * pages)
+
+    def new_mdl(self, virt: int, length: int, pages: list[int]) -> MDL:
+        """Return an MDL with a number of its own."""
+        self._mdls += 1
+        return MDL(self._mdls, virt, length, pages=pages)
 
     def IoFreeMdl(self, Mdl: MDL) -> None:
         """Give an MDL back. IRQL <= DISPATCH_LEVEL. Its system mapping goes with it."""
         self._unmap(Mdl)
         Mdl.MdlFlags = 0
+        self._tell(K.MDL_FREE, Mdl)
 
     def MmBuildMdlForNonPagedPool(self, MemoryDescriptorList: MDL) -> None:
         """Fill the page array for memory that is never moved out. IRQL <= DISPATCH_LEVEL.
@@ -158,6 +192,8 @@ class MemoryManager:
         self._fill(MemoryDescriptorList)
         MemoryDescriptorList.MdlFlags |= MDL_SOURCE_IS_NONPAGED_POOL
         MemoryDescriptorList.system_va = MemoryDescriptorList.virt
+        self._tell_lock(MemoryDescriptorList, Routine.MM_BUILD_MDL_FOR_NONPAGED_POOL,
+                        Direction.BIDIRECTIONAL)  # fmt: skip
 
     def MmProbeAndLockPages(self, MemoryDescriptorList: MDL, AccessMode: int = 0,
                             Operation: int = LOCK_OPERATION.IoModifyAccess) -> None:  # fmt: skip
@@ -180,6 +216,9 @@ class MemoryManager:
         mdl.regions = list(found.values())
         for region in mdl.regions:
             region.locks += 1
+        self._tell_lock(mdl, Routine.MM_PROBE_AND_LOCK_PAGES,
+                        _ACCESS.get(LOCK_OPERATION(Operation), Direction.BIDIRECTIONAL),
+                        )  # fmt: skip
 
     def MmUnlockPages(self, MemoryDescriptorList: MDL) -> None:
         """Let the pages go; the system mapping ends first. IRQL <= DISPATCH_LEVEL.
@@ -192,6 +231,7 @@ class MemoryManager:
         for region in mdl.regions:
             region.locks -= 1
         mdl.regions = []
+        self._tell(K.MDL_UNLOCK, mdl)
 
     def MmGetMdlVirtualAddress(self, Mdl: MDL) -> int:
         """Return the buffer's virtual address: an index for MapTransfer. Any IRQL."""
@@ -206,6 +246,12 @@ class MemoryManager:
 
         Source: Windows driver documentation, MmGetMdlPfnArray, "Remarks".
         """
+        phys = [pfn << PAGE_SHIFT for pfn in Mdl.pages]
+        self._m.tape.add(
+            K.PHYS_QUERY, 0, phys_addr=phys[0] + Mdl.offset, length=Mdl.length, sg_phys=phys,
+            virt_addr=Mdl.virt,
+            args={Arg.ROUTINE: Routine.MM_GET_MDL_PFN_ARRAY, Arg.MDL: Mdl.number},
+        )  # fmt: skip
         return Mdl.pages
 
     def MmMapLockedPagesSpecifyCache(
@@ -230,6 +276,13 @@ class MemoryManager:
         self._m.space.map(virt, mdl.pages, cached)
         mdl.system_va = virt + mdl.offset
         mdl.MdlFlags |= MDL_MAPPED_TO_SYSTEM_VA
+        self._m.tape.add(
+            K.MDL_MAP, 0, object=mdl.number, virt_addr=mdl.system_va, length=mdl.length,
+            phys_addr=(mdl.pages[0] << PAGE_SHIFT) + mdl.offset,
+            sg_phys=[pfn << PAGE_SHIFT for pfn in mdl.pages],
+            args={Arg.ROUTINE: Routine.MM_MAP_LOCKED_PAGES_SPECIFY_CACHE,
+                  Arg.CACHE: Cache(CacheType)},
+        )  # fmt: skip
         return mdl.system_va
 
     def MmGetSystemAddressForMdlSafe(self, Mdl: MDL, Priority: int = 16) -> int:
@@ -263,26 +316,32 @@ class MemoryManager:
     def runs(self, mdl: MDL, offset: int, length: int) -> list[Run]:
         """Return the physical runs of a part of an MDL chain.
 
+        A part that leaves its MDL is followed as far as the page frames of it go, as on a real
+        machine: they are what a transfer is made of, and not the bytes that the MDL describes.
+
         Raises:
-            SimError: the part is not in the chain, or the pages are not known.
+            SimError: the part is outside of the pages, or the pages are not known.
         """
         runs: list[Run] = []
-        at: MDL | None = mdl
-        while at is not None and length > 0:
-            if offset >= at.length:
+        at = mdl
+        while length > 0:
+            if at.Next is not None and offset >= at.length:
                 offset -= at.length
                 at = at.Next
                 continue
-            count = min(length, at.length - offset)
+            count = length if at.Next is None else min(length, at.length - offset)
             self._add_runs(at, offset, count, runs)
             length -= count
-            offset, at = 0, at.Next
+            offset, at = 0, at.Next or at
         return runs
 
     def _add_runs(self, mdl: MDL, offset: int, length: int, runs: list[Run]) -> None:
-        first = mdl.offset + offset
+        first, pages = mdl.offset + offset, mdl.pages
         while length > 0:
-            pfn = mdl.pages[first >> PAGE_SHIFT]
+            if not 0 <= first >> PAGE_SHIFT < len(pages):
+                raise SimError(f"{first - mdl.offset:#x} bytes from the start of an MDL of"
+                               f" {mdl.length:#x} bytes there is no page of it")  # fmt: skip
+            pfn = pages[first >> PAGE_SHIFT]
             if pfn == 0:
                 raise SimError("an MDL is used whose pages are not known: lock or build it first")
             count = min(length, PAGE - (first & (PAGE - 1)))
@@ -293,6 +352,16 @@ class MemoryManager:
                 runs.append((phys, count))
             first += count
             length -= count
+
+    def _tell(self, kind: EventKind, mdl: MDL) -> None:
+        self._m.tape.add(kind, 0, object=mdl.number, virt_addr=mdl.virt, length=mdl.length)
+
+    def _tell_lock(self, mdl: MDL, routine: Routine, access: Direction) -> None:
+        self._m.tape.add(
+            K.MDL_LOCK, 0, object=mdl.number, virt_addr=mdl.virt, length=mdl.length,
+            direction=access, phys_addr=(mdl.pages[0] << PAGE_SHIFT) + mdl.offset,
+            sg_phys=[pfn << PAGE_SHIFT for pfn in mdl.pages], args={Arg.ROUTINE: routine},
+        )  # fmt: skip
 
     def _fill(self, mdl: MDL) -> None:
         table, first = self._m.space.table, mdl.virt >> PAGE_SHIFT
@@ -308,6 +377,8 @@ class MemoryManager:
 
     def _unmap(self, mdl: MDL) -> None:
         if mdl.MdlFlags & MDL_MAPPED_TO_SYSTEM_VA:
+            self._m.tape.add(K.MDL_UNMAP, 0, object=mdl.number, virt_addr=mdl.system_va,
+                             length=mdl.length)  # fmt: skip
             self._m.space.unmap(mdl.system_va, len(mdl.pages))
             mdl.MdlFlags &= ~MDL_MAPPED_TO_SYSTEM_VA
             mdl.system_va = 0

@@ -8,10 +8,13 @@ Source for all of it: Windows driver documentation, DMA_OPERATIONS and the page 
 
 from collections.abc import Callable
 
-from dmaverify.model.kinds import Direction, EventKind, Flag, MapType
+from dmaverify.errors import SimError
+from dmaverify.model.kinds import Arg, Direction, EventKind, Flag, MapType
+from dmaverify.model.routines import CacheType
+from dmaverify.sim.common import CommonBuffer
 from dmaverify.sim.memory import PAGE, Run
 from dmaverify.sim.windows.adapter import DMA_ADAPTER, RegisterFile
-from dmaverify.sim.windows.base import Operations
+from dmaverify.sim.windows.base import ALL_ONES, Operations
 from dmaverify.sim.windows.mdl import MDL
 from dmaverify.sim.windows.names import (
     IO_ALLOCATION_ACTION,
@@ -40,13 +43,14 @@ class DmaOperations(Operations):
         be used afterwards. No result.
         """
         adapter = self._enter("PutDmaAdapter", DmaAdapter)
+        if adapter.live:
+            self._m.tape.add(K.ADAPTER_PUT, 0, device=adapter.device.number, object=adapter.number)
         adapter.live = False
 
     def GetDmaAlignment(self, DmaAdapter: DMA_ADAPTER | None) -> int:
         """Return what start and length of a buffer have to be multiples of. IRQL PASSIVE_LEVEL."""
         self._enter("GetDmaAlignment", DmaAdapter)
-        platform = self._m.platform
-        return 1 if platform.coherent else platform.line_bytes
+        return self._s.alignment
 
     def ReadDmaCounter(self, DmaAdapter: DMA_ADAPTER | None) -> int:
         """Return the bytes left of a transfer by system DMA: 0 here. IRQL <= DISPATCH_LEVEL."""
@@ -62,45 +66,63 @@ class DmaOperations(Operations):
         IRQL PASSIVE_LEVEL. CacheEnabled is not looked at. Only the bytes asked for may be used.
         The driver owns it until FreeCommonBuffer.
         """
-        adapter = self._enter("AllocateCommonBuffer", DmaAdapter, Length)
-        return self._allocate(adapter, Length, (1 << 64) - 1)
+        adapter = self._enter("AllocateCommonBuffer", DmaAdapter, Length, length=Length)
+        return self._allocate(adapter, Length, ALL_ONES, CacheEnabled)
 
-    def _allocate(self, adapter: DMA_ADAPTER, length: int, highest: int) -> tuple[int, int]:
-        buffer = None
+    def _allocate(self, adapter: DMA_ADAPTER, length: int, highest: int, cached: bool | None,
+                  index: int | None = None) -> tuple[int, int]:  # fmt: skip
+        """Return (virtual address, logical address) of a common buffer, and record it.
+
+        Args:
+            highest: the highest logical address that is wanted.
+            cached: what the driver says of its cache type, None for nothing.
+            index: which element of a vector it is, None for none.
+        """
+        buffer: CommonBuffer | None = None
         if length > 0 and not self._s.injector.fails("AllocateCommonBuffer"):
             buffer = self._m.common.take(adapter.device.number, length, highest)
         if buffer is None:
-            self._m.tape.add(
-                K.DMA_ALLOC, device=adapter.device.number, length=length, virt_addr=0,
-                direction=Direction.BIDIRECTIONAL, type=MapType.COHERENT,
-                flags=Flag.FAILED | Flag.NULL_CPU,
-            )  # fmt: skip
+            self._tell_buffer(K.DMA_ALLOC, adapter, length, 0, None, cached, index)
             return 0, 0
         adapter.buffers[buffer.bus] = buffer
         adapter.counts["common buffers"].allocated += 1
-        self._m.tape.add(
-            K.DMA_ALLOC, device=adapter.device.number, length=length, virt_addr=buffer.virt,
-            bus_addr=buffer.bus, phys_addr=buffer.phys, direction=Direction.BIDIRECTIONAL,
-            type=MapType.COHERENT,
-        )  # fmt: skip
+        self._tell_buffer(K.DMA_ALLOC, adapter, length, buffer.virt, buffer.bus, cached, index,
+                          buffer.phys)  # fmt: skip
         return buffer.virt, buffer.bus
+
+    def _tell_buffer(self, kind: EventKind, adapter: DMA_ADAPTER, length: int, virt: int,
+                     bus: int | None, cached: bool | None, index: int | None,
+                     phys: int | None = None) -> None:  # fmt: skip
+        """Record a common buffer, without a bus address where there is none."""
+        args = {Arg.ADAPTER: adapter.number, Arg.ROUTINE: self._routine}
+        if cached is not None:
+            args[Arg.CACHE] = CacheType.CACHED if cached else CacheType.NONCACHED
+        if index is not None:
+            args[Arg.INDEX] = index
+        self._m.tape.add(
+            kind, device=adapter.device.number, length=length, virt_addr=virt, bus_addr=bus,
+            phys_addr=phys, direction=Direction.BIDIRECTIONAL, type=MapType.COHERENT, args=args,
+            flags=Flag.FAILED | Flag.NULL_CPU if bus is None else 0,
+        )  # fmt: skip
 
     def FreeCommonBuffer(self, DmaAdapter: DMA_ADAPTER | None, Length: int, LogicalAddress: int,
                          VirtualAddress: int, CacheEnabled: bool = False) -> None:  # fmt: skip
         """Free a common buffer; all arguments are those of its allocation. IRQL PASSIVE_LEVEL."""
         adapter = self._enter("FreeCommonBuffer", DmaAdapter,
-                              Length, LogicalAddress)  # fmt: skip
-        buffer = adapter.buffers.pop(LogicalAddress, None)
+                              Length, LogicalAddress, length=Length)  # fmt: skip
+        self._free(adapter, Length, LogicalAddress, VirtualAddress, CacheEnabled)
+
+    def _free(self, adapter: DMA_ADAPTER, length: int, logical: int, virt: int,
+              cached: bool | None, index: int | None = None) -> None:  # fmt: skip
+        buffer = adapter.buffers.pop(logical, None)
         adapter.counts["common buffers"].freed += 1
         if buffer is not None:
             self._s.told_guards(self._m.common.damage(buffer), "a common buffer")
             self._m.common.give(buffer)
-        elif LogicalAddress in self._s.shared:
-            self._m.bus.unmap(self._s.shared.pop(LogicalAddress))
-        self._m.tape.add(
-            K.DMA_FREE, device=adapter.device.number, length=Length, virt_addr=VirtualAddress,
-            bus_addr=LogicalAddress, direction=Direction.BIDIRECTIONAL, type=MapType.COHERENT,
-        )  # fmt: skip
+        elif logical in self._s.shared:
+            self._m.bus.unmap(self._s.shared.pop(logical))
+            cached = None  # nobody has said of which type the memory is
+        self._tell_buffer(K.DMA_FREE, adapter, length, virt, logical, cached, index)
 
     # Packets
 
@@ -115,14 +137,16 @@ class DmaOperations(Operations):
         IoGetDmaAdapter gave.
         """
         adapter = self._enter("AllocateAdapterChannel", DmaAdapter,
-                              NumberOfMapRegisters)  # fmt: skip
+                              NumberOfMapRegisters, registers=NumberOfMapRegisters)  # fmt: skip
         if NumberOfMapRegisters > adapter.registers or self._s.injector.fails(
             "AllocateAdapterChannel"
         ):
+            self._refuse(adapter, NumberOfMapRegisters)
             return STATUS_INSUFFICIENT_RESOURCES
+        file = self._ask(adapter, NumberOfMapRegisters)
 
         def grant() -> int:
-            self._grant(adapter, NumberOfMapRegisters, DeviceObject, ExecutionRoutine, Context)
+            self._grant(adapter, file, DeviceObject, ExecutionRoutine, Context)
             return STATUS_SUCCESS
 
         if NumberOfMapRegisters <= adapter.free_registers:
@@ -130,11 +154,35 @@ class DmaOperations(Operations):
         adapter.waiting.append((NumberOfMapRegisters, grant))
         return STATUS_SUCCESS
 
-    def _grant(self, adapter: DMA_ADAPTER, count: int, device: object, routine: ControlRoutine,
-               context: object) -> None:  # fmt: skip
-        file = self._new_file(adapter, count)
+    def _refuse(self, adapter: DMA_ADAPTER, count: int) -> None:
+        """Record that a channel was refused, with the map registers that there were."""
+        self._told(K.CHANNEL_ALLOCATE, adapter, None, {
+            Arg.ROUTINE: self._routine, Arg.REGISTERS: count,
+            Arg.GRANTED: max(adapter.free_registers, 0),
+        }, failed=True, status=1)  # fmt: skip
+
+    def _ask(self, adapter: DMA_ADAPTER, count: int) -> RegisterFile:
+        """Record that a channel is asked for, and return what will be granted."""
+        file = self._new_file(count)
+        args = {Arg.ROUTINE: self._routine, Arg.REGISTERS: count}
+        self._told(K.CHANNEL_ALLOCATE, adapter, file, args)
+        return file
+
+    def _hold(self, adapter: DMA_ADAPTER, file: RegisterFile) -> None:
+        """Let a file have its map registers and the channel, and record it."""
+        self._take(adapter, file)
+        adapter.latest = file
         adapter.counts["adapter channels"].allocated += 1
+        self._told(K.CHANNEL_GRANTED, adapter, file, {Arg.REGISTERS: file.count})
+
+    def _grant(self, adapter: DMA_ADAPTER, file: RegisterFile, device: object,
+               routine: ControlRoutine, context: object) -> None:  # fmt: skip
+        if file.cancelled:
+            return
+        self._hold(adapter, file)
         action = self._at_dispatch(routine, device, None, file, context)
+        known = action in list(IO_ALLOCATION_ACTION)
+        self._told(K.CHANNEL_ACTION, adapter, file, {Arg.ACTION: int(action)} if known else {})
         if action != IO_ALLOCATION_ACTION.KeepObject:
             file.channel = False
             adapter.counts["adapter channels"].freed += 1
@@ -151,21 +199,32 @@ class DmaOperations(Operations):
         all of it in one piece. The device owns the bytes until FlushAdapterBuffers.
         """
         adapter = self._enter("MapTransfer", DmaAdapter,
-                              CurrentVa, Length, WriteToDevice)  # fmt: skip
-        offset = CurrentVa - Mdl.virt
+                              CurrentVa, Length, WriteToDevice, length=Length)  # fmt: skip
+        routine, file, offset, length = self._routine, MapRegisterBase, CurrentVa - Mdl.virt, Length
         gathers = adapter.description.Master and adapter.description.ScatterGather
-        length = Length
+        self._base(file)
         if gathers:
-            runs = self._s.mm.runs(Mdl, offset, length)
-            length = runs[0][1] if runs else 0
-            if self._m.platform.guard_bytes:
-                length = min(length, PAGE - (CurrentVa & (PAGE - 1)))
-        if length <= 0:
-            self._tell_failed(adapter, 0, WriteToDevice)
+            # Under the verifier a map register is a page with guards of its own.
+            room = PAGE - (CurrentVa & (PAGE - 1))
+            length = min(length, room) if self._m.platform.guard_bytes else length
+        runs = self._reach(adapter, file, Mdl, offset, length, WriteToDevice)
+        if not runs:
+            self._tell_failed(adapter, Mdl, offset, 0, WriteToDevice, file)
             return 0, 0
-        mapping = self._map(adapter, MapRegisterBase, Mdl, offset, length, WriteToDevice,
-                            joined=not gathers, as_list=False)  # fmt: skip
+        if gathers:
+            runs, length = runs[:1], runs[0][1]
+        mapping = self._map(adapter, file, Mdl, offset, length, WriteToDevice, runs=runs,
+                            joined=not gathers, as_list=False, routine=routine)  # fmt: skip
         return (0, 0) if mapping is None else (mapping.window.bus, length)
+
+    def _reach(self, adapter: DMA_ADAPTER, file: RegisterFile | None, mdl: MDL, offset: int, length: int,
+               write: bool) -> list[Run]:  # fmt: skip
+        """Return the memory of a transfer; one that can not be is recorded, and ends the driver."""
+        try:
+            return self._s.mm.runs(mdl, offset, length)
+        except SimError:
+            self._tell_failed(adapter, mdl, offset, length, write, file)
+            raise
 
     def FlushAdapterBuffers(self, DmaAdapter: DMA_ADAPTER | None, Mdl: MDL,
                             MapRegisterBase: RegisterFile, CurrentVa: int, Length: int,
@@ -176,17 +235,9 @@ class DmaOperations(Operations):
         request is completed and before map registers are freed. Returns True for success.
         """
         adapter = self._enter("FlushAdapterBuffers", DmaAdapter,
-                              CurrentVa, Length)  # fmt: skip
-        start = CurrentVa - Mdl.virt
-        found = [
-            m
-            for m in MapRegisterBase.mappings
-            if m.mdl is Mdl and m.offset < start + Length and m.offset + m.length > start
-        ]
-        for mapping in found:
-            self._unmap(adapter, MapRegisterBase, mapping, as_list=False,
-                        copies=WriteToDevice == mapping.write)  # fmt: skip
-        return bool(found)
+                              CurrentVa, Length, length=Length)  # fmt: skip
+        return self._flush(adapter, Mdl, self._base(MapRegisterBase), CurrentVa - Mdl.virt, Length,
+                           WriteToDevice, as_list=False)  # fmt: skip
 
     def FreeMapRegisters(self, DmaAdapter: DMA_ADAPTER | None, MapRegisterBase: RegisterFile,
                          NumberOfMapRegisters: int) -> None:  # fmt: skip
@@ -194,14 +245,19 @@ class DmaOperations(Operations):
 
         After the flush, and as many as were allocated. No result.
         """
-        adapter = self._enter("FreeMapRegisters", DmaAdapter, NumberOfMapRegisters)
+        adapter = self._enter("FreeMapRegisters", DmaAdapter, NumberOfMapRegisters,
+                              registers=NumberOfMapRegisters)  # fmt: skip
+        args = {Arg.ROUTINE: self._routine, Arg.REGISTERS: NumberOfMapRegisters}
+        self._told(K.CHANNEL_FREE, adapter, self._base(MapRegisterBase), args)
         self._free_file(adapter, MapRegisterBase)
 
     def FreeAdapterChannel(self, DmaAdapter: DMA_ADAPTER | None) -> None:
         """Free the channel kept by KeepObject, and its map registers. IRQL = DISPATCH_LEVEL."""
         adapter = self._enter("FreeAdapterChannel", DmaAdapter)
         adapter.counts["adapter channels"].freed += 1
-        for file in [f for f in adapter.files if f.channel]:
+        file = next((f for f in adapter.files if f.channel), adapter.latest)
+        self._told(K.CHANNEL_FREE, adapter, file, {Arg.ROUTINE: self._routine})
+        if file is not None:
             file.channel = False
             self._free_file(adapter, file)
 
@@ -218,21 +274,28 @@ class DmaOperations(Operations):
         chain is shorter than Length.
         """
         adapter = self._enter("GetScatterGatherList", DmaAdapter,
-                              CurrentVa, Length, WriteToDevice)  # fmt: skip
-        offset = CurrentVa - Mdl.virt
-        count = (((Mdl.virt + offset) & (PAGE - 1)) + Length + PAGE - 1) // PAGE
-        runs = self._s.mm.runs(Mdl, offset, Length)
-        if Length <= 0 or sum([r[1] for r in runs]) < Length:
+                              CurrentVa, Length, WriteToDevice, length=Length)  # fmt: skip
+        return self._get_list(adapter, DeviceObject, Mdl, CurrentVa - Mdl.virt, Length,
+                              ExecutionRoutine, Context, WriteToDevice)  # fmt: skip
+
+    def _get_list(self, adapter: DMA_ADAPTER, device: object, mdl: MDL, offset: int, length: int,
+                  routine: ListRoutine, context: object, write: bool) -> int:  # fmt: skip
+        """Map a list as the routine that was called wants it, now or later."""
+        called = self._routine
+        if length <= 0 or length + max(offset, 0) > mdl.chain_length:
+            self._tell_failed(adapter, mdl, offset, length, write)
             return STATUS_BUFFER_TOO_SMALL
+        count = self._registers_for(mdl, offset, length)
+        runs = self._reach(adapter, None, mdl, offset, length, write)
         if count > adapter.registers or self._s.injector.fails("GetScatterGatherList"):
-            self._tell_failed(adapter, Length, WriteToDevice)
+            self._tell_failed(adapter, mdl, offset, length, write, registers=count)
             return STATUS_INSUFFICIENT_RESOURCES
 
         def grant() -> int:
-            made = self._list(adapter, Mdl, offset, Length, WriteToDevice, count, runs)
+            made = self._list(adapter, mdl, offset, length, write, count, runs, called)
             if made is None:
                 return STATUS_INSUFFICIENT_RESOURCES
-            self._at_dispatch(ExecutionRoutine, DeviceObject, None, made, Context)
+            self._at_dispatch(routine, device, None, made, context)
             return STATUS_SUCCESS
 
         if count <= adapter.free_registers:
@@ -241,13 +304,15 @@ class DmaOperations(Operations):
         return STATUS_SUCCESS
 
     def _list(self, adapter: DMA_ADAPTER, mdl: MDL, offset: int, length: int, write: bool,
-              count: int, runs: list[Run]) -> SCATTER_GATHER_LIST | None:  # fmt: skip
-        file = self._new_file(adapter, count)
-        file.channel = False
+              count: int, runs: list[Run], routine: int) -> SCATTER_GATHER_LIST | None:  # fmt: skip
+        file = self._new_file(count)
+        file.channel, file.listed = False, True
+        self._take(adapter, file)
         mapping = self._map(adapter, file, mdl, offset, length, write, joined=False, as_list=True,
-                            runs=runs)  # fmt: skip
+                            runs=runs, routine=routine)  # fmt: skip
         if mapping is None:
             self._free_file(adapter, file)
+            self._tell_failed(adapter, mdl, offset, length, write)
             return None
         adapter.counts["scatter/gather lists"].allocated += 1
         elements = [SCATTER_GATHER_ELEMENT(s.bus, s.length) for s in mapping.window.segments]
@@ -263,11 +328,13 @@ class DmaOperations(Operations):
         adapter = self._enter("PutScatterGatherList", DmaAdapter)
         adapter.counts["scatter/gather lists"].freed += 1
         file, mapping = ScatterGather.file
-        if mapping in file.mappings:
-            self._unmap(adapter, file, mapping, copies=True, as_list=True)
+        live = mapping in file.mappings
+        if live:
+            self._unmap(adapter, file, mapping, write=WriteToDevice)
+        self._told_end(adapter, file, mapping, mapping.mdl, mapping.offset, mapping.length,
+                       WriteToDevice, as_list=True)  # fmt: skip
+        if live:
             self._free_file(adapter, file)
-        else:
-            self._tell(K.DMA_UNMAP, adapter, mapping.window, as_list=True)
 
     def CalculateScatterGatherList(self, DmaAdapter: DMA_ADAPTER | None, Mdl: MDL | None,
                                    CurrentVa: int,
@@ -289,12 +356,13 @@ class DmaOperations(Operations):
 
         Returns STATUS_BUFFER_TOO_SMALL where the buffer does not hold the list.
         """
-        self._enter("BuildScatterGatherList", DmaAdapter)
-        needed = 16 + 24 * self._registers_for(Mdl, CurrentVa - Mdl.virt, Length)
-        if ScatterGatherLength < needed:
+        adapter = self._enter("BuildScatterGatherList", DmaAdapter,
+                              CurrentVa, Length, WriteToDevice, length=Length)  # fmt: skip
+        offset = CurrentVa - Mdl.virt
+        if ScatterGatherLength < 16 + 24 * self._registers_for(Mdl, offset, Length):
             return STATUS_BUFFER_TOO_SMALL
-        return self.GetScatterGatherList(DmaAdapter, DeviceObject, Mdl, CurrentVa, Length,
-                                         ExecutionRoutine, Context, WriteToDevice)  # fmt: skip
+        return self._get_list(adapter, DeviceObject, Mdl, offset, Length, ExecutionRoutine,
+                              Context, WriteToDevice)  # fmt: skip
 
     def BuildMdlFromScatterGatherList(self, DmaAdapter: DMA_ADAPTER | None,
                                       ScatterGather: SCATTER_GATHER_LIST,
@@ -310,6 +378,7 @@ class DmaOperations(Operations):
         if mapping in self._s.rebuilt:
             return STATUS_NONE_MAPPED, None
         self._s.rebuilt.append(mapping)
-        mdl = MDL(0, mapping.window.segments[0].target & (PAGE - 1), mapping.length,
-                  pages=[s.target // PAGE for s in mapping.window.segments])  # fmt: skip
-        return STATUS_SUCCESS, mdl
+        return STATUS_SUCCESS, self._s.mm.new_mdl(
+            mapping.window.segments[0].target & (PAGE - 1), mapping.length,
+            [s.target // PAGE for s in mapping.window.segments],
+        )  # fmt: skip

@@ -7,6 +7,7 @@ Source for all of it: Windows driver documentation, DMA_OPERATIONS and the page 
 
 from dataclasses import dataclass
 
+from dmaverify.model.kinds import Arg, EventKind
 from dmaverify.sim.memory import PAGE
 from dmaverify.sim.windows.adapter import DMA_ADAPTER, RegisterFile
 from dmaverify.sim.windows.buffers3 import CommonBuffers3
@@ -25,19 +26,20 @@ from dmaverify.sim.windows.names import (
 from dmaverify.sim.windows.operations import ControlRoutine, ListRoutine
 
 
+K = EventKind
+
+
 @dataclass(slots=True, eq=False)
 class DMA_TRANSFER_CONTEXT:
     """A driver's memory for one transfer.
 
     Args:
-        file: the map registers that were granted for it.
+        file: the map registers that were asked for with it.
         ready: whether InitializeDmaTransferContext was called.
-        cancelled: whether its request was cancelled before it was granted.
     """
 
     file: RegisterFile | None = None
     ready: bool = False
-    cancelled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +81,7 @@ class DmaOperations3(CommonBuffers3):
         STATUS_INVALID_PARAMETER where the part is not in the chain.
         """  # fmt: skip
         self._enter("GetDmaTransferInfo", DmaAdapter)
-        runs = self._s.mm.runs(Mdl, Offset, Length)
-        if Length <= 0 or sum(r[1] for r in runs) < Length:
+        if Length <= 0 or Offset < 0 or Offset + Length > Mdl.chain_length:
             return STATUS_INVALID_PARAMETER, None
         count = self._registers_for(Mdl, Offset, Length)
         return STATUS_SUCCESS, DMA_TRANSFER_INFO(count, count, 16 + 24 * count)
@@ -88,9 +89,8 @@ class DmaOperations3(CommonBuffers3):
     def InitializeDmaTransferContext(self, DmaAdapter: DMA_ADAPTER | None,
                                      DmaTransferContext: DMA_TRANSFER_CONTEXT) -> int:  # fmt: skip
         """Make a transfer context ready; each pending request needs its own. IRQL <= DISPATCH."""
-        self._enter("InitializeDmaTransferContext", DmaAdapter)
-        DmaTransferContext.file = None
-        DmaTransferContext.ready, DmaTransferContext.cancelled = True, False
+        self._enter("InitializeDmaTransferContext", DmaAdapter, file=DmaTransferContext.file)
+        DmaTransferContext.file, DmaTransferContext.ready = None, True
         return STATUS_SUCCESS
 
     # Channels
@@ -105,54 +105,47 @@ class DmaOperations3(CommonBuffers3):
         IRQL = DISPATCH_LEVEL. Asynchronous unless DMA_SYNCHRONOUS_CALLBACK is set: success only
         says that the request waits. Without a routine FreeAdapterObject is owed.
         """
-        adapter = self._enter("AllocateAdapterChannelEx", DmaAdapter,
-                              NumberOfMapRegisters)  # fmt: skip
+        adapter = self._enter("AllocateAdapterChannelEx", DmaAdapter, NumberOfMapRegisters,
+                              registers=NumberOfMapRegisters,
+                              file=DmaTransferContext.file)  # fmt: skip
         fails = self._s.injector.fails("AllocateAdapterChannelEx")
         now = NumberOfMapRegisters <= adapter.free_registers
         if (
             NumberOfMapRegisters > adapter.registers
             or fails
-            or (Flags & DMA_SYNCHRONOUS_CALLBACK and not now)
+            or (not now and (Flags & DMA_SYNCHRONOUS_CALLBACK or ExecutionRoutine is None))
         ):
+            self._refuse(adapter, NumberOfMapRegisters)
             return STATUS_INSUFFICIENT_RESOURCES, None
+        file = DmaTransferContext.file = self._ask(adapter, NumberOfMapRegisters)
         if ExecutionRoutine is None:
-            file = self._new_file(adapter, NumberOfMapRegisters)
-            adapter.counts["adapter channels"].allocated += 1
-            DmaTransferContext.file = file
+            self._hold(adapter, file)
             return STATUS_SUCCESS, file
         routine = ExecutionRoutine
 
         def grant() -> int:
-            if not DmaTransferContext.cancelled:
-                self._grant_to(adapter, NumberOfMapRegisters, DeviceObject, routine,
-                               ExecutionContext, DmaTransferContext)  # fmt: skip
+            self._grant(adapter, file, DeviceObject, routine, ExecutionContext)
             return STATUS_SUCCESS
 
         if now:
             grant()
         else:
             adapter.waiting.append((NumberOfMapRegisters, grant))
-        return STATUS_SUCCESS, DmaTransferContext.file
-
-    def _grant_to(self, adapter: DMA_ADAPTER, count: int, device: object, routine: ControlRoutine,
-                  context: object, transfer: DMA_TRANSFER_CONTEXT) -> None:  # fmt: skip
-        def noting(dev: object, irp: object, file: RegisterFile | None, ctx: object) -> int:
-            transfer.file = file
-            return routine(dev, irp, file, ctx)
-
-        self._grant(adapter, count, device, noting, context)
+        return STATUS_SUCCESS, file if file.granted else None
 
     def CancelAdapterChannel(self, DmaAdapter: DMA_ADAPTER | None, DeviceObject: object,
                              DmaTransferContext: DMA_TRANSFER_CONTEXT) -> bool:  # fmt: skip
         """Return True where a waiting request was taken back, so that its routine never runs.
 
-        IRQL <= DISPATCH_LEVEL. False: it was granted before.
+        IRQL <= DISPATCH_LEVEL. False: it was granted before, or never made.
         """
-        self._enter("CancelAdapterChannel", DmaAdapter)
-        if DmaTransferContext.file is not None:
-            return False
-        DmaTransferContext.cancelled = True
-        return True
+        file = DmaTransferContext.file
+        adapter = self._enter("CancelAdapterChannel", DmaAdapter, file=file)
+        waits = file is not None and not file.granted and not file.cancelled
+        self._told(K.CHANNEL_CANCEL, adapter, file, {}, status=int(waits))
+        if file is not None and waits:
+            file.cancelled, file.channel = True, False
+        return waits
 
     def ConfigureAdapterChannel(self, DmaAdapter: DMA_ADAPTER | None, FunctionNumber: int,
                                 Context: object) -> int:  # fmt: skip
@@ -170,14 +163,19 @@ class DmaOperations3(CommonBuffers3):
         DeallocateObject frees the channel and its map registers, the action that keeps
         registers only the channel; KeepObject does nothing.
         """
-        adapter = self._enter("FreeAdapterObject", DmaAdapter)
+        adapter = self._enter("FreeAdapterObject", DmaAdapter, AllocationAction)
+        held = next((f for f in adapter.files if f.channel), adapter.latest)
+        known = AllocationAction in list(IO_ALLOCATION_ACTION)
+        self._told(K.CHANNEL_FREE, adapter, held, {
+            Arg.ROUTINE: self._routine, **({Arg.ACTION: int(AllocationAction)} if known else {}),
+        })  # fmt: skip
         if AllocationAction == IO_ALLOCATION_ACTION.KeepObject:
             return
-        for file in [f for f in adapter.files if f.channel]:
-            file.channel = False
-            adapter.counts["adapter channels"].freed += 1
+        adapter.counts["adapter channels"].freed += 1
+        if held is not None:
+            held.channel = False
             if AllocationAction == IO_ALLOCATION_ACTION.DeallocateObject:
-                self._free_file(adapter, file)
+                self._free_file(adapter, held)
 
     # Transfers
 
@@ -192,25 +190,28 @@ class DmaOperations3(CommonBuffers3):
         gives a DeviceOffset of 0, else STATUS_INVALID_PARAMETER.
         """
         adapter = self._enter("MapTransferEx", DmaAdapter,
-                              Offset, Length, WriteToDevice)  # fmt: skip
-        runs = self._s.mm.runs(Mdl, Offset, Length) if Length > 0 else []
-        if DeviceOffset or not runs or sum(r[1] for r in runs) < Length:
+                              Offset, Length, WriteToDevice, length=Length)  # fmt: skip
+        routine, file = self._routine, self._base(MapRegisterBase)
+        beyond = Offset < 0 or Offset + Length > Mdl.chain_length
+        if DeviceOffset or Length <= 0 or beyond:
+            self._tell_failed(adapter, Mdl, Offset, Length, WriteToDevice, file)
             return STATUS_INVALID_PARAMETER, 0, None
-        room = MapRegisterBase.count * PAGE - ((Mdl.virt + Offset) & (PAGE - 1))
+        room = file.count * PAGE - ((Mdl.virt + Offset) & (PAGE - 1))
         length = min(Length, room)
         if self._s.partial and length > 1:
             length //= 2
+        runs = self._reach(adapter, file, Mdl, Offset, length, WriteToDevice)
         gathers, mapping = adapter.description.ScatterGather, None
         if not self._s.injector.fails("MapTransferEx"):
-            mapping = self._map(adapter, MapRegisterBase, Mdl, Offset, length, WriteToDevice,
-                                joined=not gathers, as_list=True)  # fmt: skip
+            mapping = self._map(adapter, file, Mdl, Offset, length, WriteToDevice, runs=runs,
+                                joined=not gathers, as_list=True, routine=routine)  # fmt: skip
         if mapping is None:
-            self._tell_failed(adapter, length, WriteToDevice)
+            self._tell_failed(adapter, Mdl, Offset, length, WriteToDevice, file)
             return STATUS_INSUFFICIENT_RESOURCES, 0, None
         elements = [SCATTER_GATHER_ELEMENT(s.bus, s.length) for s in mapping.window.segments]
         if not gathers:
             elements = [SCATTER_GATHER_ELEMENT(mapping.window.bus, length)]
-        return STATUS_SUCCESS, length, SCATTER_GATHER_LIST(elements, (MapRegisterBase, mapping))
+        return STATUS_SUCCESS, length, SCATTER_GATHER_LIST(elements, (file, mapping))
 
     def FlushAdapterBuffersEx(self, DmaAdapter: DMA_ADAPTER | None, Mdl: MDL,
                               MapRegisterBase: RegisterFile, Offset: int, Length: int,
@@ -221,25 +222,28 @@ class DmaOperations3(CommonBuffers3):
         STATUS_INVALID_PARAMETER where nothing is mapped there.
         """
         adapter = self._enter("FlushAdapterBuffersEx", DmaAdapter,
-                              Offset, Length)  # fmt: skip
-        found = [
-            m
-            for m in MapRegisterBase.mappings
-            if m.mdl is Mdl and m.offset < Offset + Length and m.offset + m.length > Offset
-        ]
-        for mapping in found:
-            self._unmap(adapter, MapRegisterBase, mapping, as_list=True,
-                        copies=WriteToDevice == mapping.write)  # fmt: skip
+                              Offset, Length, length=Length)  # fmt: skip
+        found = self._flush(adapter, Mdl, self._base(MapRegisterBase), Offset, Length,
+                            WriteToDevice, as_list=True)  # fmt: skip
         return STATUS_SUCCESS if found else STATUS_INVALID_PARAMETER
 
     def CancelMappedTransfer(self, DmaAdapter: DMA_ADAPTER | None,
                              DmaTransferContext: DMA_TRANSFER_CONTEXT) -> int:  # fmt: skip
-        """Cancel a transfer of system DMA: this machine has none. IRQL <= DISPATCH_LEVEL.
+        """Cancel a transfer that was mapped. IRQL <= DISPATCH_LEVEL. A flush is owed all the same.
 
-        Returns STATUS_INVALID_PARAMETER. A flush is owed all the same.
+        It is meant for system DMA: returns STATUS_SUCCESS there, and for a bus master, whom
+        nobody but its driver can stop, STATUS_INVALID_PARAMETER.
         """
-        self._enter("CancelMappedTransfer", DmaAdapter)
-        return STATUS_INVALID_PARAMETER
+        file = DmaTransferContext.file
+        adapter = self._enter("CancelMappedTransfer", DmaAdapter, file=file)
+        self._m.tape.add(
+            K.DMA_CANCEL, 0, device=adapter.device.number, object=adapter.number,
+            args={Arg.FILE: file.number} if file else None,
+        )  # fmt: skip
+        if adapter.description.Master:
+            return STATUS_INVALID_PARAMETER
+        adapter.device.cancel()
+        return STATUS_SUCCESS
 
     def GetScatterGatherListEx(
         self, DmaAdapter: DMA_ADAPTER | None, DeviceObject: object,
@@ -252,20 +256,27 @@ class DmaOperations3(CommonBuffers3):
         ended by PutScatterGatherList.
         """
         adapter = self._enter("GetScatterGatherListEx", DmaAdapter,
-                              Offset, Length)  # fmt: skip
+                              Offset, Length, length=Length)  # fmt: skip
+        return self._get_list_ex(adapter, DeviceObject, Mdl, Offset, Length, Flags,
+                                 ExecutionRoutine, Context, WriteToDevice)  # fmt: skip
+
+    def _get_list_ex(
+        self, adapter: DMA_ADAPTER, device: object, mdl: MDL, offset: int, length: int, flags: int,
+        routine: ListRoutine | None, context: object, write: bool,
+    ) -> tuple[int, SCATTER_GATHER_LIST | None]:  # fmt: skip
         made: list[SCATTER_GATHER_LIST] = []
 
         def keep(device: object, irp: object, found: SCATTER_GATHER_LIST, context: object) -> None:
             made.append(found)
-            if ExecutionRoutine is not None:
-                ExecutionRoutine(device, irp, found, context)
+            if routine is not None:
+                routine(device, irp, found, context)
 
-        waits = self._registers_for(Mdl, Offset, Length) > adapter.free_registers
-        if Flags & DMA_SYNCHRONOUS_CALLBACK and waits:
+        count = self._registers_for(mdl, offset, length)
+        if flags & DMA_SYNCHRONOUS_CALLBACK and count > adapter.free_registers:
+            self._tell_failed(adapter, mdl, offset, length, write, registers=count)
             return STATUS_INSUFFICIENT_RESOURCES, None
-        status = self.GetScatterGatherList(adapter, DeviceObject, Mdl, Mdl.virt + Offset, Length,
-                                           keep, Context, WriteToDevice)  # fmt: skip
-        return status, made[0] if made and ExecutionRoutine is None else None
+        status = self._get_list(adapter, device, mdl, offset, length, keep, context, write)
+        return status, made[0] if made and routine is None else None
 
     def BuildScatterGatherListEx(
         self, DmaAdapter: DMA_ADAPTER | None, DeviceObject: object,
@@ -277,17 +288,16 @@ class DmaOperations3(CommonBuffers3):
 
         Returns STATUS_BUFFER_TOO_SMALL where the buffer does not hold the list.
         """
-        self._enter("BuildScatterGatherListEx", DmaAdapter, Offset, Length)
+        adapter = self._enter("BuildScatterGatherListEx", DmaAdapter,
+                              Offset, Length, length=Length)  # fmt: skip
         if ScatterGatherLength < 16 + 24 * self._registers_for(Mdl, Offset, Length):
             return STATUS_BUFFER_TOO_SMALL, None
-        return self.GetScatterGatherListEx(
-            DmaAdapter, DeviceObject, DmaTransferContext, Mdl, Offset, Length, Flags,
-            ExecutionRoutine, Context, WriteToDevice,
-        )  # fmt: skip
+        return self._get_list_ex(adapter, DeviceObject, Mdl, Offset, Length, Flags,
+                                 ExecutionRoutine, Context, WriteToDevice)  # fmt: skip
 
     def FlushDmaBuffer(self, DmaAdapter: DMA_ADAPTER | None, Mdl: MDL,
                        ReadOperation: bool) -> int:  # fmt: skip
         """Look after caches for one MDL. Returns STATUS_SUCCESS; its IRQL is not documented."""
         self._enter("FlushDmaBuffer", DmaAdapter, ReadOperation)
-        self._s.KeFlushIoBuffers(Mdl, ReadOperation)
+        self._s.flush_caches(Mdl, ReadOperation, self._routine)
         return STATUS_SUCCESS

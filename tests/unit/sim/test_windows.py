@@ -274,7 +274,7 @@ def test_vectors_give_common_buffers_of_one_size() -> None:
     for i in (0, 1, 1, 2, 7):
         ops.FreeCommonBufferFromVector(adapter, vector, i)
     ops.FreeCommonBufferVector(adapter, vector)
-    assert 3 == run.kinds().count("dma_free")
+    assert 4 == run.kinds().count("dma_free")  # one of them is freed twice
     assert {} == adapter.buffers
 
 
@@ -380,8 +380,8 @@ def test_irql_goes_up_and_down() -> None:
 
 def test_unknown_calls_are_told() -> None:
     """A call that the system does not have is no silent nothing."""
-    with pytest.raises(AttributeError, match="HalGetAdapter"):
-        Recorded().sim.windows.HalGetAdapter()
+    with pytest.raises(AttributeError, match="HalAllocateCommonBuffer"):
+        Recorded().sim.windows.HalAllocateCommonBuffer()
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
