@@ -6,18 +6,19 @@ from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memset
 
 from dmaverify.core.contract cimport call_mistake
+from dmaverify.core.facts cimport event_fact
 from dmaverify.core.incidents cimport (
     CAUSE_CONTRACT, CAUSE_CPU_BYTES_LOST, CAUSE_DEVICE_BYTES_LOST, CAUSE_FAULT_SEEN, CAUSE_FILL,
     CAUSE_FOREIGN_BYTES, CAUSE_GUARD, CAUSE_LATE_WINDOW, CAUSE_LINE_SHARED, CAUSE_MMIO,
-    CAUSE_NEEDS_ORDER, CAUSE_NOT_FLUSHED, CAUSE_NO_MEMORY, CAUSE_NO_PERMISSION,
-    CAUSE_NO_TRANSLATION, CAUSE_OTHER_DOMAIN, CAUSE_OTHER_MEMORY, CAUSE_OWN_MEMORY,
-    CAUSE_PAST_PAGES, CAUSE_PRIVATE, CAUSE_SAME_PAGE, CAUSE_SHARED_AT_ONCE, CAUSE_STALE_FOR_CPU,
-    CAUSE_STALE_FOR_DEVICE, CAUSE_TOO_WIDE, CAUSE_TRANSLATION_GONE, CAUSE_UNKNOWN_MEMORY,
-    EFFECT_BREAKS, EFFECT_CANNOT_TELL, EFFECT_LUCK, MISTAKE_AFTER_UNMAP,
-    MISTAKE_FAILED_USED, MISTAKE_FOREIGN, MISTAKE_LEAK, MISTAKE_NONE, MISTAKE_NO_SYNC_FOR_CPU,
-    MISTAKE_NO_SYNC_FOR_DEVICE, MISTAKE_OUT_OF_RANGE, MISTAKE_UNMAPPED, MISTAKE_WHILE_DEVICE_OWNS,
-    MISTAKE_WRONG_DIRECTION,
-    dv_incident, dv_verdict, incident_add, incident_at, incident_retell,
+    CAUSE_NEEDS_ORDER, CAUSE_NEIGHBOURS_LOST, CAUSE_NOT_FLUSHED, CAUSE_NO_MEMORY,
+    CAUSE_NO_PERMISSION, CAUSE_NO_PERSISTENT, CAUSE_NO_TRANSLATION, CAUSE_OTHER_DOMAIN,
+    CAUSE_OTHER_MEMORY, CAUSE_OWN_MEMORY, CAUSE_PAST_PAGES, CAUSE_PRIVATE, CAUSE_SAME_PAGE,
+    CAUSE_SHARED_AT_ONCE, CAUSE_STALE_FOR_CPU, CAUSE_STALE_FOR_DEVICE, CAUSE_TOO_WIDE,
+    CAUSE_TRANSLATION_GONE, CAUSE_UNKNOWN_MEMORY, EFFECT_BREAKS, EFFECT_CANNOT_TELL, EFFECT_LUCK,
+    EFFECT_REFUSED, MISTAKE_AFTER_UNMAP, MISTAKE_CPU_WRITE_LOST, MISTAKE_FAILED_USED,
+    MISTAKE_FOREIGN, MISTAKE_LEAK, MISTAKE_NONE, MISTAKE_NO_SYNC_FOR_CPU,
+    MISTAKE_NO_SYNC_FOR_DEVICE, MISTAKE_OUT_OF_RANGE, MISTAKE_SHARED_LINE, MISTAKE_UNMAPPED,
+    MISTAKE_WRONG_DIRECTION, dv_incident, dv_verdict, incident_add, incident_at, incident_retell,
     incidents_deinit, incidents_init,
 )
 from dmaverify.core.resolve cimport (
@@ -28,8 +29,8 @@ from dmaverify.core.shadow cimport (
     GRID_BUS, GRID_PHYS, dv_segment, dv_walk, walk_init, walk_next,
 )
 from dmaverify.core.world cimport (
-    MARK_BOUNCED, MARK_LENGTH, MARK_PHYS, MARK_WHOLE_PAGES, STATE_LIVE, dv_mapping, dv_world,
-    mapping_stale,
+    MARK_BOUNCED, MARK_EXISTING, MARK_LENGTH, MARK_PHYS, MARK_WHOLE_PAGES, STATE_LIVE, dv_mapping,
+    dv_world, mapping_stale,
 )
 from dmaverify.model.events cimport (
     DIR_BIDIRECTIONAL, DIR_FROM_DEVICE, DIR_TO_DEVICE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN,
@@ -38,12 +39,16 @@ from dmaverify.model.events cimport (
     KIND_DMA_ALLOC, KIND_DMA_FREE, KIND_DMA_MAP, KIND_DMA_SYNC_FOR_CPU, KIND_DMA_SYNC_FOR_DEVICE,
     KIND_DMA_UNMAP, TYPE_COHERENT, TYPE_SG, TYPE_SINGLE,
     SIDE_SG_PHYS, device_reaches, device_reads, device_writes, dv_batch, dv_event, dv_number,
-    dv_side, event_failed, event_side, side_entries,
+    dv_side, event_failed, event_side, event_type, side_entries,
 )
 from dmaverify.model.platform cimport (
     BOUNCE_ABOVE_WIDTH, BOUNCE_ALWAYS, BOUNCE_NEVER, TRANSLATION_IOMMU, TRANSLATION_NESTED,
     TRANSLATION_NONE, dv_platform,
 )
+
+cdef enum:                   # model/fields.py: facts of an event
+    DIRTY_LINE_BYTES = 36
+    NEIGHBOUR_BYTES = 38
 
 cdef uint64_t ALL = ~<uint64_t>0
 # How long the recording machine's IOMMU may have gone on, if it was a lazy one: Linux
@@ -99,7 +104,7 @@ cdef inline bint registered(const dv_mapping* m) noexcept nogil:
     """True for memory that CPU and device use at once, as an HCA's regions and user queues: whole
     pages, both ways, and no sync. Known by how it lives, not by a driver's name.
     """
-    return m.type == TYPE_SG and m.direction == DIR_BIDIRECTIONAL and \
+    return m.marks & MARK_EXISTING or m.type == TYPE_SG and m.direction == DIR_BIDIRECTIONAL and \
         m.marks & MARK_WHOLE_PAGES and m.syncs == 0
 
 
@@ -134,7 +139,7 @@ cdef bint bounced(const dv_platform* p, const dv_world* w, const dv_mapping* m) 
 cdef inline bint cached_apart(const dv_platform* p, const dv_mapping* m) noexcept nogil:
     """Tell whether the CPU's caches and what the device sees of a mapping can differ."""
     return not p.recorded and not p.coherent and not m.flags & F_MMIO and \
-        m.type != TYPE_COHERENT
+        (m.type != TYPE_COHERENT or m.marks & MARK_EXISTING)
 
 
 cdef inline int translation(const dv_platform* p, const dv_context* c) noexcept nogil:
@@ -228,13 +233,22 @@ cdef struct dv_reach:
     bint wrong               # the direction of the mapping does not allow it
     uint64_t length          # 1 where it is not told
     uint64_t past            # bytes past the end of the mapping
-    uint64_t page_room       # bytes from that end to the end of its page
+    uint64_t end             # where the mapping ends: physical where known, else bus
     bint foreign             # what lies there is another mapping's
     uint64_t phys            # of the first byte past the end, or of a late access
     bint phys_known
+    uint64_t dirty           # bytes that the CPU wrote, and has in its cache, in the same lines
     bint overwrites          # the CPU has written there since the mapping ended
     bint within_lazy
     bint lazy_known
+
+
+cdef inline uint64_t page_room(const dv_platform* p, const dv_reach* r) noexcept nogil:
+    """Return how many bytes past the end of a mapping lie on the last page of its translation.
+
+    A translation keeps the offset within a page, so that physical and bus address tell the same.
+    """
+    return -r.end & (p.page_bytes - 1)
 
 
 cdef void judge_mapped(dv_effects* f, dv_context* c, const dv_reach* r, const dv_mapping* m,
@@ -246,7 +260,7 @@ cdef void judge_mapped(dv_effects* f, dv_context* c, const dv_reach* r, const dv
     if tr != TRANSLATION_NONE:
         if r.wrong:
             set_effect(v, i, EFFECT_BREAKS, CAUSE_NO_PERMISSION, 1)
-        if r.past > r.page_room:
+        if r.past > page_room(p, r):
             set_effect(v, i, EFFECT_BREAKS, CAUSE_PAST_PAGES, 1)
         elif r.past != 0:
             set_effect(v, i, EFFECT_LUCK, CAUSE_SAME_PAGE, 0)
@@ -265,13 +279,12 @@ cdef void judge_mapped(dv_effects* f, dv_context* c, const dv_reach* r, const dv
         elif copied and not p.copies_in_always and not p.recorded:
             set_effect(v, i, EFFECT_BREAKS, CAUSE_FILL, 0)
         set_effect(v, i, EFFECT_LUCK, CAUSE_CONTRACT, 0)
+    if r.dirty != 0 and cached_apart(p, m):
+        set_effect(v, i, EFFECT_BREAKS, CAUSE_LINE_SHARED, 0)
     if c.unsent == 0:
         return
-    if r.writes:
-        # The device writes its own buffer; a dirty line is written back over it.
-        if cached_apart(p, m):
-            set_effect(v, i, EFFECT_BREAKS, CAUSE_LINE_SHARED, 0)
-    elif copied or cached_apart(p, m):
+    # A write of the device is of its own buffer, whatever the CPU has there.
+    if not r.writes and (copied or cached_apart(p, m)):
         set_effect(v, i, EFFECT_BREAKS,
                    CAUSE_SHARED_AT_ONCE if registered(m) else CAUSE_STALE_FOR_DEVICE, 0)
     if streams(m) and not registered(m):
@@ -336,7 +349,7 @@ cdef void judge_loose(dv_effects* f, dv_context* c, const dv_reach* r, uint32_t 
     cdef bint beside = from_ == FROM_PAST or from_ == FROM_BEFORE
     cdef bint copied = beside and near != 0 and bounced(p, c.world, &c.world.mappings[near])
     if translation(p, c) != TRANSLATION_NONE:
-        if from_ == FROM_PAST and r.past != 0 and r.past <= r.page_room:
+        if from_ == FROM_PAST and r.past != 0 and r.past <= page_room(p, r):
             set_effect(v, i, EFFECT_LUCK, CAUSE_SAME_PAGE, 0)
         elif from_ == FROM_BEFORE and near != 0 and \
                 first >> 12 == c.world.mappings[near].bus_addr >> 12:
@@ -380,11 +393,12 @@ cdef void learn_end(dv_effects* f, dv_context* c, const dv_mapping* m, dv_reach*
     """Learn what lies behind the end of a mapping that an access runs over."""
     cdef dv_world* w = c.world
     cdef uint64_t first_past = c.event.bus_addr + (r.length - r.past)
-    r.page_room = -first_past & 4095
+    r.end = first_past
     if not m.marks & MARK_PHYS or m.type == TYPE_SG:
         return
     r.phys = m.phys_addr + (first_past - m.bus_addr)
     r.phys_known = True
+    r.end = r.phys
     # As a mapping takes in its own memory only, whatever is mapped there is another's.
     r.foreign = others_memory(w, r.phys, r.past)
 
@@ -413,6 +427,7 @@ cdef int judge_access(dv_effects* f, dv_context* c) noexcept nogil:
     cdef const dv_mapping* m = &w.mappings[index]
     cdef dv_verdict v
     cdef dv_reach r
+    cdef bint known = True
     memset(&r, 0, sizeof(dv_reach))
     r.writes = device_writes(e)
     r.reads = device_reads(e)
@@ -422,7 +437,10 @@ cdef int judge_access(dv_effects* f, dv_context* c) noexcept nogil:
         r.wrong = (r.writes or r.reads) and not event_allowed(e, m)
         if registered(m) and (r.writes or r.reads):
             note_bypass(u, e, &r)
-        if not r.wrong and r.past == 0 and c.unsent == 0 and not m.flags & F_MMIO:
+        if r.writes:
+            r.dirty = event_fact(c, DIRTY_LINE_BYTES, &known)
+        if not r.wrong and r.past == 0 and c.unsent == 0 and r.dirty == 0 and \
+                not m.flags & F_MMIO:
             return 0
     memset(&v, 0, sizeof(dv_verdict))
     v.bytes = r.length
@@ -437,11 +455,11 @@ cdef int judge_access(dv_effects* f, dv_context* c) noexcept nogil:
                     m.state == STATE_LIVE and e.kind != KIND_DEV_FAULT:
                 touch(f, m.phys_addr + (e.bus_addr - m.bus_addr), r.length, c.number.record,
                       DEVICE_WRITES, MISTAKE_WRONG_DIRECTION)
-        if c.unsent != 0 and v.mistake == MISTAKE_NONE:
+        if (c.unsent != 0 or r.dirty != 0) and v.mistake == MISTAKE_NONE:
             v.rests_on_syncs = 1
-            v.bytes = c.unsent
+            v.bytes = c.unsent if c.unsent != 0 else r.dirty
             if not registered(m):
-                v.mistake = MISTAKE_WHILE_DEVICE_OWNS if r.writes else MISTAKE_NO_SYNC_FOR_DEVICE
+                v.mistake = MISTAKE_NO_SYNC_FOR_DEVICE if c.unsent != 0 else MISTAKE_SHARED_LINE
         v.across_gap = m.epoch != w.gaps
         for i in range(f.count):
             judge_mapped(f, c, &r, m, i, &v)
@@ -526,7 +544,7 @@ cdef void learn_loose(dv_effects* f, dv_context* c, uint32_t near, dv_reach* r) 
     if c.provenance == FROM_PAST and near != 0 and m.marks & MARK_LENGTH:
         end = m.bus_addr + m.length
         r.past = c.event.bus_addr - end + r.length
-        r.page_room = -end & 4095
+        r.end = end
         if m.marks & MARK_PHYS and m.type != TYPE_SG:
             r.foreign = others_memory(
                 c.world, m.phys_addr + (c.event.bus_addr - m.bus_addr), r.length)
@@ -589,8 +607,9 @@ cdef int judge_end(dv_effects* f, dv_context* c, int mistake) noexcept nogil:
         f.end_count += 1
     if index != 0 and registered(m) and note_registered(f, c.world, m, e.site) < 0:
         return -1
+    # What a free does not hand over is given back unread.
     if index != 0 and w.shadow.mask_lines != 0 and not (e.flags | m.flags) & F_SKIP_SYNC and \
-            not registered(m):
+            e.kind == KIND_DMA_UNMAP and not registered(m):
         whole = e.flags & F_LENGTH_UNKNOWN or m.type == TYPE_SG
         to_cpu = (m.direction if e.flags & F_DIRECTION_UNKNOWN else e.direction) != DIR_TO_DEVICE
         if not to_cpu:
@@ -603,7 +622,13 @@ cdef int judge_end(dv_effects* f, dv_context* c, int mistake) noexcept nogil:
             overwritten = mapping_stale(w, index, False, e.bus_addr, e.length, False)
             lost = mapping_stale(w, index, False, 0, ALL, True) - \
                 mapping_stale(w, index, False, e.bus_addr, e.length, True)
-    return add_call(f, c, mistake, overwritten, lost)
+    return add_call(f, c, mistake, overwritten, lost, beside(c))
+
+
+cdef inline uint64_t beside(const dv_context* c) noexcept nogil:
+    """Count what the CPU wrote beside a mapping that goes with the cache lines of a call."""
+    cdef bint known = True
+    return event_fact(c, NEIGHBOUR_BYTES, &known)
 
 
 cdef int judge_sync(dv_effects* f, dv_context* c, int mistake) noexcept nogil:
@@ -617,13 +642,13 @@ cdef int judge_sync(dv_effects* f, dv_context* c, int mistake) noexcept nogil:
     if index != 0 and moves and c.world.shadow.mask_lines != 0 and e.side == 0 and \
             not e.flags & (F_BUS_UNKNOWN | F_LENGTH_UNKNOWN):
         newer = mapping_stale(c.world, index, False, e.bus_addr, e.length, not to_cpu)
-    return add_call(f, c, mistake, newer if to_cpu else 0, 0 if to_cpu else newer)
+    return add_call(f, c, mistake, newer if to_cpu else 0, 0 if to_cpu else newer, beside(c))
 
 
 cdef int add_call(dv_effects* f, dv_context* c, int mistake, uint64_t cpu_bytes,
-                  uint64_t device_bytes) noexcept nogil:
+                  uint64_t device_bytes, uint64_t neighbours) noexcept nogil:
     """Keep what platforms make of a call: bytes of the CPU that it overwrites, bytes of the device
-    that it does not bring over or overwrites, and a broken contract.
+    that it does not bring over or overwrites, bytes beside the mapping, and a broken contract.
     """
     cdef const dv_event* e = c.event
     cdef dv_world* w = c.world
@@ -631,14 +656,15 @@ cdef int add_call(dv_effects* f, dv_context* c, int mistake, uint64_t cpu_bytes,
     cdef const dv_mapping* m = &w.mappings[index]
     cdef const dv_platform* p
     cdef dv_verdict v
-    if cpu_bytes == 0 and device_bytes == 0 and mistake == MISTAKE_NONE:
+    if cpu_bytes + device_bytes + neighbours == 0 and mistake == MISTAKE_NONE:
         return 0
     memset(&v, 0, sizeof(dv_verdict))
     v.mistake = <uint8_t>mistake
     v.rests_on_syncs = mistake == MISTAKE_NONE
     v.across_gap = index != 0 and m.epoch != w.gaps
-    v.bytes = cpu_bytes + device_bytes
-    blame(&v, MISTAKE_WHILE_DEVICE_OWNS if cpu_bytes != 0 else MISTAKE_NO_SYNC_FOR_CPU)
+    v.bytes = cpu_bytes + device_bytes if cpu_bytes + device_bytes != 0 else neighbours
+    blame(&v, MISTAKE_CPU_WRITE_LOST if cpu_bytes != 0 else
+          MISTAKE_NO_SYNC_FOR_CPU if device_bytes != 0 else MISTAKE_SHARED_LINE)
     for i in range(f.count):
         p = &f.platforms[i]
         if index != 0 and bounced(p, w, m):
@@ -646,9 +672,11 @@ cdef int add_call(dv_effects* f, dv_context* c, int mistake, uint64_t cpu_bytes,
                 set_effect(&v, i, EFFECT_BREAKS, CAUSE_DEVICE_BYTES_LOST, 0)
             if cpu_bytes != 0:
                 set_effect(&v, i, EFFECT_BREAKS, CAUSE_CPU_BYTES_LOST, 0)
-        elif index != 0 and cached_apart(p, m) and cpu_bytes != 0:
-            set_effect(&v, i, EFFECT_BREAKS, CAUSE_CPU_BYTES_LOST, 0)
-        set_effect(&v, i, EFFECT_LUCK, CAUSE_CONTRACT, 0)
+        elif index != 0 and cached_apart(p, m) and cpu_bytes + neighbours != 0:
+            set_effect(&v, i, EFFECT_BREAKS,
+                       CAUSE_CPU_BYTES_LOST if cpu_bytes != 0 else CAUSE_NEIGHBOURS_LOST, 0)
+        if v.mistake != MISTAKE_SHARED_LINE:  # elsewhere sharing a line is nothing
+            set_effect(&v, i, EFFECT_LUCK, CAUSE_CONTRACT, 0)
     if index == 0:
         index = c.meant[OBJ_FOREIGN] if c.meant[OBJ_FOREIGN] != 0 else \
             c.meant[OBJ_ENCLOSING] if c.meant[OBJ_ENCLOSING] != 0 else c.meant[OBJ_GHOST]
@@ -681,6 +709,31 @@ cdef int note_map(dv_effects* f, const dv_context* c) noexcept nogil:
     return 0
 
 
+cdef int judge_persistent(dv_effects* f, dv_context* c) noexcept nogil:
+    """An allocation made of memory that was there is refused where the device can not reach it
+    as it is: nothing may lie in between.
+    """
+    cdef const dv_event* e = c.event
+    cdef const dv_side* phys = event_side(c.batch, e, SIDE_SG_PHYS) if e.side != 0 else NULL
+    cdef const dv_platform* p
+    cdef dv_verdict v
+    cdef uint64_t last = 0
+    cdef uint32_t i
+    if phys == NULL or e.kind != KIND_DMA_ALLOC or event_type(e) != TYPE_COHERENT or \
+            event_failed(e):
+        return 0
+    for i in range(phys.stored):
+        last = max(last, side_entries(phys)[i].address | 4095)
+    memset(&v, 0, sizeof(dv_verdict))
+    v.bytes = e.length
+    for i in range(f.count):
+        p = &f.platforms[i]
+        if not p.recorded and (p.private_memory or
+                               (last > p.highest and p.translation == TRANSLATION_NONE)):
+            set_effect(&v, i, EFFECT_REFUSED, CAUSE_NO_PERSISTENT, 0)
+    return incident_add(&f.incidents, c, f.count, &v, 0, 0, e.length)
+
+
 cdef int note_registered(dv_effects* f, dv_world* w, const dv_mapping* m,
                          uint64_t site) noexcept nogil:
     cdef dv_used* u = used_by(f, m.device)
@@ -696,7 +749,7 @@ cdef int note_registered(dv_effects* f, dv_world* w, const dv_mapping* m,
         u.highest = end
     if site + 1 == f.dereg_site:
         u.registers = 1
-    if not u.has_example:
+    if not u.has_example and not m.marks & MARK_EXISTING:
         u.has_example = 1
         u.example = m[0]
         u.example.list = NULL
@@ -712,7 +765,9 @@ cdef int effects_judge(dv_effects* f, dv_context* c) noexcept nogil:
         return judge_access(f, c)
     mistake = call_mistake(c)
     if kind == KIND_DMA_MAP or kind == KIND_DMA_ALLOC:
-        return -1 if note_map(f, c) < 0 else add_call(f, c, mistake, 0, 0)
+        if note_map(f, c) < 0 or judge_persistent(f, c) < 0:
+            return -1
+        return add_call(f, c, mistake, 0, 0, 0)
     if kind == KIND_DMA_UNMAP or kind == KIND_DMA_FREE:
         return judge_end(f, c, mistake)
     if kind == KIND_DMA_SYNC_FOR_CPU or kind == KIND_DMA_SYNC_FOR_DEVICE:

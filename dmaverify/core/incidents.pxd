@@ -48,6 +48,7 @@ cdef enum dv_cause:          # as model/effect.py's Cause
     CAUSE_NEEDS_ORDER = 26
     CAUSE_UNKNOWN_MEMORY = 27
     CAUSE_NO_PERSISTENT = 28
+    CAUSE_NEIGHBOURS_LOST = 29
 
 cdef enum dv_mistake:        # as model/effect.py's Mistake
     MISTAKE_NONE = 0
@@ -76,6 +77,8 @@ cdef enum dv_mistake:        # as model/effect.py's Mistake
     MISTAKE_ILLEGAL_MEMORY = 23
     MISTAKE_OVERLAP = 24
     MISTAKE_ZERO_LENGTH = 25
+    MISTAKE_SHARED_LINE = 26
+    MISTAKE_CPU_WRITE_LOST = 27
 
 cdef enum:
     PLATFORMS_MAX = 16       # as model/effect.py

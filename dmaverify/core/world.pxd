@@ -39,6 +39,7 @@ cdef enum:
     MARK_IOMMU = 64          # the IOMMU had a translation for it
     MARK_IN_LIST = 128       # it is in the index of scatter/gather lists
     MARK_AMBIGUOUS = 256     # an unmap that fitted it as well was given to another
+    MARK_EXISTING = 512      # an allocation made of memory that was there: it names its pages
     MARK_THERE = 1 << 15     # on every mapping: the one with index 0 has no marks
 
 # Where an event stood, kept after its batch is gone.

@@ -43,6 +43,7 @@ class Cause(IntEnum):
     NEEDS_ORDER = 26  # the recording does not tell whether the mapping had been there
     UNKNOWN_MEMORY = 27  # the recording does not tell whose memory the address is
     NO_PERSISTENT = 28  # no mapping without bounce buffers can be had for this memory
+    NEIGHBOURS_LOST = 29  # bytes beside the mapping are thrown away with its cache lines
 
 
 class Mistake(IntEnum):
@@ -74,6 +75,8 @@ class Mistake(IntEnum):
     ILLEGAL_MEMORY = 23
     OVERLAPPING_MAPPINGS = 24
     ZERO_LENGTH_MAPPING = 25
+    SHARED_CACHELINE = 26
+    CPU_WRITE_LOST = 27
 
     @property
     def cls(self) -> str:

@@ -14,6 +14,7 @@ from tests.oracle.nouns import Call
 
 K, D = EventKind, Direction
 FILL = -1
+LINE = 64
 TO_DEVICE = (D.TO_DEVICE, D.BIDIRECTIONAL)
 FROM_DEVICE = (D.FROM_DEVICE, D.BIDIRECTIONAL)
 
@@ -97,8 +98,11 @@ class Machine:
         far = self.window(m)
         if c.kind == K.DEV_READ:
             return self.apart and any(far.get(b, 0) != self.newest.get(b, 0) for b in span)
-        # A byte that the CPU has dirtied in its cache is written back over the device's.
-        dirty = any(self.near.get(b, 0) == self.newest.get(b, 0) != far.get(b, 0) for b in span)
+        # A line that the CPU has dirtied in its cache is written back over the device's bytes.
+        lines = range(start & -LINE, -(-(start + c.length) // LINE) * LINE)
+        dirty = any(
+            self.near.get(b, 0) == self.newest.get(b, 0) != self.far.get(b, 0) for b in lines
+        )
         self.writes += 1
         for b in span:
             far[b] = self.newest[b] = self.writes

@@ -283,7 +283,36 @@ def test_what_the_cpu_writes_into_the_devices_buffer_is_lost_at_the_unmap() -> N
     calls = [MAPPED, cpu(K.CPU_WRITE, 0x91000, 16), dma_unmap()]
 
     assert "~X~~~X~X~" == row(calls)
-    assert Mistake.CPU_ACCESS_WHILE_DEVICE_OWNS == one(calls, "non-coherent").mistake
+    assert Mistake.CPU_WRITE_LOST == one(calls, "non-coherent").mistake
+
+
+def test_what_lies_beside_a_mapping_goes_with_its_cache_lines() -> None:
+    """The CPU writes a neighbour in the last line: at the unmap the line is thrown away."""
+    calls = [dma_map(phys_addr=0x91000, length=100), cpu(K.CPU_WRITE, 0x91000 + 100, 8),
+             dma_unmap(length=100)]  # fmt: skip
+
+    assert ".....X..." == row(calls)
+    assert (E.BREAKS, C.NEIGHBOURS_LOST, 0) == cause(calls, "non-coherent")
+    assert (Mistake.SHARED_CACHELINE, 8) == (
+        one(calls, "non-coherent").mistake, one(calls, "non-coherent").bytes
+    )  # fmt: skip
+
+
+def test_a_dirty_line_is_written_back_over_the_device() -> None:
+    """The neighbour is still in the cache when the device writes beside it."""
+    calls = [dma_map(phys_addr=0x91000, length=100), cpu(K.CPU_WRITE, 0x91000 + 100, 8),
+             writes(length=100)]  # fmt: skip
+
+    assert (E.BREAKS, C.LINE_SHARED, 0) == cause(calls, "non-coherent")
+    assert ".....X..." == row(calls)
+
+
+def test_a_translation_of_large_pages_ends_later() -> None:
+    """What lies on the same page is reached, whatever a page is there."""
+    calls = [dma_map(phys_addr=0x91000), writes(length=0x1100)]
+    large = replace(PLATFORMS["iommu"], page_bytes=0x10000)
+
+    assert (E.WORKS_BY_LUCK, C.SAME_PAGE, 0) == cause(calls, large)
 
 
 def test_memory_above_4_gib_is_bounced_for_32_bits() -> None:
@@ -347,6 +376,22 @@ def test_registered_memory_breaks_wherever_a_copy_is_in_between() -> None:
 def test_memory_that_only_looks_registered_can_not_be_told() -> None:
     """Without an event of the RDMA core nobody knows that both use it at once."""
     assert ".?...?.?." == row([REGION, RELEASE])
+
+
+def persistent(phys: int) -> Call:
+    """Return an allocation made of memory that was there."""
+    return call(K.DMA_ALLOC, type=int(MapType.COHERENT), direction=0, phys_addr=phys,
+                sg_phys=[phys])  # fmt: skip
+
+
+def test_a_persistent_mapping_is_refused_where_none_can_be_had() -> None:
+    """Memory that the device does not reach as it is can not be given without a buffer."""
+    used = [writes(), cpu(K.CPU_READ, 0x1_0000_0000), cpu(K.CPU_WRITE, 0x1_0000_0000), reads()]
+
+    assert ".....XRR." == row([persistent(0x1_0000_0000), *used])
+    assert (E.REFUSED, C.NO_PERSISTENT, 0) == cause([persistent(0x1_0000_0000)], "mask-32")
+    assert "........." == row([call(K.DMA_ALLOC, type=int(MapType.COHERENT), phys_addr=0x91000),
+                               writes(), cpu(K.CPU_READ, 0x91000)])  # fmt: skip
 
 
 # ---- what bounds it --------------------------------------------------------------------------
