@@ -62,6 +62,7 @@ GROUPS = {
     "coherence": "Memory shared by mappings, CPU and device",
     "iommu": "What the IOMMU did",
     "lifetime": "Life of a mapping",
+    "windows": "Windows' adapters, map registers and MDLs",
 }
 
 OBJECTS = {

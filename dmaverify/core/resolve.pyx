@@ -20,7 +20,7 @@ from dmaverify.core.world cimport (
 from dmaverify.model.events cimport (
     DIR_BIDIRECTIONAL, DIR_FROM_DEVICE, DIR_TO_DEVICE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_FAILED,
     F_LENGTH_UNKNOWN, F_MMIO, F_NULL_CPU, F_PHYS_UNKNOWN, F_SKIP_SYNC, KIND_ADAPTER_PUT,
-    KIND_CHANNEL_FREE, KIND_DEV_FAULT, KIND_MDL_FREE, KIND_MDL_UNLOCK, KIND_REQUEST_COMPLETE,
+    KIND_CHANNEL_ACTION, KIND_CHANNEL_FREE, KIND_DEV_FAULT, KIND_MDL_FREE, KIND_MDL_UNLOCK, KIND_REQUEST_COMPLETE,
     KIND_DMA_ALLOC, KIND_DMA_FREE, KIND_DMA_MAP, KIND_DMA_SYNC_FOR_CPU, KIND_DMA_SYNC_FOR_DEVICE,
     KIND_DMA_UNMAP, SIDE_CPU, SIDE_SG_BUS, SIDE_SG_PHYS, TYPE_SG, device_reaches, device_reads,
     device_writes, dv_batch, dv_entry, dv_event, dv_number, dv_side, event_failed, event_side,
@@ -795,10 +795,12 @@ cdef void context_accessed(dv_context* c, uint32_t index) noexcept nogil:
 cdef void resolve_named(dv_context* c) noexcept nogil:
     """Find the oldest mapping that hangs on what an event ends."""
     cdef int kind = c.event.kind
-    cdef int type = OBJECT_FILE if kind == KIND_CHANNEL_FREE else OBJECT_MDL
+    cdef int type = OBJECT_MDL
     if kind == KIND_ADAPTER_PUT:
         type = OBJECT_ADAPTER
-    elif kind != KIND_CHANNEL_FREE and kind != KIND_MDL_UNLOCK and kind != KIND_MDL_FREE and \
+    elif kind == KIND_CHANNEL_FREE or kind == KIND_CHANNEL_ACTION:
+        type = OBJECT_FILE
+    elif kind != KIND_MDL_UNLOCK and kind != KIND_MDL_FREE and \
             kind != KIND_REQUEST_COMPLETE:
         return
     if c.named.index[type] != 0:

@@ -247,6 +247,7 @@ cdef class EventBatch:
         Raises:
             MemoryError: no memory for the row.
             OverflowError, TypeError: a value does not fit its slot.
+            ValueError: a named number of `args` is no `Arg`.
         """
         cdef dv_event* e
         cdef dv_side* s
@@ -281,10 +282,13 @@ cdef class EventBatch:
         cdef uint32_t number = 0 if record is None else record
         cdef uint32_t of_line = line
         cdef uint64_t virt = virt_addr or 0
-        cdef uint64_t number_of
-        named = sorted(dict(args).items()) if args else []
-        for _, value in named:
-            number_of = value
+        cdef uint64_t numbered
+        named = None
+        if args:
+            named = sorted([(arg if isinstance(arg, Arg) else Arg(arg), value)
+                            for arg, value in dict(args).items()])
+            for _, value in named:
+                numbered = value
         e = batch_push(&self.c)
         if e == NULL:
             raise MemoryError()
@@ -318,11 +322,11 @@ cdef class EventBatch:
             if s == NULL:
                 raise MemoryError()
             memcpy(s + 1, <const char*>data, len(data))
-        if named:
+        if named is not None:
             s = batch_side(&self.c, SIDE_ARGS, len(named), len(named), 16)
             if s == NULL:
                 raise MemoryError()
             entries = <dv_entry*>(s + 1)
             for i, (arg, value) in enumerate(named):
-                entries[i].address = Arg(arg)
+                entries[i].address = arg
                 entries[i].length = value

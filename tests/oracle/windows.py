@@ -123,7 +123,8 @@ class Windows:
     def child(self, call: Call) -> Mapping | None:
         """Return the mapping that an end of a thing leaves in the air."""
         type_ = {
-            K.ADAPTER_PUT: "adapter", K.CHANNEL_FREE: "file", K.MDL_UNLOCK: "mdl",
+            K.ADAPTER_PUT: "adapter", K.CHANNEL_FREE: "file",
+            K.CHANNEL_ACTION: "file", K.MDL_UNLOCK: "mdl",
             K.MDL_FREE: "mdl", K.REQUEST_COMPLETE: "mdl",
         }.get(call.kind)  # fmt: skip
         thing = self.named(call).get(type_ or "")

@@ -22,7 +22,7 @@ FILES = {path.stem: path for path in sorted(rules_folder().rglob("*.dmar"))}
 CATALOGUE = load_builtin()
 RULES = {rule.id: rule for rule in CATALOGUE.rules}
 CASES = [case for path in FILES.values() for case in collect([path])]
-GROUPS = ("access", "api", "bounds", "coherence", "iommu", "lifetime")
+GROUPS = ("access", "api", "bounds", "coherence", "iommu", "lifetime", "windows")
 
 #: Classes that no event shows yet.
 NEED_ACCESSES = {"mapping-error-not-checked"}
@@ -79,6 +79,33 @@ DECIDES = {
     "neighbour-bytes-lost": ("TOLERATED", "1 MiB"),
     "sync-during-transfer": ("ALLOWED", "true"),
     "long-lived-polling": ("MANY", "1000"),
+    "adapter-channel-held-twice": ("MOST", "9"),
+    "adapter-leak-at-unbind": ("ALLOWED", "true"),
+    "adapter-put-while-in-use": ("ALLOWED", "1000"),
+    "adapter-used-after-put": ("ALLOWED", "true"),
+    "channel-freed-twice": ("ALLOWED", "true"),
+    "flush-mdl-mismatch": ("ALLOWED", "true"),
+    "free-cache-type-mismatch": ("not_compared", "{ noncached, cached, write_combined }"),
+    "length-past-mdl": ("TOLERATED", "1 MiB"),
+    "map-before-flush": ("ALLOWED", "1"),
+    "map-register-count-mismatch": ("TOLERATED", "1000"),
+    "map-registers-freed-twice": ("ALLOWED", "true"),
+    "map-registers-freed-while-mapped": ("ALLOWED", "1"),
+    "mapped-past-registers": ("PAGE", "1 MiB"),
+    "mdl-without-system-mapping": ("ALLOWED", "true"),
+    "misaligned-buffer": ("COARSEST", "1 B"),
+    "null-adapter": ("ALLOWED", "true"),
+    "obsolete-hal-get-adapter": ("obsolete", "{ flush_dma_buffer }"),
+    "pages-unlocked-while-mapped": ("ALLOWED", "1"),
+    "request-completed-before-flush": ("ALLOWED", "1"),
+    "start-outside-mdl": ("ALLOWED", "true"),
+    "too-many-map-registers": ("TOLERATED", "1000"),
+    "unknown-device-description": ("NEWEST", "1000"),
+    "unlocked-buffer-mapped": ("ALLOWED", "true"),
+    "unmap-by-other-adapter": ("ALLOWED", "true"),
+    "wrong-address-width": ("WIDEST", "1000"),
+    "wrong-channel-release": ("ALLOWED", "true"),
+    "wrong-irql": ("SLACK", "10"),
 }  # fmt: skip
 
 
