@@ -203,8 +203,10 @@ def mads_mapped(sim: Simulation) -> None:
     """
     hca, adapter = start(sim)
     nt = sim.windows
-    buffer = nt.ExAllocatePool2(GRH + MAD)
-    mdl = nt.IoAllocateMdl(buffer, GRH + MAD)
+    align = adapter.DmaOperations.GetDmaAlignment(adapter)
+    room = -(-(GRH + MAD) // align) * align
+    buffer = nt.ExAllocatePool2(room)
+    mdl = nt.IoAllocateMdl(buffer, room)
     nt.MmBuildMdlForNonPagedPool(mdl)
     nt.KeFlushIoBuffers(mdl, True)
     made = get_list(sim, adapter, mdl, False)
@@ -251,7 +253,7 @@ def other_adapter(sim: Simulation) -> None:
 def list_put_for_each_entry(sim: Simulation) -> None:
     """(k) At the unmap the first list is put once for each entry, and the others never.
 
-    Expect: unmap-of-unmapped, leak-at-unbind
+    Expect: unmap-of-unmapped, adapter-put-while-in-use
     """
     hca, adapter = start(sim)
     nt = sim.windows
@@ -272,7 +274,7 @@ def list_put_for_each_entry(sim: Simulation) -> None:
 def adapter_leaked(sim: Simulation) -> None:
     """(k) The start fails after the adapter was got, and nobody puts it.
 
-    Expect: nothing
+    Expect: leak-at-unbind
     """
     hca, adapter = start(sim)
     virt, logical = adapter.DmaOperations.AllocateCommonBuffer(adapter, PAGE, False)

@@ -11,7 +11,7 @@ from dmaverify.sim.windows.names import (
 )
 from dmaverify.sim.windows.operations3 import DMA_TRANSFER_CONTEXT
 
-LENGTH = 3 * PAGE + 100
+LENGTH = 3 * PAGE + 128  # whole cache lines: what GetDmaAlignment asks for, anywhere
 DATA = (bytes(range(251)) * (LENGTH // 251 + 1))[:LENGTH]
 
 
@@ -164,7 +164,7 @@ def common_buffer_overrun(sim: Simulation) -> None:
 def common_buffer_leaked(sim: Simulation) -> None:
     """A common buffer is still there when the driver goes.
 
-    Expect: leak-at-unbind
+    Expect: adapter-put-while-in-use
     """
     dev, adapter = start(sim)
     adapter.DmaOperations.AllocateCommonBuffer(adapter, PAGE, False)

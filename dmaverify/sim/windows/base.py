@@ -46,6 +46,11 @@ class System(Protocol):
     shared: dict[int, Window]
     rebuilt: list[Mapping]
     partial: bool
+    @property
+    def alignment(self) -> int:
+        """Return what start and length of a buffer have to be multiples of."""
+        ...
+
 
     def flush_caches(self, mdl: MDL, read: bool, routine: int) -> None:
         """Look after caches before a transfer."""
@@ -265,12 +270,12 @@ class Operations:
 
     def _tell_failed(self, adapter: DMA_ADAPTER, mdl: MDL, offset: int, length: int, write: bool,
                      file: RegisterFile | None = None, registers: int | None = None) -> None:  # fmt: skip
-        """Record a mapping that was refused, as it was asked for."""
+        """Record a mapping that was refused, as it was asked for; one of nothing is none."""
         args = _args(adapter, file, mdl, offset, self._routine)
         if registers is not None:
             args[_REGISTERS] = registers
         self._m.tape.add(
-            _MAP, device=adapter.device.number, length=length, flags=Flag.FAILED,
+            _MAP, device=adapter.device.number, length=length, flags=Flag.FAILED if length else 0,
             direction=_TO_DEVICE if write else _FROM_DEVICE, type=_SG, text=self._site or None,
             args=args,
         )  # fmt: skip

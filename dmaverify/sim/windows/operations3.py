@@ -198,8 +198,8 @@ class DmaOperations3(CommonBuffers3):
             return STATUS_INVALID_PARAMETER, 0, None
         room = file.count * PAGE - ((Mdl.virt + Offset) & (PAGE - 1))
         length = min(Length, room)
-        if self._s.partial and length > 1:
-            length //= 2
+        if self._s.partial and length > self._s.alignment:
+            length = max(length // 2 // self._s.alignment, 1) * self._s.alignment
         runs = self._reach(adapter, file, Mdl, Offset, length, WriteToDevice)
         gathers, mapping = adapter.description.ScatterGather, None
         if not self._s.injector.fails("MapTransferEx"):

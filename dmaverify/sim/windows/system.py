@@ -122,12 +122,10 @@ class Windows:
         self._call(routine, PhysicalDeviceObject)
         return self._get_adapter(routine, PhysicalDeviceObject, DeviceDescription)
 
-    def _call(self, routine: Routine, device: Device | None = None) -> None:
-        """Record a call that names no adapter."""
-        self.machine.tape.add(
-            K.DMA_CALL, 0, device=device.number if device else self.machine.cpu.device,
-            args={Arg.ROUTINE: routine},
-        )  # fmt: skip
+    def _call(self, routine: Routine, device: Device) -> None:
+        """Record a call for an adapter, by the number that it will have."""
+        self.machine.tape.add(K.DMA_CALL, 0, device=device.number, object=len(self.adapters) + 1,
+                              args={Arg.ROUTINE: routine})  # fmt: skip
 
     def _get_adapter(self, routine: Routine, device: Device,
                      description: DEVICE_DESCRIPTION) -> tuple[DMA_ADAPTER | None, int]:  # fmt: skip
@@ -174,7 +172,6 @@ class Windows:
         Source: Windows driver documentation, KeFlushIoBuffers, and "Flushing Cached Data during
         DMA Operations".
         """
-        self._call(Routine.KE_FLUSH_IO_BUFFERS)
         self.flush_caches(Mdl, ReadOperation, Routine.KE_FLUSH_IO_BUFFERS)
 
     def flush_caches(self, mdl: MDL, read: bool, routine: int) -> None:
