@@ -9,7 +9,8 @@
 
 `Expect` names the classes of the findings, or `nothing`; `Expect on PLATFORM` those that a
 recording made there shows, where they differ. `Outcome` says what comes of it on
-which platform; what is not named is fine. Both are for people and tests; no engine reads them.
+which platform; what is not named is fine. `Ends` is a part of the error that ends the run, where
+a machine can not go on. All are for people and tests; no engine reads them.
 """
 
 import importlib.util
@@ -37,6 +38,7 @@ class Scenario:
         expected: classes of the findings that are expected; None where nothing is said.
         expected_on: platform -> classes, where they differ from `expected`.
         outcomes: platform -> kinds of effects; a platform that is not named is fine.
+        ends: a part of the error that ends the run, "" where it comes to its end.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Scenario:
     expected: tuple[str, ...] | None
     expected_on: dict[str, tuple[str, ...]]
     outcomes: dict[str, frozenset[str]]
+    ends: str = ""
 
 
 def built_in() -> list[Scenario]:
@@ -135,6 +138,7 @@ def _scenario(path: Path, function: Callable[[Any], object]) -> Scenario:
     expected: tuple[str, ...] | None = None
     expected_on: dict[str, tuple[str, ...]] = {}
     outcomes: dict[str, set[str]] = {}
+    ends = ""
     for line in _joined(lines):
         key, _, rest = line.partition(": ")
         if key == "Expect":
@@ -142,6 +146,8 @@ def _scenario(path: Path, function: Callable[[Any], object]) -> Scenario:
         elif key.startswith("Expect on "):
             for platform in key.removeprefix("Expect on ").split(","):
                 expected_on[platform.strip()] = _classes(rest)
+        elif key == "Ends":
+            ends = rest
         elif key == "Outcome":
             for part in rest.split(";"):
                 kinds, _, platforms = part.strip().partition(" on ")
@@ -157,6 +163,7 @@ def _scenario(path: Path, function: Callable[[Any], object]) -> Scenario:
         expected=expected,
         expected_on=expected_on,
         outcomes={name: frozenset(kinds) for name, kinds in outcomes.items()},
+        ends=ends,
     )
 
 

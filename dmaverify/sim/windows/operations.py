@@ -100,8 +100,9 @@ class DmaOperations(Operations):
         if index is not None:
             args[Arg.INDEX] = index
         self._m.tape.add(
-            kind, device=adapter.device.number, length=length, virt_addr=virt, bus_addr=bus,
-            phys_addr=phys, direction=Direction.BIDIRECTIONAL, type=MapType.COHERENT, args=args,
+            kind, device=adapter.device.number, length=length, bus_addr=bus, phys_addr=phys,
+            virt_addr=virt if virt or bus is None else None,  # NULL says that it failed
+            direction=Direction.BIDIRECTIONAL, type=MapType.COHERENT, args=args,
             flags=Flag.FAILED | Flag.NULL_CPU if bus is None else 0,
         )  # fmt: skip
 

@@ -20,6 +20,7 @@ OFFSET = "a victim in the same page is other people's memory, which the matrix d
 PLACED = "where a common buffer begins is not yet replayed"
 LINE = "an invalidated line is fetched again whole, with the byte that was not handed over"
 UNREAD = "the machine tells of stale bytes that nobody has read"
+BESIDE = "an address wholly beside a mapping is replayed as it is, and not moved with the mapping"
 CACHE = "a recording does not yet tell the cache type of a view"
 
 #: Where the two differ, and why: (scenario, platform) -> reason.
@@ -33,6 +34,9 @@ DIFFERENT = {
     ("openib_rings:page_at_a_time_cached", "non-coherent"): CACHE,
     ("linux_sync:one_byte_short", "non-coherent"): LINE,
     ("linux_unmap:during_transfer", "non-coherent"): UNREAD,
+    ("windows_guards:free_register", "non-coherent"): UNREAD,
+    **{("windows_guards:padding_before", p): BESIDE
+       for p in ("driver-verifier", "iommu", "iommu-lazy", "nested", "bus-offset")},
 }  # fmt: skip
 
 

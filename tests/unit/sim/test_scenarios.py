@@ -37,7 +37,8 @@ def test_the_machine_does_what_is_said(scenario: Scenario, platform: str) -> Non
     """Bytes are stale, lost or foreign, and accesses refused, where the docstring says so."""
     found = outcome(scenario, platform_named(platform))
 
-    assert found.error is None
+    assert bool(scenario.ends) == (found.error is not None)
+    assert found.error is None or scenario.ends in found.error.text
     assert scenario.outcomes.get(platform, frozenset()) == set(found.kinds), found.effects
 
 

@@ -1,0 +1,93 @@
+"""For each public code of bug check 0xE6 that is about DMA: a driver that earns it, and a twin.
+
+The codes are those of the Windows driver documentation, "Bug Check 0xE6:
+DRIVER_VERIFIER_DMA_VIOLATION". 0x01 and 0x02 are about clocks; 0x14 is the older form of 0x13;
+0x12, 0x17, 0x1A and 0x1C are in no public revision.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from dmaverify.pipeline.check import CheckOptions, check_traces
+from dmaverify.pipeline.simulate import SimulateOptions, simulate
+
+#: code -> (scenario, its twin without a finding, the platform of both).
+CODES = {
+    "0x00 (1)": ("windows_channels:flush_past_mapping", "windows_channels:good", "flat"),
+    "0x00 (2)": ("windows_channels:too_many_registers", "windows_channels:good", "flat"),
+    "0x03": ("windows_adapters:common_buffer_freed_twice", "windows_adapters:good", "flat"),
+    "0x04": ("windows_channels:channel_freed_twice", "windows_adapters:good", "flat"),
+    "0x05": ("windows_channels:registers_freed_twice", "windows_channels:good", "flat"),
+    "0x06": ("windows_channels:list_put_twice", "windows_buffers:good", "flat"),
+    "0x07": ("windows_adapters:put_with_common_buffer", "windows_adapters:good", "flat"),
+    "0x08": ("windows_adapters:put_with_channel", "windows_adapters:good", "flat"),
+    "0x09": ("windows_adapters:put_with_registers", "windows_adapters:good", "flat"),
+    "0x0A": ("windows_adapters:put_with_list", "windows_adapters:good", "flat"),
+    "0x0B": ("windows_channels:second_channel", "windows_channels:good", "flat"),
+    "0x0C": ("windows_channels:too_many_registers", "windows_channels:good", "flat"),
+    "0x0D": ("windows_channels:not_flushed", "windows_channels:good", "flat"),
+    "0x0E": ("windows_buffers:not_locked", "windows_buffers:good", "flat"),
+    "0x0F (1)": ("windows_guards:tag_before", "windows_guards:good", "driver-verifier"),
+    "0x0F (2)": ("windows_guards:tag_after", "windows_guards:good", "driver-verifier"),
+    "0x0F (3)": ("windows_guards:free_register", "windows_guards:good", "driver-verifier"),
+    "0x0F (4)": ("windows_guards:padding_before", "windows_guards:good", "driver-verifier"),
+    "0x0F (5)": ("windows_guards:padding_after", "windows_guards:good", "driver-verifier"),
+    "0x10": ("windows_channels:registers_freed_while_mapped", "windows_channels:good", "flat"),
+    "0x11": ("windows_adapters:put_with_common_buffer", "windows_adapters:good", "flat"),
+    "0x13 (1)": ("windows_irql:too_low", "windows_irql:good", "flat"),
+    "0x13 (2)": ("windows_irql:in_interrupt", "windows_channels:good", "flat"),
+    "0x15": ("windows_channels:too_many_registers", "windows_channels:good", "flat"),
+    "0x16": ("windows_channels:flush_twice", "windows_channels:good", "flat"),
+    "0x18": ("windows_adapters:used_after_put", "windows_adapters:good", "flat"),
+    "0x19": ("windows_adapters:null_adapter", "windows_adapters:good", "flat"),
+    "0x1B": ("windows_buffers:starts_before", "windows_buffers:inside", "flat"),
+    "0x1D": ("windows_buffers:mapped_again", "windows_buffers:good", "flat"),
+    "0x1E": ("windows_adapters:obsolete", "windows_adapters:good", "flat"),
+    "0x1F (1)": ("windows_buffers:starts_before", "windows_buffers:inside", "flat"),
+    "0x1F (2)": ("windows_buffers:starts_after", "windows_buffers:inside", "flat"),
+    "0x1F (3)": ("windows_buffers:past_the_pages", "windows_buffers:inside", "flat"),
+    "0x1F (4)": ("windows_buffers:misaligned_start", "windows_buffers:aligned", "non-coherent"),
+    "0x1F (5)": ("windows_buffers:misaligned_length", "windows_buffers:aligned", "non-coherent"),
+    "0x20": ("windows_channels:flush_of_unused_register", "windows_channels:good", "flat"),
+    "0x21": ("windows_buffers:nothing_mapped", "windows_buffers:good", "flat"),
+    "0x22": ("windows_buffers:shared_without_view", "windows_buffers:shared", "flat"),
+    "0x23": ("windows_guards:flush_too_early", "windows_guards:flush_when_cancelled", "flat"),
+    "0x24": ("windows_buffers:chain_too_short", "windows_buffers:chain", "flat"),
+    "0x25": ("windows_adapters:unknown_version", "windows_adapters:good", "flat"),
+    "0x26": ("windows_guards:physical_address", "windows_guards:good", "iommu"),
+}
+
+#: Sub-codes of which the rule says the code only: it does not tell the one from the other.
+NOT_TOLD_APART = {
+    "0x0F (4)": "whether bytes beside a buffer are tag or padding is the verifier's own layout",
+}
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_a_code_has_its_driver(code: str, tmp_path: Path) -> None:
+    """The only finding lists the code, live and in the file."""
+    scenario, _, platform = CODES[code]
+    path = str(tmp_path / "t.dmat")
+    live = simulate(scenario, SimulateOptions(platform=platform, output=path))
+    again = check_traces([path], CheckOptions())
+
+    assert live.report.findings == again.findings
+    (finding,) = live.report.findings
+    said = code.split()[0] if code in NOT_TOLD_APART else code
+    assert f"0xE6/{said}" in finding.equivalents["windows"]
+    if code in NOT_TOLD_APART:
+        assert f"0xE6/{code}" not in finding.equivalents["windows"]
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_its_twin_is_healthy(code: str, tmp_path: Path) -> None:
+    """The twin does the same without the mistake: nothing is found, live and in the file."""
+    _, twin, platform = CODES[code]
+    path = str(tmp_path / "t.dmat")
+    live = simulate(twin, SimulateOptions(platform=platform, output=path))
+
+    assert () == live.report.findings
+    assert () == check_traces([path], CheckOptions()).findings
+    assert () == live.outcome.kinds
+    assert live.outcome.error is None
