@@ -33,6 +33,14 @@ class Simulate(Command):
         parser.add_argument("--inject", choices=["systematic", "random"], default="",
                             metavar="HOW",
                             help="make calls fail: systematic or random")  # fmt: skip
+        parser.add_argument("--map-registers", type=_registers, default=0, metavar="N|half",
+                            help="give adapters so many map registers at most, or half of what"
+                            " they ask for")  # fmt: skip
+        parser.add_argument("--partial", action="store_true",
+                            help="let MapTransferEx map less than it is asked for")  # fmt: skip
+        parser.add_argument("--dma", action="store_true",
+                            help="show the adapters at the end, as !dma does, with what each"
+                            " was called for")  # fmt: skip
         parser.add_argument("-r", "--rules", action="append", default=[], metavar="RULES",
                             help="a rule file to use beside the built-in rules (repeatable)",
                             )  # fmt: skip
@@ -68,6 +76,7 @@ def _list(streams: Streams) -> int:
 def _simulate(arguments: argparse.Namespace, streams: Streams) -> int:
     from dmaverify.pipeline.check import CheckOptions
     from dmaverify.pipeline.simulate import SimulateOptions, simulate
+    from dmaverify.sim.run import Pressure
 
     seed = arguments.seed
     if seed is None:
@@ -79,6 +88,7 @@ def _simulate(arguments: argparse.Namespace, streams: Streams) -> int:
         output=arguments.output_file,
         seed=seed,
         inject=arguments.inject,
+        pressure=Pressure(arguments.map_registers, arguments.partial),
         check=CheckOptions(rules=tuple(arguments.rules)),
     )
     done = simulate(arguments.scenario, options)
@@ -103,11 +113,23 @@ def _simulate(arguments: argparse.Namespace, streams: Streams) -> int:
     if arguments.inject:
         names = ", ".join(done.outcome.failed) or "none"
         streams.err.write(f"dmaverify: calls that were made to fail: {names}\n")
+    if arguments.dma:
+        listing = done.outcome.listing or "no adapter"
+        streams.err.write(ascii_if_needed(f"{listing}\n", streams.err))
     codes = [exit_code(done.report, Severity.ERROR)]
     if done.outcome.error is not None:
         complain(streams.err, str(done.outcome.error))
         codes.append(done.outcome.error.exit_code)
     return worst(codes)
+
+
+def _registers(text: str) -> int:
+    """Return how map registers are cut down: -2 for half, else the most of them."""
+    if text == "half":
+        return -2
+    if not text.isdecimal() or not 0 < int(text) < 1 << 16:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither 'half' nor a number from 1")
+    return int(text)
 
 
 def _seed(text: str) -> int:

@@ -17,7 +17,7 @@ from dmaverify.pipeline.live import LiveReader
 from dmaverify.pipeline.platforms import choose
 from dmaverify.sim.faults import Injector
 from dmaverify.sim.machine import Machine
-from dmaverify.sim.run import Outcome, run_scenario
+from dmaverify.sim.run import Outcome, Pressure, run_scenario
 from dmaverify.sim.scenario import Scenario, find
 from dmaverify.trace.native import DmatWriter
 
@@ -32,6 +32,7 @@ class SimulateOptions:
         output: path of the `.dmat` file to write, "" for none.
         seed: of the driver's random numbers, and of failures at random.
         inject: "", "systematic" or "random": which calls are made to fail.
+        pressure: what the machine has less of than the driver asks for.
         check: what to check with.
         program: the rules to run; None: those that `check` asks for.
     """
@@ -41,6 +42,7 @@ class SimulateOptions:
     output: str = ""
     seed: int = 0
     inject: str = ""
+    pressure: Pressure = field(default_factory=Pressure)
     check: CheckOptions = field(default_factory=CheckOptions)
     program: Program | None = None
 
@@ -93,7 +95,7 @@ def simulate(name: str, options: SimulateOptions) -> Simulated:
         try:
             outcome = run_scenario(
                 scenario, machine, seed=options.seed,
-                injector=Injector(options.inject, options.seed),
+                injector=Injector(options.inject, options.seed), pressure=options.pressure,
             )  # fmt: skip
         finally:
             reader.put(None, reading.alive)

@@ -77,16 +77,32 @@ class Outcome:
         effects: what the machine did to bytes.
         kinds: names of the kinds of effects, "fault", "stale" and so on; empty: all was fine.
         failed: calls that were made to fail, in order.
+        listing: what `!dma` shows of each adapter at the end, and its history; "" without any.
     """
 
     error: SimError | None
     effects: tuple[Effect, ...]
     kinds: tuple[str, ...]
     failed: tuple[str, ...]
+    listing: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pressure:
+    """What a machine has less of, on purpose, than a driver asks for.
+
+    Args:
+        map_registers: the most that an adapter is given, 0 for what it asks for; -2: half of that.
+        partial: whether MapTransferEx maps less than it is asked for.
+    """
+
+    map_registers: int = 0
+    partial: bool = False
 
 
 def run_scenario(scenario: Scenario, machine: Machine, *, seed: int = 0,
-                 injector: Injector | None = None) -> Outcome:  # fmt: skip
+                 injector: Injector | None = None,
+                 pressure: Pressure | None = None) -> Outcome:  # fmt: skip
     """Run a driver; whatever it recorded has reached the machine's sink on return.
 
     Args:
@@ -94,9 +110,12 @@ def run_scenario(scenario: Scenario, machine: Machine, *, seed: int = 0,
         machine: a fresh machine.
         seed: what `sim.random` begins with.
         injector: what makes calls fail; None: nothing does.
+        pressure: what the machine has less of; None: nothing.
     """
-    injector = injector or Injector()
+    injector, pressure = injector or Injector(), pressure or Pressure()
     simulation = Simulation(machine, injector, seed)
+    simulation.windows.registers_cut = pressure.map_registers
+    simulation.windows.partial = pressure.partial
     error = None
     machine.tape.task(scenario.function.__name__)
     try:
@@ -105,10 +124,11 @@ def run_scenario(scenario: Scenario, machine: Machine, *, seed: int = 0,
         simulation.windows.verify()
         machine.sweep()
     except (Exception, Stopped, SystemExit) as raised:
-        error = _told(raised, scenario)
+        error = _told(raised, scenario, injector)
     machine.tape.flush()
     effects = machine.effects
-    return Outcome(error, tuple(effects.seen), effects.kinds(), tuple(injector.failed))
+    return Outcome(error, tuple(effects.seen), effects.kinds(), tuple(injector.failed),
+                   simulation.windows.listing())  # fmt: skip
 
 
 def _live(scenario: Scenario, simulation: Simulation, injector: Injector) -> None:
@@ -131,8 +151,12 @@ def outcome(scenario: Scenario, platform: Platform) -> Outcome:
     return run_scenario(scenario, Machine(platform, lambda batch: None, sites=False))
 
 
-def _told(raised: BaseException, scenario: Scenario) -> SimError:
-    """Return an error that says what happened in the driver, and at which of its lines."""
+def _told(raised: BaseException, scenario: Scenario, injector: Injector) -> SimError:
+    """Return an error that says what happened in the driver, and at which of its lines.
+
+    Where a call was made to fail in this life, it is named: what ended the driver may well be
+    that it went on as if nothing had happened.
+    """
     place, call = raised_at(raised.__traceback__, scenario.path)
     if isinstance(raised, Stopped):
         text = f"{raised}; it was stopped"
@@ -140,8 +164,12 @@ def _told(raised: BaseException, scenario: Scenario) -> SimError:
         text = raised.text
     elif call and isinstance(raised, (TypeError, ValueError, OverflowError, LookupError)):
         text = f"{call} can not take what it is given: {type(raised).__name__}, {raised}"
+    elif isinstance(raised, (AttributeError, TypeError)) and "'NoneType'" in str(raised):
+        text = f"the driver uses NULL ({raised})"
     else:
         text = f"the driver raised {type(raised).__name__}: {raised}"
+    if injector.failed and injector.mode:
+        text += f"; the last call that was made to fail is {injector.failed[-1]}"
     return SimError(text, place)
 
 

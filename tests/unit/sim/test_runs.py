@@ -231,14 +231,20 @@ def test_every_call_that_can_fail_fails() -> None:
 @pytest.mark.parametrize(
     ("name", "classes", "error"),
     [
-        ("good", [], None),
-        ("leaks", ["leak-at-unbind"], None),
-        ("unchecked", [], "the driver writes 2048 bytes at 0x0, where it has no memory"),
+        ("linux_errors:good", [], None),
+        ("linux_errors:leaks", ["leak-at-unbind"], None),
+        ("linux_errors:unchecked", [], "the driver writes 2048 bytes at 0x0, where it has no memory"
+         "; the last call that was made to fail is kmalloc"),
+        ("windows_errors:good", [], None),
+        ("windows_errors:leaks", ["leak-at-unbind"], None),
+        ("windows_errors:uses_null", [], "the driver uses NULL ('NoneType' object has no attribute"
+         " 'DmaOperations'); the last call that was made to fail is IoGetDmaAdapter"),
+        ("windows_errors:goes_on", ["device-access-unmapped"], None),
     ],
 )
 def test_error_paths_are_tried(name: str, classes: list[str], error: str | None) -> None:
     """A driver whose error paths are wrong is told when its calls fail."""
-    done = simulate(f"linux_errors:{name}", SimulateOptions(inject="systematic"))
+    done = simulate(name, SimulateOptions(inject="systematic"))
 
     assert classes == [f.cls for f in done.report.findings]
     assert error == (done.outcome.error.text if done.outcome.error else None)
