@@ -4,12 +4,13 @@ Both interfaces, Windows' and Linux', are made
 of the calls below; so is whatever goes wrong on one machine and not on another.
 """
 
+from dmaverify.errors import SimError
 from dmaverify.model.kinds import Direction, EventKind, Flag
 from dmaverify.model.platform import Platform, Translation
 from dmaverify.sim._move import Memory
 from dmaverify.sim.bounce import FILL, BouncePool, Slot
 from dmaverify.sim.effects import Effect, EffectKind, Effects
-from dmaverify.sim.iommu import Domain, spanned
+from dmaverify.sim.iommu import MMIO_END, MMIO_PFN, Domain, SecondStage, spanned
 from dmaverify.sim.memory import PAGE, PAGE_SHIFT, AddressSpace, Run
 from dmaverify.sim.stop import driver_place
 from dmaverify.sim.tape import Tape
@@ -38,6 +39,9 @@ class Bus:
         self.ended: dict[int, tuple[Segment, Window]] = {}
         self._translates = platform.translation is not Translation.NONE
         self._highest = platform.highest
+        nested = platform.translation is Translation.NESTED
+        self._second = SecondStage(platform) if nested else None
+        self._registers = MMIO_PFN  # the next page frame for registers
 
     # Windows
 
@@ -90,6 +94,28 @@ class Bus:
             done += length
         self._index(window)
         self._first_copy(window)
+        return window
+
+    def registers(self, pages: int) -> int:
+        """Return the physical address of new pages of registers, zeroed: memory to the machine.
+
+        Raises:
+            SimError: there is no room for them.
+        """
+        first, self._registers = self._registers, self._registers + pages
+        if pages < 1 or self._registers > MMIO_END:
+            raise SimError(f"there is no room for {pages} pages of registers")
+        for memory in (self.real, self.meant):
+            memory.add(first, pages)
+        self.bounce.shared.update(range(first, self._registers))  # no memory: nobody encrypts it
+        return first << PAGE_SHIFT
+
+    def map_registers(self, device: int, run: Run, direction: Direction) -> Window | None:
+        """Return a window on another device's registers: never bounced, in no cache."""
+        window = Window(device, direction, coherent=True)
+        if not self._place(window, *run, run[0], None):
+            return self._refused(window, "the device can not reach the registers")
+        self._index(window)
         return window
 
     def share(self, device: int, runs: list[Run]) -> Window | None:
@@ -190,6 +216,8 @@ class Bus:
             if domain is None:
                 return None
             pfn = domain.translate(bus >> PAGE_SHIFT, write, self.tape.now_ns)
+            if pfn is not None and self._second is not None and not self._second.has(pfn):
+                return None
             return None if pfn is None else (pfn << PAGE_SHIFT) | bus & (PAGE - 1)
         phys = ((bus & self.platform.highest) - self.platform.bus_offset) & ALL_ONES
         if self.platform.private_memory and phys >> PAGE_SHIFT not in self.bounce.shared:

@@ -47,6 +47,7 @@ class Transfer:
         direction: TO_DEVICE: the device reads memory.
         completed: whether the device has said that it is done.
         cancelled: whether it was told to stop before it did anything.
+        window: what it was told of, None where nothing was mapped there.
     """
 
     number: int
@@ -55,6 +56,7 @@ class Transfer:
     direction: Direction
     completed: bool = False
     cancelled: bool = False
+    window: Window | None = None
 
 
 class DeviceFault(Enum):
@@ -89,6 +91,10 @@ class Device:
         self._late: list[tuple[Transfer, bytes]] = []
         self._open: list[Transfer] = []
 
+    def registers(self, pages: int = 1) -> int:
+        """Return the physical address of registers of this device that others can reach."""
+        return self._bus.registers(pages)
+
     def break_next(self, fault: DeviceFault, amount: int = 0) -> None:
         """Let the next transfer that is finished go wrong; several wait in a row."""
         self._faults.append((fault, amount))
@@ -102,7 +108,9 @@ class Device:
     def start(self, bus: int, length: int, direction: Direction) -> Transfer:
         """Tell the device to begin a transfer; it does nothing before `finish`."""
         self._transfers += 1
-        transfer = Transfer(self._transfers, bus, length, direction)
+        found = self._bus.segment_at(self.number, bus)
+        transfer = Transfer(self._transfers, bus, length, direction,
+                            window=found[1] if found else None)  # fmt: skip
         self._tape.add(K.DEV_START, device=self.number, bus_addr=bus, length=length,
                        direction=direction, object=transfer.number)  # fmt: skip
         self._open.append(transfer)
@@ -144,10 +152,24 @@ class Device:
     def _move(self, bus: int, length: int, transfer: Transfer, data: bytes) -> bytes:
         if not length:
             return b""
+        self._look_for_another(bus, transfer)
         if transfer.direction is Direction.TO_DEVICE:
             return self.read(bus, length, transfer.number)
         self.write(bus, data[:length].ljust(length, b"\0"), transfer.number)
         return b""
+
+    def _look_for_another(self, bus: int, transfer: Transfer) -> None:
+        """Note it where a transfer comes late, and another buffer lies at its address by now.
+
+        Nothing on the bus tells the two apart: only who told the device knows what was meant.
+        """
+        now, told = self._bus.segment_at(self.number, bus), transfer.window
+        if now is not None and told is not None and not told.live and now[1] is not told:
+            self._effects.add(Effect(
+                EffectKind.FOREIGN, self._tape.records, driver_place(),
+                f"{self.name} is late with {transfer.length} bytes at bus {bus:#x}: the buffer that"
+                f" it was told of is gone, and another one is there",
+            ))  # fmt: skip
 
     def write(self, bus: int, data: bytes | bytearray | memoryview, transfer: int = 0) -> bool:
         """Write memory, and tell whether all of it was let through."""

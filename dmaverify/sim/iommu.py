@@ -8,7 +8,27 @@ from dmaverify.sim.memory import PAGE, PAGE_SHIFT
 TOP = 0x1_0000_0000  # bus addresses are given out downwards from here
 BOTTOM = 0x8000_0000  # memory of the machine lies below, or above the top
 
+MMIO_PFN, MMIO_END = 0xC0000, 0xC1000  # registers of devices: 16 MiB from 3 GiB on
+
 Entry = tuple[int, bool, bool]  # (page frame, the device may read, it may write)
+
+
+class SecondStage:
+    """The hypervisor's translation, behind the guest's: guest-physical to host-physical.
+
+    The machine's physical addresses are the guest's, and the CPU goes through the same
+    translation. What it has is the guest's memory: registers of devices are no memory.
+
+    Args:
+        platform: whether it has registers too.
+    """
+
+    def __init__(self, platform: Platform) -> None:
+        self._all = platform.second_reaches_mmio
+
+    def has(self, pfn: int) -> bool:
+        """Tell whether a device gets through to a guest-physical page frame."""
+        return self._all or not MMIO_PFN <= pfn < MMIO_END
 
 
 class Domain:

@@ -13,8 +13,9 @@ from dmaverify.model.kinds import MAPPING_ERROR, Direction, EventKind, Flag, Map
 from dmaverify.sim.common import CommonBuffer
 from dmaverify.sim.device import Device
 from dmaverify.sim.faults import Injector
+from dmaverify.sim.linux_memory import LinuxMemory, check_length
 from dmaverify.sim.machine import Machine
-from dmaverify.sim.memory import DIRECT, PAGE, Region, Run
+from dmaverify.sim.memory import DIRECT, PAGE, Run
 from dmaverify.sim.window import Segment, Window
 
 K = EventKind
@@ -44,7 +45,7 @@ class ScatterEntry:
     dma_length: int = 0
 
 
-class Linux:
+class Linux(LinuxMemory):
     """The calls that a Linux driver makes.
 
     Args:
@@ -53,50 +54,10 @@ class Linux:
     """
 
     def __init__(self, machine: Machine, injector: Injector) -> None:
-        self._m = machine
-        self._inject = injector
+        super().__init__(machine, injector)
         self._windows: dict[tuple[int, int], list[Window]] = {}  # (device, bus) -> live ones
         self._lists: dict[tuple[int, int], list[Window]] = {}  # (device, first phys) -> live
         self._buffers: dict[tuple[int, int], CommonBuffer] = {}
-
-    # Memory
-
-    def kmalloc(self, size: int) -> int:
-        """Return the address of `size` bytes of kernel memory, 0 (NULL) where there is none.
-
-        May be called anywhere; the caller owns it until `kfree`.
-        """
-        _check_length(size)
-        if self._inject.fails("kmalloc"):
-            return 0
-        return self._new(self._m.space.small(size, MemoryKind.KMALLOC))
-
-    def kfree(self, virt: int) -> None:
-        """Give memory of `kmalloc`, `alloc_pages` or `vmalloc` back; NULL is nothing."""
-        region = self._m.space.regions.get(virt)
-        if region is not None:
-            self._m.space.free(region)
-        elif virt:
-            raise SimError(f"kfree of {virt:#x}, which nothing was allocated at")
-
-    def alloc_pages(self, count: int) -> int:
-        """Return the address of whole pages that follow each other, 0 where there are none."""
-        _check_length(count)
-        if self._inject.fails("alloc_pages"):
-            return 0
-        return self._new(self._m.space.pages(count * PAGE, MemoryKind.PAGES))
-
-    def vmalloc(self, size: int) -> int:
-        """Return the address of memory whose pages do not follow each other."""
-        _check_length(size)
-        if self._inject.fails("vmalloc"):
-            return 0
-        return self._new(self._m.space.scattered(size, MemoryKind.VMALLOC))
-
-    def stack(self, size: int) -> int:
-        """Return the address of a variable on the task's stack."""
-        _check_length(size)
-        return self._new(self._m.space.small(size, MemoryKind.STACK))
 
     # Device
 
@@ -173,6 +134,36 @@ class Linux:
 
     dma_unmap_page = dma_unmap_single
 
+    def dma_map_resource(self, dev: Device, phys: int, size: int, direction: int) -> int:
+        """Return the bus address of another device's registers, or DMA_MAPPING_ERROR.
+
+        Any context. They are never bounced, and no cache has them. Whether the device gets to
+        them depends on what lies between the two.
+
+        Args:
+            dev: the device that will reach them.
+            phys: their physical address, of `Device.registers`.
+            size: bytes.
+            direction: as for memory.
+        """
+        check_length(size)
+        window = None
+        if not self._inject.fails("dma_map_resource"):
+            window = self._m.bus.map_registers(dev.number, (phys, size), _DIRECTIONS[direction])
+        address = DMA_MAPPING_ERROR if window is None else window.bus
+        if window is not None:
+            self._windows.setdefault((dev.number, address), []).append(window)
+        self._tell(_MAP, dev, direction, type=MapType.RESOURCE, bus_addr=address, length=size,
+                   phys_addr=phys, flags=Flag.MMIO)  # fmt: skip
+        return address
+
+    def dma_unmap_resource(self, dev: Device, address: int, size: int, direction: int) -> None:
+        """End such a mapping. All arguments are those of the map."""
+        window = self._take(self._windows, (dev.number, address), size)
+        if window is not None:
+            self._m.bus.unmap(window, skip_sync=True)
+        self._tell(_UNMAP, dev, direction, type=MapType.RESOURCE, bus_addr=address, length=size)
+
     def dma_map_sg(self, dev: Device, entries: Sequence[ScatterEntry], direction: int) -> int:
         """Map a list and return how many entries the device has, 0 for failure.
 
@@ -236,7 +227,7 @@ class Linux:
 
         May sleep. The caller owns it until `dma_free_coherent` with the same values.
         """
-        _check_length(size)
+        check_length(size)
         buffer = None
         if not self._inject.fails("dma_alloc_coherent"):
             buffer = self._m.common.take(dev.number, size)
@@ -259,7 +250,7 @@ class Linux:
 
     def dma_alloc_noncoherent(self, dev: Device, size: int, direction: int) -> tuple[int, int]:
         """Return (CPU address, bus address) of cached memory that needs syncs; (0, error)."""
-        _check_length(size)
+        check_length(size)
         window, region = None, None
         if not self._inject.fails("dma_alloc_noncoherent"):
             reach = self._m.bus.highest(dev.number)
@@ -297,10 +288,6 @@ class Linux:
                    bus_addr=address, virt_addr=virt)  # fmt: skip
 
     # Parts of the above
-
-    def _new(self, region: Region) -> int:
-        self._m.tell_memory(region)
-        return region.virt
 
     def _map_one(self, dev: Device, run: Run, direction: int, skip_sync: bool) -> int:
         """Map one piece of memory that is in one piece, whatever else the driver believes."""
@@ -372,8 +359,3 @@ class Linux:
         if values.get("bus_addr") == DMA_MAPPING_ERROR:
             values["flags"] = Flag(values.get("flags", 0)) | Flag.FAILED
         self._m.tape.add(kind, device=dev.number, direction=int(direction), type=type, **values)
-
-
-def _check_length(size: int) -> None:
-    if size <= 0:
-        raise SimError(f"memory of {size} bytes is asked for")

@@ -34,6 +34,7 @@ DIFFERENT = {
     ("openib_rings:page_at_a_time_cached", "non-coherent"): CACHE,
     ("linux_sync:one_byte_short", "non-coherent"): LINE,
     ("linux_unmap:during_transfer", "non-coherent"): UNREAD,
+    ("linux_reuse:late_into_reused", "non-coherent"): UNREAD,
     ("windows_guards:free_register", "non-coherent"): UNREAD,
     **{("windows_guards:padding_before", p): BESIDE
        for p in ("driver-verifier", "iommu", "iommu-lazy", "nested", "bus-offset")},
