@@ -28,8 +28,9 @@ from dmaverify.sim.machine import Machine
 from dmaverify.sim.run import Simulation
 from dmaverify.trace import open_trace
 from dmaverify.trace.native import DmatWriter
+from tests.property import windows_drivers
 
-DRIVERS = 1000
+DRIVERS = 1000  # of both systems
 PLATFORMS = ("flat", "iommu", "nested", "driver-verifier", "non-coherent", "mask-32")
 
 
@@ -165,7 +166,7 @@ def healthy(sim: Simulation, dev: Device, numbers: random.Random) -> None:
     linux.kfree(memory)
 
 
-def drive(sim: Simulation, numbers: random.Random, mistakes: list[str]) -> None:
+def drive_linux(sim: Simulation, numbers: random.Random, mistakes: list[str]) -> None:
     """Run a random driver that makes these mistakes, among healthy transfers."""
     dev, other = sim.device(), sim.device("0000:00:05.0")
     for one in (dev, other):
@@ -180,6 +181,12 @@ def drive(sim: Simulation, numbers: random.Random, mistakes: list[str]) -> None:
         sim.linux.remove(one)
 
 
+SYSTEMS = {
+    "linux": (drive_linux, MISTAKES),
+    "windows": (windows_drivers.drive, windows_drivers.MISTAKES),
+}
+
+
 def findings_of(batches: list[EventBatch], machine: Machine) -> tuple[Finding, ...]:
     """Return what the engine finds in the batches of a tape."""
     reader = LiveReader("x.dmat", machine.tape.devices, machine.tape.tasks)
@@ -188,12 +195,14 @@ def findings_of(batches: list[EventBatch], machine: Machine) -> tuple[Finding, .
     return check_reader(reader, load_builtin(), CheckOptions()).findings
 
 
+@pytest.mark.parametrize("system", SYSTEMS)
 @pytest.mark.parametrize("platform", PLATFORMS)
-def test_the_engine_finds_what_was_planted(platform: str, tmp_path: Path) -> None:
+def test_the_engine_finds_what_was_planted(platform: str, system: str, tmp_path: Path) -> None:
     """Over a thousand random drivers, exactly the planted classes are found."""
-    for seed in range(DRIVERS // len(PLATFORMS) + 1):
-        numbers = random.Random(f"{platform} {seed}")
-        planted = numbers.sample(MISTAKES, numbers.randrange(len(MISTAKES) + 1))
+    drive, mistakes = SYSTEMS[system]
+    for seed in range(DRIVERS // len(PLATFORMS) // len(SYSTEMS) + 1):
+        numbers = random.Random(f"{platform} {system} {seed}")
+        planted = numbers.sample(mistakes, numbers.randrange(len(mistakes) + 1))
         batches: list[EventBatch] = []
         machine = Machine(platform_named(platform), batches.append, sites=False)
         machine.tape.task("driver")

@@ -98,6 +98,7 @@ def driver(sim: Simulation, version: int = DEVICE_DESCRIPTION_VERSION2, *,
     """Give a driver from its AddDevice to its removal; its adapter is put at the end.
 
     Args:
+        sim: where it runs.
         version: of its device description.
         gathers: whether its device takes scatter/gather lists.
         master: whether its device is a bus master.

@@ -92,7 +92,9 @@ class Operations:
             routine: its name.
             adapter: what it is called with.
             arguments: what tells the call from others, for the history.
-            length, registers, file: bytes, map registers and map register file that it names.
+            length: bytes that it names, None for none.
+            registers: map registers that it names.
+            file: the map register file that it names.
 
         Raises:
             SimError: the adapter is NULL: on a real machine the system stops here.
@@ -208,6 +210,7 @@ class Operations:
         """End a mapping, whatever of it is named.
 
         Args:
+            adapter, file, mapping: whose mapping, in which file, and which.
             write: the direction that the driver gives; for another one nothing is copied back.
             part: (offset, length) of what it gives, None for all of the mapping.
         """
@@ -269,7 +272,8 @@ class Operations:
                              args=args)  # fmt: skip
 
     def _tell_failed(self, adapter: DMA_ADAPTER, mdl: MDL, offset: int, length: int, write: bool,
-                     file: RegisterFile | None = None, registers: int | None = None) -> None:  # fmt: skip
+                     file: RegisterFile | None = None,
+                     registers: int | None = None) -> None:  # fmt: skip
         """Record a mapping that was refused, as it was asked for; one of nothing is none."""
         args = _args(adapter, file, mdl, offset, self._routine)
         if registers is not None:

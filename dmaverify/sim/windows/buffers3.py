@@ -139,9 +139,9 @@ class CommonBuffers3(DmaOperations):
         phys = [at for s in window.segments for at in range(s.phys, s.phys + s.length, PAGE)]
         self._m.tape.add(
             K.DMA_ALLOC, device=adapter.device.number, length=length, bus_addr=window.bus,
-            virt_addr=Mdl.system_va + Offset if Mdl.system_va else None, phys_addr=phys[0], sg_phys=phys,
-            type=MapType.COHERENT, direction=Direction.BIDIRECTIONAL,
-            args=self._of(adapter, Mdl, Offset),
+            virt_addr=Mdl.system_va + Offset if Mdl.system_va else None,
+            phys_addr=phys[0], sg_phys=phys, type=MapType.COHERENT,
+            direction=Direction.BIDIRECTIONAL, args=self._of(adapter, Mdl, Offset),
         )  # fmt: skip
         return STATUS_SUCCESS, window.bus
 

@@ -18,7 +18,6 @@ from dmaverify.sim.windows.names import (
     MEMORY_CACHING_TYPE,
 )
 
-
 K = EventKind
 _ACCESS = {
     LOCK_OPERATION.IoReadAccess: Direction.TO_DEVICE,
@@ -64,7 +63,8 @@ class MDL:
         """Return the bytes of the whole chain that begins here."""
         if self.Next is None:
             return self.length
-        total, at = 0, self
+        total = 0
+        at: MDL | None = self
         seen: set[int] = set()
         while at is not None and id(at) not in seen:
             seen.add(id(at))

@@ -74,6 +74,8 @@ class DmaOperations(Operations):
         """Return (virtual address, logical address) of a common buffer, and record it.
 
         Args:
+            adapter: whose it is.
+            length: bytes that were asked for.
             highest: the highest logical address that is wanted.
             cached: what the driver says of its cache type, None for nothing.
             index: which element of a vector it is, None for none.
@@ -218,8 +220,8 @@ class DmaOperations(Operations):
                             joined=not gathers, as_list=False, routine=routine)  # fmt: skip
         return (0, 0) if mapping is None else (mapping.window.bus, length)
 
-    def _reach(self, adapter: DMA_ADAPTER, file: RegisterFile | None, mdl: MDL, offset: int, length: int,
-               write: bool) -> list[Run]:  # fmt: skip
+    def _reach(self, adapter: DMA_ADAPTER, file: RegisterFile | None, mdl: MDL, offset: int,
+               length: int, write: bool) -> list[Run]:  # fmt: skip
         """Return the memory of a transfer; one that can not be is recorded, and ends the driver."""
         try:
             return self._s.mm.runs(mdl, offset, length)

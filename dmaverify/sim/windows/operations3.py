@@ -25,7 +25,6 @@ from dmaverify.sim.windows.names import (
 )
 from dmaverify.sim.windows.operations import ControlRoutine, ListRoutine
 
-
 K = EventKind
 
 

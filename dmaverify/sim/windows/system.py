@@ -111,8 +111,9 @@ class Windows:
         self._call(routine, PhysicalDeviceObject)
         return self._get_adapter(routine, PhysicalDeviceObject, DeviceDescription)
 
-    def HalGetAdapter(self, PhysicalDeviceObject: Device,
-                      DeviceDescription: DEVICE_DESCRIPTION) -> tuple[DMA_ADAPTER | None, int]:  # fmt: skip
+    def HalGetAdapter(
+        self, PhysicalDeviceObject: Device, DeviceDescription: DEVICE_DESCRIPTION
+    ) -> tuple[DMA_ADAPTER | None, int]:
         """Return what IoGetDmaAdapter returns: this call is obsolete.
 
         A real one is told no device. Here it is: the machine has to know whose adapter it is.
@@ -127,8 +128,9 @@ class Windows:
         self.machine.tape.add(K.DMA_CALL, 0, device=device.number, object=len(self.adapters) + 1,
                               args={Arg.ROUTINE: routine})  # fmt: skip
 
-    def _get_adapter(self, routine: Routine, device: Device,
-                     description: DEVICE_DESCRIPTION) -> tuple[DMA_ADAPTER | None, int]:  # fmt: skip
+    def _get_adapter(
+        self, routine: Routine, device: Device, description: DEVICE_DESCRIPTION
+    ) -> tuple[DMA_ADAPTER | None, int]:
         known = 0 <= description.Version <= DEVICE_DESCRIPTION_VERSION3
         if not known or self.injector.fails(routine_name(routine)):
             self._told_adapter(routine, device, description, None)
@@ -178,6 +180,7 @@ class Windows:
         """Hand the bytes of one MDL to a device, and record it.
 
         Args:
+            mdl: whose bytes.
             read: whether the device is about to write them.
             routine: what was called.
         """
