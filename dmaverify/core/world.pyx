@@ -314,6 +314,7 @@ cdef int32_t mapping_add(dv_world* w, const dv_batch* b, const dv_event* e,
         return -1
     if w.live >= w.live_limit:
         w.refused += 1
+        d.bounced_next = 0  # it was that one's
         return 0
     index = mapping_new(w)
     if index == 0:
