@@ -59,7 +59,8 @@ OBJECTS = {
     "mapping": "the live mapping that the event means: the best fit",
     "ghost": "the mapping that last covered the address and has ended",
     "foreign": "a live mapping of another device at this address",
-    "enclosing": "a live mapping of this device that has the address inside it",
+    "enclosing": "a live mapping of this device that has the address inside it, or that an "
+    "access just misses; at a map, one whose pages the IOMMU has just given to the new one",
     "overlap": "a live mapping that shares bytes of memory with the one being made",
     "neighbour": "a live mapping that shares a cache line, but no byte, with the one being made",
 }

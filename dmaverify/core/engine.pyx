@@ -330,9 +330,14 @@ cdef int apply_event(dv_engine* g, dv_batch* b, dv_context* c) noexcept nogil:
         d.bounces += 1
         d.bounced_next = 1
         d.bounced_phys = e.phys_addr
+        if not e.flags & F_BUS_UNKNOWN and (not d.limits & 4 or d.limits & 8):
+            d.dma_mask = e.bus_addr  # the event's dma_mask
+            d.limits |= 4 | 8
     elif kind == KIND_DRIVER_PROBE or kind == KIND_DRIVER_BOUND:
         d.probe_seen = 1
         d.probe_epoch = w.gaps
+        if kind == KIND_DRIVER_PROBE and d.limits & 8:
+            d.limits &= <uint8_t>~(4 | 8)  # the next driver states its own
     elif kind == KIND_DRIVER_UNBOUND:
         return left_mapped(g, b, e, n)
     elif kind == KIND_DEVICE_LIMITS:
@@ -344,7 +349,7 @@ cdef int apply_event(dv_engine* g, dv_batch* b, dv_context* c) noexcept nogil:
             d.limits |= 2
         if not e.flags & F_PHYS_UNKNOWN:
             d.dma_mask = e.phys_addr
-            d.limits |= 4
+            d.limits = <uint8_t>((d.limits | 4) & ~8)
     elif kind == KIND_LOST:
         if not e.flags & F_LENGTH_UNKNOWN:
             w.lost += e.length

@@ -3,7 +3,7 @@
 
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 
-from dmaverify.core.facts cimport event_fact
+from dmaverify.core.facts cimport event_fact, mapping_untranslated
 from dmaverify.core.resolve cimport OBJ_DEVICE, OBJ_EVENT, OBJ_MAPPINGS, OBJ_TRACE, dv_context
 from dmaverify.core.world cimport (
     MARK_BOUNCED, MARK_DIRECTION, MARK_LENGTH, MARK_PHYS, MARK_VIRT, MARK_WHOLE_PAGES, STATE_GHOST,
@@ -162,6 +162,8 @@ cdef inline uint64_t mapping_field(const dv_context* c, uint32_t index, int numb
         return m.transfers
     if number == 22:
         return m.unsynced_reads
+    if number == 23:
+        return mapping_untranslated(c, index)
     known[0] = False
     return 0
 

@@ -118,14 +118,14 @@ cdef struct dv_device:
     uint32_t probe_epoch     # gaps before its driver was bound
     uint8_t probe_seen
     uint8_t iommu_seen
-    uint8_t limits           # 1 max_segment, 2 boundary, 4 dma_mask: known
+    uint8_t limits           # 1 max_segment, 2 boundary, 4 dma_mask: known; 8 by a bounce
     uint8_t bounced_next     # its next mapping is the one just bounced
     uint64_t bounced_phys
 
 cdef struct dv_world:
     dv_shadow shadow
     dv_table lists           # (device, first physical address) -> mapping of a list
-    dv_table iommu           # page -> 1 << 31 while translated | balance + 0x8000
+    dv_table iommu           # page -> translations << 16 | balance + 0x8000
     dv_mapping* mappings     # index 0 is never used
     uint32_t mapping_count
     uint32_t mapping_capacity

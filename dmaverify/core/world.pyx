@@ -25,8 +25,8 @@ from dmaverify.model.events cimport (
     dv_batch, dv_entry, dv_event, dv_number, dv_side, event_side, event_type, side_entries,
 )
 
-cdef uint32_t IOMMU_LIVE = <uint32_t>1 << 31
-cdef uint32_t KEEP_LIVE = 1
+cdef uint32_t COUNT_SHIFT = 16
+cdef uint32_t COUNT_MAX = 0xFFFF
 cdef int32_t BALANCE_ZERO = 0x8000
 cdef uint32_t NONE = ~<uint32_t>0
 # Ghosts that one look for covered ones visits; with few ghosts in all, it is worth more.
@@ -812,36 +812,43 @@ cdef uint64_t mapping_owned(const dv_world* w, uint32_t index, uint64_t phys,
 cdef bint iommu_is_live(const dv_world* w, uint64_t bus_addr) noexcept nogil:
     if w.iommu_events == 0:
         return False
-    return table_get(&w.iommu, bus_addr >> PAGE_SHIFT) & IOMMU_LIVE != 0
+    return table_get(&w.iommu, bus_addr >> PAGE_SHIFT) >> COUNT_SHIFT != 0
 
 
 cdef inline int32_t balance_of(uint32_t value) noexcept nogil:
     return <int32_t>(value & 0xFFFF) - BALANCE_ZERO if value != 0 else 0
 
 
-cdef inline int iommu_change(dv_world* w, uint64_t page, uint32_t live, int32_t by) noexcept nogil:
-    """Set whether a page is translated, and move its balance."""
+cdef inline int iommu_change(dv_world* w, uint64_t page, int32_t live, int32_t by) noexcept nogil:
+    """Count a translation of a page up or down, and move its balance.
+
+    Each device may have the same number translated, so there may be several.
+    """
     cdef dv_slot* slot = table_slot(&w.iommu, page)
+    cdef uint32_t count
     cdef int32_t balance
     if slot == NULL:
         return -1
+    count = slot.value >> COUNT_SHIFT
     balance = balance_of(slot.value) + by
     if balance > 100:
         balance = 100
     elif balance < -100:
         balance = -100
-    if live == KEEP_LIVE:
-        live = slot.value & IOMMU_LIVE
-    if live == 0 and balance == 0:
+    if live > 0 and count < COUNT_MAX:
+        count += 1
+    elif live < 0 and count != 0:
+        count -= 1
+    if count == 0 and balance == 0:
         table_remove(&w.iommu, slot)
     else:
-        slot.value = live | <uint32_t>(balance + BALANCE_ZERO)
+        slot.value = count << COUNT_SHIFT | <uint32_t>(balance + BALANCE_ZERO)
     return 0
 
 
 cdef int iommu_map(dv_world* w, uint64_t iova) noexcept nogil:
     w.iommu_events += 1
-    return iommu_change(w, iova >> PAGE_SHIFT, IOMMU_LIVE, 0)
+    return iommu_change(w, iova >> PAGE_SHIFT, 1, 0)
 
 
 cdef int iommu_unmap(dv_world* w, uint64_t iova, uint64_t length) noexcept nogil:
@@ -853,16 +860,16 @@ cdef int iommu_unmap(dv_world* w, uint64_t iova, uint64_t length) noexcept nogil
     # One unmap may end what several maps began.
     for i in range(1, pages if pages < IOMMU_CLEAR_MAX else IOMMU_CLEAR_MAX):
         slot = table_find(&w.iommu, page + i)
-        if slot != NULL and slot.value & IOMMU_LIVE and \
-                iommu_change(w, page + i, 0, 0) < 0:
+        if slot != NULL and slot.value >> COUNT_SHIFT != 0 and \
+                iommu_change(w, page + i, -1, 0) < 0:
             return -1
-    return iommu_change(w, page, 0, 1)
+    return iommu_change(w, page, -1, 1)
 
 
 cdef int iommu_ended(dv_world* w, uint64_t bus_addr) noexcept nogil:
     if w.iommu_events == 0:
         return 0
-    return iommu_change(w, bus_addr >> PAGE_SHIFT, KEEP_LIVE, -1)
+    return iommu_change(w, bus_addr >> PAGE_SHIFT, 0, -1)
 
 
 cdef int32_t iommu_removed(const dv_world* w, uint64_t bus_addr) noexcept nogil:

@@ -28,6 +28,8 @@ CLASSES = (
     "overlapping-mappings",
     "shared-cacheline",
     "iommu-unmap-short",
+    "iova-mapped-twice",
+    "mapping-without-translation",
     "device-access-unmapped",
     "device-access-after-unmap",
     "device-access-out-of-range",

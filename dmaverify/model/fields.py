@@ -18,7 +18,7 @@ class Obj(IntEnum):
     MAPPING = 1  # the live mapping that the event means (best fit)
     GHOST = 2  # the mapping that last covered the address and has ended
     FOREIGN = 3  # a live mapping of another device at this address
-    ENCLOSING = 4  # a live mapping of this device that has the address inside it
+    ENCLOSING = 4  # a live mapping of this device that has the address inside it, or near it
     OVERLAP = 5  # a live mapping that shares bytes of memory with this one
     NEIGHBOUR = 6  # a live mapping that shares a cache line, but no byte, with this one
     DEVICE = 8  # the device of the event
@@ -212,6 +212,8 @@ EVENT_FIELDS = (
     _ev(42, "distance", T.SIZE,
         "from the end of the mapping that the address lies behind, or to the start of the one "
         "that it lies before", _REACH, True),
+    _ev(43, "page_sharer", T.DEVICE,
+        "another device with a live mapping in one of the pages of memory", _MAPS, True),
 )  # fmt: skip
 
 MAPPING_FIELDS = (
@@ -237,6 +239,8 @@ MAPPING_FIELDS = (
     _map(20, "time", T.TIME, "when it was made", True),
     _map(21, "transfers", T.INT, "transfers of the device in it that have begun and not ended"),
     _map(22, "unsynced_reads", T.INT, "CPU reads so far of bytes of it that the device owned"),
+    _map(23, "untranslated", T.BOOL,
+         "the IOMMU took its translation away, and no call that ends it is logged yet"),
 )
 
 DEVICE_FIELDS = (

@@ -83,6 +83,7 @@ class Answers:
             ),
             "transfer": lambda: call.object,
             "distance": lambda: meaning.numbers.get("distance"),
+            "page_sharer": lambda: self.world.page_sharer(call),
         }
         value = answers[name]() if name in answers else meaning.numbers[name]
         return None if value is None else int(value)
@@ -127,6 +128,7 @@ class Answers:
             "time": lambda: call.time if told else None,
             "transfers": lambda: m.transfers,
             "unsynced_reads": lambda: m.unsynced_reads,
+            "untranslated": lambda: self.world.untranslated(m),
         }  # fmt: skip
         value = answers[name]()
         return None if value is None else int(value)

@@ -97,6 +97,7 @@ class Mapping:
     epoch: int
     pieces: list[Piece]
     bounced: bool = False
+    translated: bool = False  # the IOMMU had its first page when it was made
     ambiguous: bool = False
     syncs: int = 0
     transfers: int = 0
@@ -174,6 +175,7 @@ class Device:
 
     counts: Counter[str] = field(default_factory=Counter)
     limits: dict[str, int] = field(default_factory=dict)
+    inferred: bool = False  # its DMA mask is that of a bounce
     probe_seen: bool = False
     probe_epoch: int = 0
     iommu_seen: bool = False
