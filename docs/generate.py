@@ -74,6 +74,7 @@ SLOT_NAMES = {
     Slot.STATUS: "status", Slot.UNMAPPED: "unmapped", Slot.DMA_MASK: "dma_mask",
     Slot.FORCE: "forced", Slot.FAULT_FLAGS: "direction", Slot.TEXT: "text",
     Slot.OBJECT: "object, transfer", Slot.OPERATION: "kind, direction", Slot.MEMORY: "memory",
+    Slot.PFN: "phys_addr, length", Slot.ORDER: "length",
 }  # fmt: skip
 
 

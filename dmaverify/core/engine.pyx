@@ -24,10 +24,10 @@ from dmaverify.core.vm cimport (
     OP_XIST, OP_XMISS, OUT_FAULT, dv_instruction, dv_shown, program_check, rule_run,
 )
 from dmaverify.core.world cimport (
-    CPUS, CPU_WROTE, DEVICE_WROTE, HANDED_TO_CPU, HANDED_TO_DEVICE, MARK_DIRECTION, MARK_LENGTH,
+    CPUS, CPU_WROTE, DEVICE_WROTE, HANDED_TO_CPU, HANDED_TO_DEVICE, MARK_DIRECTION, MARK_FREED, MARK_LENGTH,
     MARK_PHYS, MARK_VIRT, OWNED_BY_CPU, OWNED_BY_DEVICE, STATE_FREE, STATE_GHOST, STATE_LIVE,
     dv_device, dv_mapping, dv_place, dv_world, iommu_ended, iommu_map, iommu_unmap, mapping_add,
-    mapping_end, mapping_owned, mapping_touch, memory_add, neighbours_touch, retire_stale,
+    mapping_end, mapping_owned, mapping_touch, memory_add, memory_freed, neighbours_touch, retire_stale,
     world_deinit, world_device, world_init,
 )
 from dmaverify.model.events cimport (
@@ -37,7 +37,7 @@ from dmaverify.model.events cimport (
     KIND_DEV_READ, KIND_DEV_START, KIND_DEV_WRITE, KIND_DMA_ALLOC, KIND_DMA_FREE, KIND_DMA_MAP,
     KIND_DMA_SYNC_FOR_CPU, KIND_DMA_SYNC_FOR_DEVICE, KIND_DMA_UNMAP, KIND_DRIVER_BOUND,
     KIND_DRIVER_PROBE, KIND_DRIVER_UNBOUND, KIND_IOMMU_MAP, KIND_IOMMU_UNMAP, KIND_LEFT_MAPPED,
-    KIND_LOST, KIND_MEMORY, SIDE_SG_BUS, TYPE_SHIFT, EventBatch, device_reaches, dv_batch, dv_entry,
+    KIND_LOST, KIND_MEMORY, KIND_MEMORY_FREE, SIDE_SG_BUS, TYPE_SHIFT, EventBatch, device_reaches, dv_batch, dv_entry,
     dv_event, dv_number, dv_side, event_failed, event_side, event_type, side_entries,
 )
 from dmaverify.model.platform cimport dv_platform
@@ -326,6 +326,8 @@ cdef int apply_event(dv_engine* g, dv_batch* b, dv_context* c) noexcept nogil:
     elif kind == KIND_MEMORY:
         if not e.flags & (F_PHYS_UNKNOWN | F_LENGTH_UNKNOWN):
             return memory_add(w, e.phys_addr, e.length, e.object)
+    elif kind == KIND_MEMORY_FREE:
+        return memory_freed(w, e, n)
     elif kind == KIND_BOUNCE:
         d.bounces += 1
         d.bounced_next = 1
@@ -488,7 +490,7 @@ cdef object view_to_python(const dv_view* v):
     }
     made = place_event(&m.made, values)
     ended = None
-    if m.state == STATE_GHOST:
+    if m.state == STATE_GHOST or m.marks & MARK_FREED:
         ended = place_event(&m.ended, {**values, "flags": flags & ~Flag.FAILED})
     return MappingView(
         Obj(v.obj).name.lower(), m.serial, m.device, made, ended, m.bus_addr,

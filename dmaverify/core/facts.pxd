@@ -10,3 +10,6 @@ from dmaverify.core.resolve cimport dv_context
 cdef uint64_t event_fact(const dv_context* c, int number, bint* known) noexcept nogil
 # Tell whether the IOMMU has taken away a mapping's translation, with no call logged that ends it.
 cdef bint mapping_untranslated(const dv_context* c, uint32_t index) noexcept nogil
+# Tell whether another CPU logged, just before the event, that memory of a mapping was freed: then
+# nobody knows which was first.
+cdef bint mapping_freed_unordered(const dv_context* c, uint32_t index) noexcept nogil

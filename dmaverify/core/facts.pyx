@@ -10,18 +10,19 @@ from dmaverify.core.shadow cimport (
 )
 from dmaverify.core.transfers cimport transfers_touch
 from dmaverify.core.world cimport (
-    MARK_DIRECTION, MARK_IOMMU, STATE_LIVE, dv_mapping, dv_world, iommu_is_live, iommu_removed,
+    MARK_DIRECTION, MARK_FREED, MARK_IOMMU, STATE_LIVE, dv_mapping, dv_world, iommu_is_live, iommu_removed,
     mapping_owned, shared_part,
 )
 from dmaverify.model.events cimport (
     DIR_BIDIRECTIONAL, DIR_FROM_DEVICE, DIR_TO_DEVICE, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN,
-    F_PHYS_UNKNOWN, F_SKIP_SYNC, KIND_CPU_READ, KIND_CPU_WRITE, KIND_DEV_WRITE, KIND_DMA_ALLOC,
+    F_PHYS_UNKNOWN, F_SKIP_SYNC, F_TIME_UNKNOWN, KIND_CPU_READ, KIND_CPU_WRITE, KIND_DEV_WRITE, KIND_DMA_ALLOC,
     KIND_DMA_MAP, KIND_DMA_SYNC_FOR_CPU, KIND_DMA_SYNC_FOR_DEVICE, KIND_DMA_UNMAP, SIDE_SG_BUS,
     SIDE_SG_PHYS, device_reaches, dv_entry, dv_event, dv_side, event_failed, event_side,
     side_entries,
 )
 
 cdef uint64_t PAGE = 4096
+cdef uint64_t SKEW = 100000  # ns; the clocks of two CPUs may be so far apart
 
 
 cdef enum:                   # what `written` counts of the CPU's bytes
@@ -220,6 +221,15 @@ cdef bint mapping_untranslated(const dv_context* c, uint32_t index) noexcept nog
             live += 1
         s = walk_next(&walk)
     return removed >= live
+
+
+cdef bint mapping_freed_unordered(const dv_context* c, uint32_t index) noexcept nogil:
+    cdef const dv_mapping* m = &c.world.mappings[index]
+    if m.state != STATE_LIVE or not m.marks & MARK_FREED or m.ended.cpu == c.event.cpu:
+        return False
+    if not c.world.time_known or c.event.flags & F_TIME_UNKNOWN or not m.ended.flags & 1:
+        return True
+    return c.event.time < m.ended.time or c.event.time - m.ended.time < SKEW
 
 
 cdef uint64_t event_fact(const dv_context* c, int number, bint* known) noexcept nogil:

@@ -3,10 +3,10 @@
 
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 
-from dmaverify.core.facts cimport event_fact, mapping_untranslated
+from dmaverify.core.facts cimport event_fact, mapping_freed_unordered, mapping_untranslated
 from dmaverify.core.resolve cimport OBJ_DEVICE, OBJ_EVENT, OBJ_MAPPINGS, OBJ_TRACE, dv_context
 from dmaverify.core.world cimport (
-    MARK_BOUNCED, MARK_DIRECTION, MARK_LENGTH, MARK_PHYS, MARK_VIRT, MARK_WHOLE_PAGES, STATE_GHOST,
+    MARK_BOUNCED, MARK_DIRECTION, MARK_FREED, MARK_LENGTH, MARK_PHYS, MARK_VIRT, MARK_WHOLE_PAGES, STATE_GHOST,
     dv_device, dv_mapping, dv_place, dv_world,
 )
 from dmaverify.model.events cimport (
@@ -164,6 +164,13 @@ cdef inline uint64_t mapping_field(const dv_context* c, uint32_t index, int numb
         return m.unsynced_reads
     if number == 23:
         return mapping_untranslated(c, index)
+    if number == 24:
+        return m.state != STATE_GHOST and m.marks & MARK_FREED != 0
+    if number == 25:
+        known[0] = False
+        return elapsed(c, &m.ended, known) if m.state != STATE_GHOST and m.marks & MARK_FREED else 0
+    if number == 26:
+        return mapping_freed_unordered(c, index)
     known[0] = False
     return 0
 

@@ -38,6 +38,7 @@ cdef enum:
     MARK_IOMMU = 64          # the IOMMU had a translation for it
     MARK_IN_LIST = 128       # it is in the index of scatter/gather lists
     MARK_AMBIGUOUS = 256     # an unmap that fitted it as well was given to another
+    MARK_FREED = 512         # memory of it was freed; where stands in `ended` while it lives
 
 # Where an event stood, kept after its batch is gone.
 cdef struct dv_place:
@@ -187,6 +188,10 @@ cdef int retire_stale(dv_world* w, const dv_batch* b, const dv_event* e,
 
 # Remember what kind of memory a physical range is of; an older word about it is void.
 cdef int memory_add(dv_world* w, uint64_t phys, uint64_t length, uint32_t kind) noexcept nogil
+
+# Memory went back to the system: mark the live streaming mappings of any of it, and forget its
+# kind.
+cdef int memory_freed(dv_world* w, const dv_event* e, const dv_number* n) noexcept nogil
 
 # An access or a sync moves or outdates bytes of one mapping: [start, start + length) of the
 # bus, or of physical memory. `how` is one of the six above.

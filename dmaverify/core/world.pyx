@@ -21,7 +21,7 @@ from dmaverify.core.table cimport (
 from dmaverify.core.transfers cimport transfers_deinit, transfers_forget
 from dmaverify.model.events cimport (
     DIR_NONE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN, F_PHYS_UNKNOWN, F_SKIP_SYNC,
-    F_TIME_UNKNOWN, F_TRUNCATED, SIDE_CPU, SIDE_SG_BUS, SIDE_SG_PHYS, TYPE_COHERENT, TYPE_SG,
+    F_TIME_UNKNOWN, F_TRUNCATED, SIDE_CPU, SIDE_SG_BUS, SIDE_SG_PHYS, TYPE_COHERENT, TYPE_SG, TYPE_SINGLE,
     dv_batch, dv_entry, dv_event, dv_number, dv_side, event_side, event_type, side_entries,
 )
 
@@ -679,18 +679,49 @@ cdef int retire_stale(dv_world* w, const dv_batch* b, const dv_event* e,
     return 0
 
 
-cdef int memory_add(dv_world* w, uint64_t phys, uint64_t length, uint32_t kind) noexcept nogil:
+cdef void memory_forget(dv_world* w, uint64_t phys, uint64_t length) noexcept nogil:
     cdef dv_walk walk
-    cdef uint32_t s, old = 1
-    if length == 0:
-        return 0
-    while old != 0:
+    cdef uint32_t old = 1
+    while old != 0 and w.regions != 0:
         walk_init(&walk, &w.shadow, GRID_MEMORY, phys, length)
         old = walk_next(&walk)
         if old != 0:
             segment_unlink(&w.shadow, old, False)
             segment_free(&w.shadow, old)
             w.regions -= 1
+
+
+cdef int memory_freed(dv_world* w, const dv_event* e, const dv_number* n) noexcept nogil:
+    cdef dv_walk walk
+    cdef const dv_segment* seg
+    cdef dv_mapping* m
+    cdef uint32_t s
+    cdef int grid
+    if e.flags & (F_PHYS_UNKNOWN | F_LENGTH_UNKNOWN) or e.length == 0:
+        return 0
+    memory_forget(w, e.phys_addr, e.length)
+    for grid in range(GRID_BUS, GRID_PHYS + 1):
+        walk_init(&walk, &w.shadow, grid, e.phys_addr, e.length)
+        s = walk_next(&walk)
+        while s != 0:
+            seg = &w.shadow.segments[s]
+            m = &w.mappings[seg.mapping]
+            # What the IOMMU has removed is unmapped; its line is late.
+            if (grid == GRID_PHYS or (seg.phys == seg.start and seg.phys_length != 0)) and \
+                    (m.type == TYPE_SINGLE or m.type == TYPE_SG) and \
+                    not m.marks & MARK_FREED and \
+                    (m.flags & F_BUS_UNKNOWN or iommu_removed(w, m.bus_addr) <= 0):
+                m.marks |= MARK_FREED
+                m.ended = place_of(e, n)
+            s = walk_next(&walk)
+    return 0
+
+
+cdef int memory_add(dv_world* w, uint64_t phys, uint64_t length, uint32_t kind) noexcept nogil:
+    cdef uint32_t s
+    if length == 0:
+        return 0
+    memory_forget(w, phys, length)
     if w.regions >= REGIONS_MAX:
         return 0
     s = segment_new(&w.shadow)

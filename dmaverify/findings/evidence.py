@@ -33,6 +33,7 @@ ROLES = {
     EventKind.MEMORY: "born",
     EventKind.CLOCK_SYNC: "synced",
     EventKind.DEV_ACCESS: "accessed",
+    EventKind.MEMORY_FREE: "released",
 }
 #: Offsets from here on are those of lines of another source than the trace.
 OTHER_SOURCE = 1 << 62

@@ -39,6 +39,7 @@ CLASSES = (
     "missing-sync-for-device",
     "cpu-access-while-device-owns",
     "cpu-write-lost",
+    "freed-while-mapped",
     "leak-at-unbind",
 )
 

@@ -35,7 +35,8 @@ cdef enum dv_kind:
     KIND_CLOCK_SYNC = 25
     KIND_DEV_ACCESS = 26
     KIND_DEREG_MR = 27
-    KIND_COUNT = 28
+    KIND_MEMORY_FREE = 28
+    KIND_COUNT = 29
 
 cdef enum dv_direction:
     DIR_BIDIRECTIONAL = 0

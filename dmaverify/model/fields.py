@@ -136,9 +136,11 @@ EVENT_FIELDS = (
     _ev(1, "bus_addr", T.ADDR, "first bus address: what the device is given",
         _CALLS | _IOMMU | _LEFT | _DEV | {K.DEV_FAULT}, True, "bus", True),
     _ev(2, "phys_addr", T.ADDR, "first physical address of the memory behind it",
-        _CALLS | _LEFT | _CPU | {K.IOMMU_MAP, K.BOUNCE, K.MEMORY}, True, "physical", True),
+        _CALLS | _LEFT | _CPU | {K.IOMMU_MAP, K.BOUNCE, K.MEMORY, K.MEMORY_FREE}, True,
+        "physical", True),
     _ev(3, "length", T.SIZE, "bytes; the sum over a list",
-        _CALLS | _IOMMU | _LEFT | _CPU | _DEV | {K.DEV_FAULT, K.BOUNCE, K.MEMORY}, True, "", True),
+        _CALLS | _IOMMU | _LEFT | _CPU | _DEV
+        | {K.DEV_FAULT, K.BOUNCE, K.MEMORY, K.MEMORY_FREE}, True, "", True),
     _ev(4, "direction", T.DIRECTION, "which way data may move",
         _CALLS | _LEFT | _DEV | {K.DEV_FAULT}, True, "", True),
     _ev(5, "type", T.MAP_TYPE, "family of the call", _CALLS | _LEFT, False, "", True),
@@ -241,6 +243,10 @@ MAPPING_FIELDS = (
     _map(22, "unsynced_reads", T.INT, "CPU reads so far of bytes of it that the device owned"),
     _map(23, "untranslated", T.BOOL,
          "the IOMMU took its translation away, and no call that ends it is logged yet"),
+    _map(24, "freed", T.BOOL, "memory of it was given back to the system while it was mapped"),
+    _map(25, "freed_ago", T.DURATION, "time since then", True),
+    _map(26, "freed_unordered", T.BOOL,
+         "another CPU logged that a moment before this event: the order is not certain"),
 )
 
 DEVICE_FIELDS = (
@@ -307,6 +313,7 @@ KIND_SENTENCES = {
     K.MEMORY: "memory came into use, and what kind it is of",
     K.CLOCK_SYNC: "a moment that another clock has logged too: the line before it, or after it",
     K.DEV_ACCESS: "a device has touched memory, and its log does not tell which way",
+    K.MEMORY_FREE: "memory was given back to the system",
     K.DEREG_MR: "the task is about to deregister a memory region of an HCA",
 }
 

@@ -37,6 +37,7 @@ class EventKind(IntEnum):
     CLOCK_SYNC = 25  # a moment that another clock has logged too
     DEV_ACCESS = 26  # a device touched memory; which way is not told
     DEREG_MR = 27  # a memory region is about to be deregistered
+    MEMORY_FREE = 28  # memory was given back to the system
 
 
 class Direction(IntEnum):

@@ -49,16 +49,20 @@ cdef enum:
     S_OBJECT = 24
     S_OPERATION = 25
     S_MEMORY = 26
+    S_PFN = 27
+    S_ORDER = 28
 
 cdef enum:
     ATTR_SKIP_SYNC = 1 << 5
     ATTR_MMIO = 1 << 10
+    PAGE_SHIFT = 12          # trace/events.py, PAGE
+    ORDERS = 32              # no block of pages is larger
 
 # Slots that hold one number, the common case.
 cdef uint32_t NUMBERS = (
     1 << S_BUS_ADDR | 1 << S_PHYS_ADDR | 1 << S_LENGTH | 1 << S_FULL_BUS | 1 << S_FULL_PHYS
     | 1 << S_TRUNCATED | 1 << S_STATUS | 1 << S_UNMAPPED | 1 << S_DMA_MASK | 1 << S_FORCE
-    | 1 << S_FAULT_FLAGS | 1 << S_OBJECT
+    | 1 << S_FAULT_FLAGS | 1 << S_OBJECT | 1 << S_PFN | 1 << S_ORDER
 )
 cdef uint64_t ALL_ONES = 0xFFFFFFFFFFFFFFFF
 
@@ -247,6 +251,14 @@ cdef inline void _number(uint32_t slot, uint64_t number, dv_values* v) noexcept 
         v.full_phys = number
     elif slot == S_OBJECT:
         v.object = number
+    elif slot == S_PFN:
+        v.phys_addr = number << PAGE_SHIFT
+        if not v.seen & 1 << S_LENGTH:
+            v.length = <uint64_t>1 << PAGE_SHIFT
+        v.seen |= 1 << S_PHYS_ADDR | 1 << S_LENGTH
+    elif slot == S_ORDER:
+        v.length = <uint64_t>1 << (PAGE_SHIFT + (number if number < ORDERS else 0))
+        v.seen |= 1 << S_LENGTH
 
 
 # A field that is no plain number: a list, a name, an unknown value. Return where it ends.

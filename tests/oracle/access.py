@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from dmaverify.model.kinds import MAPPING_ERROR, Direction, EventKind, Provenance
+from dmaverify.model.kinds import MAPPING_ERROR, Direction, EventKind, MapType, Provenance
 from tests.oracle.lookup import Lookup
-from tests.oracle.nouns import SYNCS, Call, Mapping, Meaning, meet
+from tests.oracle.nouns import PAGE, SYNCS, Call, Mapping, Meaning, meet
 from tests.oracle.ownership import (
     Range,
     device_owns,
@@ -247,6 +247,20 @@ class Accesses(Lookup):
         phys, length = call.phys_addr, call.length
         self.regions = [r for r in self.regions if not meet(r[0], r[1], phys, length)]
         self.regions.append((phys, length, call.object))
+
+    def free_memory(self, call: Call) -> None:
+        """Give memory back to the system: its kind is void, and what is mapped of it is marked."""
+        if call.phys_addr is None or not call.length:
+            return
+        phys, length = call.phys_addr, call.length
+        self.regions = [r for r in self.regions if not meet(r[0], r[1], phys, length)]
+        for m in self.live:
+            bus = m.call.bus_addr
+            removed = bus is not None and self.balance[bus // PAGE] > 0
+            streaming = m.call.type in (MapType.SINGLE, MapType.SG)
+            if streaming and not removed and m.freed is None:
+                if any(p.remembers(phys, length) for p in m.pieces):
+                    m.freed = call
 
     def memory_at(self, phys: int, length: int) -> int:
         """Return the kind of memory that a range begins in, or meets first; 0 is unknown."""

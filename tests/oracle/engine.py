@@ -107,6 +107,8 @@ class World(Accesses):
             self.apply_transfer(meaning)
         elif call.kind == K.MEMORY:
             self.add_memory(call)
+        elif call.kind == K.MEMORY_FREE:
+            self.free_memory(call)
         elif call.kind == K.BOUNCE:
             device.counts["bounces"] += 1
             device.bounced_at = call.phys_addr

@@ -233,7 +233,7 @@ class Lookup:
 
     def page_sharer(self, call: Call) -> int | None:
         """Return another device with a live mapping in a page of the memory, piece by piece."""
-        if call.kind not in MAPS or call.failed or not call.sg_bus and call.length is None:
+        if call.kind not in MAPS or call.failed or (not call.sg_bus and call.length is None):
             return None
         for piece in call.pieces:
             if piece.phys is None or piece.phys + piece.length > TOP:

@@ -107,6 +107,7 @@ class Mapping:
     owned: list[list[tuple[int, int]]] = field(default_factory=list)  # by the device, per piece
     open: list[Call] = field(default_factory=list)  # transfers that have begun
     unsynced_reads: int = 0
+    freed: Call | None = None  # where memory of it was given back
     ended: Call | None = None
     named: bool = True  # an unmap of its list would find it
 

@@ -16,7 +16,7 @@ WEIGHTS = {
     K.DMA_FREE: 2, K.IOMMU_MAP: 2, K.IOMMU_UNMAP: 2, K.LOST: 1, K.DRIVER_PROBE: 1,
     K.DRIVER_BOUND: 1, K.DRIVER_UNBOUND: 1, K.DEVICE_LIMITS: 1, K.BOUNCE: 1, K.MARK: 1,
     K.IOMMU_ATTACH: 1, K.DEV_FAULT: 1, K.DEV_READ: 4, K.DEV_WRITE: 4, K.DEV_START: 2,
-    K.CPU_READ: 3, K.CPU_WRITE: 3, K.MEMORY: 2,
+    K.CPU_READ: 3, K.CPU_WRITE: 3, K.MEMORY: 2, K.MEMORY_FREE: 2,
 }  # fmt: skip
 KINDS = [kind for kind, weight in WEIGHTS.items() for _ in range(weight)]
 BUS = [0x1000, 0x1000, 0x1000, 0x1040, 0x1800, 0x1FF0, 0x2000, 0x2000, 0x3000, 0x0, TOP - 0x1000]
@@ -60,11 +60,13 @@ class Writer:
         values: dict[str, Any] = {
             "kind": kind, "time": number * 1000 + self.random.randrange(900), "record": number,
             "cpu": self.pick([0, 0, 1]), "site": self.pick([7, 7, 8]), "flags": 0,
-            "device": 0 if kind in (K.IOMMU_MAP, K.IOMMU_UNMAP, K.LOST, K.MARK)
+            "device": 0 if kind in (K.IOMMU_MAP, K.IOMMU_UNMAP, K.LOST, K.MARK, K.MEMORY_FREE)
             else self.pick([1, 1, 2]),
         }  # fmt: skip
         if self.seldom(8):
             values["flags"] |= self.pick(SINGLE_FLAGS)
+        if self.seldom(20):
+            values["time"] += 200_000  # the next steps back
         fill = getattr(self, f"_{kind.name.lower()}", None)
         if fill is not None:
             fill(values)
@@ -229,6 +231,11 @@ class Writer:
     def _memory(self, values: dict[str, Any]) -> None:
         values.update(phys_addr=self.pick([*PHYS, *BUS]), object=self.pick([1, 2, 5]))
         values["length"] = self.usual([0x40, 0x100, 0x1000, 0x2000], [0, None])
+
+    def _memory_free(self, values: dict[str, Any]) -> None:
+        was = self._earlier((K.DMA_MAP,))
+        page = (was.phys_addr if was and was.phys_addr else self.pick(PHYS)) // 0x1000 * 0x1000
+        values.update(phys_addr=page, length=self.usual([0x1000, 0x4000], [0, None]))
 
     def _lost(self, values: dict[str, Any]) -> None:
         values.update(length=self.pick([None, 5]), status=self.pick([0, 0, 1]))

@@ -238,6 +238,50 @@ def test_pages_that_two_devices_share_are_found() -> None:
     assert [None] == asked([theirs, over, dma_map(phys_addr=0x9000, length=64)], "page_sharer")
 
 
+# ---- memory that is freed --------------------------------------------------------------------
+
+
+def freed(phys: int = 0x9000, **values: Any) -> Call:
+    """Return the end of a page."""
+    return Call(K.MEMORY_FREE, phys_addr=phys, length=0x1000, **values)
+
+
+def test_memory_freed_while_it_is_mapped_is_marked() -> None:
+    """Any byte of a streaming mapping, and not what the IOMMU has removed."""
+    half = dma_map(phys_addr=0x9800, length=0x800)
+    end = dma_unmap(length=0x800)
+    assert [1] == asked([half, freed(), end], "mapping.freed")
+    assert [0] == asked([half, freed(0xA000), end], "mapping.freed")
+    assert [0] == asked([translated(), half, removed(), freed(), end], "mapping.freed")
+    ring = call(K.DMA_ALLOC, phys_addr=0x9000, type=4)
+    assert [0] == asked([ring, freed(), call(K.DMA_FREE, type=4)], "mapping.freed")
+
+
+def test_the_order_of_two_cpus_lines_is_not_certain() -> None:
+    """A moment apart, and on another CPU, it may be the other way round."""
+    assert [0] == asked([dma_map(phys_addr=0x9000), freed(), dma_unmap()], "mapping.freed_unordered")
+    calls = [dma_map(phys_addr=0x9000), freed(cpu=1), dma_unmap()]
+    assert [1] == asked(calls, "mapping.freed_unordered")
+    assert [] == found(calls)
+
+
+def test_the_free_is_evidence() -> None:
+    """The finding names where the memory was mapped, and where it was freed."""
+    calls = [dma_map(phys_addr=0x9000), freed(), dma_unmap()]
+    (hit,) = fed(CATALOGUE, calls).hits()
+    (view,) = hit.mappings
+    assert view.ended is not None
+    assert (1, 2, K.MEMORY_FREE) == (view.made.record, view.ended.record, view.ended.event.kind)
+
+
+def test_freed_memory_has_no_kind() -> None:
+    """What was known of it is void."""
+    stack = call(K.MEMORY, None, phys_addr=0x9000, length=0x800, object=5)
+    page = dma_map(phys_addr=0x9000)
+    assert [5] == asked([stack, page], "memory")
+    assert [None] == asked([stack, freed(), page], "memory")
+
+
 # ---- one mistake, one finding ----------------------------------------------------------------
 
 
