@@ -258,9 +258,9 @@ class Accesses(Lookup):
             bus = m.call.bus_addr
             removed = bus is not None and self.balance[bus // PAGE] > 0
             streaming = m.call.type in (MapType.SINGLE, MapType.SG)
-            if streaming and not removed and m.freed is None:
-                if any(p.remembers(phys, length) for p in m.pieces):
-                    m.freed = call
+            touched = any(p.remembers(phys, length) for p in m.pieces)
+            if streaming and touched and not removed and m.freed is None:
+                m.freed = call
 
     def memory_at(self, phys: int, length: int) -> int:
         """Return the kind of memory that a range begins in, or meets first; 0 is unknown."""
