@@ -13,6 +13,8 @@ import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import MISSING, fields
+from enum import IntEnum
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -40,7 +42,9 @@ from dmaverify.model.fields import (  # noqa: E402
     kind_name,
 )  # fmt: skip
 from dmaverify.model.kinds import EventKind, MapType, MemoryKind, Provenance  # noqa: E402
+from dmaverify.model.platform import EFFECT_NAMES, Effect, Platform  # noqa: E402
 from dmaverify.model.program import Rule  # noqa: E402
+from dmaverify.pipeline.platforms import built_in  # noqa: E402
 from dmaverify.trace.events import EVENTS, EventSpec, Slot  # noqa: E402
 
 REFERENCE = ROOT / "docs/reference"
@@ -90,6 +94,69 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
 def code(words: Iterable[str]) -> str:
     """Return words as code, with commas between."""
     return ", ".join(f"`{word}`" for word in words)
+
+
+# ---- platforms.md
+
+
+def platforms_page() -> Iterator[str]:
+    """Give the page of the platforms, from their files and the dataclass that they fill."""
+    yield from ("# Platforms", "", MADE, "")
+    yield "What a machine has between a device and memory. `dmaverify matrix TRACE` works out all"
+    yield "of them, `--platform NAME` one; [how to](../how-to/platforms.md)."
+    yield ""
+    usual = {f.name: f.default for f in fields(Platform)}
+    yield from table(
+        ("platform", "what it is", "keys"),
+        ((f"`{p.name}`", p.title, _keys(p, usual)) for p in built_in()),
+    )
+    yield from ("", "## Keys of a platform's file", "")
+    yield "A file is TOML, one platform each; its name ends in `.toml`."
+    yield "`name` and `title` are needed."
+    yield ""
+    said = dict(_ARGUMENT.findall(inspect.getdoc(Platform) or ""))
+    yield from table(
+        ("key", "usual value", "what it says"),
+        (
+            (f"`{f.name}`", "" if f.default is MISSING else f"`{_toml(f.default)}`",
+             " ".join(said[f.name].split()))
+            for f in fields(Platform)
+        ),
+    )  # fmt: skip
+    yield from ("", "## Effects", "")
+    yield from table(
+        ("effect", "what it means"),
+        ((f"`{EFFECT_NAMES[e]}`", EFFECTS[e]) for e in sorted(Effect, reverse=True)),
+    )
+    yield from ("", "Of several on one platform the first of this list is told.")
+
+
+_ARGUMENT = re.compile(r"^    (\w+): (.*?)(?=^    \w+: |\Z)", re.MULTILINE | re.DOTALL)
+
+EFFECTS = {
+    Effect.BREAKS: "a fault, a stale read, lost or foreign bytes, at a named event",
+    Effect.REFUSED: "the platform can not give the mapping, and the driver is told",
+    Effect.WORKS_BY_LUCK: "the contract was broken, and nothing came of it",
+    Effect.CANNOT_TELL: "the recording lacks what would decide it; `missing` says what",
+    Effect.WORKS: "the contract was kept, as far as the recording shows, and nothing went wrong",
+}
+
+
+def _keys(platform: Platform, usual: dict[str, object]) -> str:
+    own = [
+        f"{name}={_toml(getattr(platform, name))}"
+        for name in usual
+        if name not in ("name", "title", "order") and getattr(platform, name) != usual[name]
+    ]
+    return code(own)
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, IntEnum):
+        return '"' + value.name.lower().replace("_", "-") + '"'
+    return hex(value) if isinstance(value, int) and value >= 1 << 32 else str(value)
 
 
 # ---- cli.md
@@ -381,6 +448,7 @@ MADE_PAGES = {
     "docs/reference/cli.md": cli_page,
     "docs/reference/rules.md": rules_page,
     "docs/reference/events.md": events_page,
+    "docs/reference/platforms.md": platforms_page,
 }
 
 

@@ -1,7 +1,8 @@
 """Hand-made reports that several tests look at."""
 
 from dmaverify.errors import TraceError
-from dmaverify.model.finding import Evidence, Finding, Notice, Range, Report, TraceInfo
+from dmaverify.model.evidence import Evidence
+from dmaverify.model.finding import Finding, Notice, Range, Report, TraceInfo
 from dmaverify.model.kinds import Severity
 
 EDU = "0000:00:04.0"

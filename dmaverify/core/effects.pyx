@@ -5,17 +5,20 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memset
 
+from dmaverify.core.contract cimport call_mistake
+from dmaverify.core.facts cimport event_fact
 from dmaverify.core.incidents cimport (
     CAUSE_CONTRACT, CAUSE_CPU_BYTES_LOST, CAUSE_DEVICE_BYTES_LOST, CAUSE_FAULT_SEEN, CAUSE_FILL,
-    CAUSE_FOREIGN_BYTES, CAUSE_GUARD, CAUSE_LATE_WINDOW, CAUSE_MMIO,
-    CAUSE_NEEDS_ORDER, CAUSE_NOT_FLUSHED, CAUSE_NO_MEMORY, CAUSE_NO_PERMISSION,
+    CAUSE_FOREIGN_BYTES, CAUSE_GUARD, CAUSE_LATE_WINDOW, CAUSE_LINE_SHARED, CAUSE_MMIO,
+    CAUSE_NEEDS_ORDER, CAUSE_NEIGHBOURS_LOST, CAUSE_NOT_FLUSHED, CAUSE_NO_MEMORY, CAUSE_NO_PERMISSION,
+    CAUSE_NO_PERSISTENT,
     CAUSE_NO_TRANSLATION, CAUSE_OTHER_DOMAIN, CAUSE_OTHER_MEMORY, CAUSE_OWN_MEMORY,
     CAUSE_PAST_PAGES, CAUSE_PRIVATE, CAUSE_SAME_PAGE, CAUSE_SHARED_AT_ONCE, CAUSE_STALE_FOR_CPU,
     CAUSE_STALE_FOR_DEVICE, CAUSE_TOO_WIDE, CAUSE_TRANSLATION_GONE, CAUSE_UNKNOWN_MEMORY,
-    EFFECT_BREAKS, EFFECT_CANNOT_TELL, EFFECT_LUCK, MISTAKE_AFTER_UNMAP,
-    MISTAKE_FAILED_USED, MISTAKE_FOREIGN, MISTAKE_LEAK, MISTAKE_NONE, MISTAKE_NO_SYNC_FOR_CPU,
-    MISTAKE_NO_SYNC_FOR_DEVICE, MISTAKE_OUT_OF_RANGE, MISTAKE_UNMAPPED, MISTAKE_UNMAP_DIRECTION,
-    MISTAKE_UNMAP_SIZE, MISTAKE_UNMAP_UNMAPPED, MISTAKE_WHILE_DEVICE_OWNS, MISTAKE_WRONG_DIRECTION,
+    EFFECT_BREAKS, EFFECT_CANNOT_TELL, EFFECT_LUCK, EFFECT_REFUSED, MISTAKE_AFTER_UNMAP,
+    MISTAKE_CPU_WRITE_LOST, MISTAKE_FAILED_USED, MISTAKE_FOREIGN, MISTAKE_LEAK, MISTAKE_NONE, MISTAKE_NO_SYNC_FOR_CPU,
+    MISTAKE_NO_SYNC_FOR_DEVICE, MISTAKE_OUT_OF_RANGE, MISTAKE_SHARED_LINE, MISTAKE_UNMAPPED,
+    MISTAKE_WRONG_DIRECTION,
     dv_incident, dv_verdict, incident_add, incident_at, incident_retell,
     incidents_deinit, incidents_init,
 )
@@ -27,7 +30,7 @@ from dmaverify.core.shadow cimport (
     GRID_BUS, GRID_PHYS, dv_segment, dv_walk, walk_init, walk_next,
 )
 from dmaverify.core.world cimport (
-    MARK_BOUNCED, MARK_LENGTH, MARK_PHYS, MARK_WHOLE_PAGES, STATE_LIVE, dv_mapping, dv_world,
+    MARK_BOUNCED, MARK_EXISTING, MARK_LENGTH, MARK_PHYS, MARK_WHOLE_PAGES, STATE_LIVE, dv_mapping, dv_world,
     mapping_stale,
 )
 from dmaverify.model.events cimport (
@@ -37,12 +40,16 @@ from dmaverify.model.events cimport (
     KIND_DMA_ALLOC, KIND_DMA_FREE, KIND_DMA_MAP, KIND_DMA_SYNC_FOR_CPU, KIND_DMA_SYNC_FOR_DEVICE,
     KIND_DMA_UNMAP, TYPE_COHERENT, TYPE_SG, TYPE_SINGLE,
     SIDE_SG_PHYS, device_reaches, device_reads, device_writes, dv_batch, dv_event, dv_number,
-    dv_side, event_failed, event_side, side_entries,
+    dv_side, event_failed, event_side, event_type, side_entries,
 )
 from dmaverify.model.platform cimport (
     BOUNCE_ABOVE_WIDTH, BOUNCE_ALWAYS, BOUNCE_NEVER, TRANSLATION_IOMMU, TRANSLATION_NESTED,
     TRANSLATION_NONE, dv_platform,
 )
+
+cdef enum:                   # model/fields.py: facts of an event
+    DIRTY_LINE_BYTES = 36
+    NEIGHBOUR_BYTES = 38
 
 cdef uint64_t ALL = ~<uint64_t>0
 # How long the recording machine's IOMMU may have gone on, if it was a lazy one: Linux
@@ -98,7 +105,7 @@ cdef inline bint registered(const dv_mapping* m) noexcept nogil:
     """True for memory that CPU and device use at once, as an HCA's regions and user queues: whole
     pages, both ways, and no sync. Known by how it lives, not by a driver's name.
     """
-    return m.type == TYPE_SG and m.direction == DIR_BIDIRECTIONAL and \
+    return m.marks & MARK_EXISTING or m.type == TYPE_SG and m.direction == DIR_BIDIRECTIONAL and \
         m.marks & MARK_WHOLE_PAGES and m.syncs == 0
 
 
@@ -133,7 +140,7 @@ cdef bint bounced(const dv_platform* p, const dv_world* w, const dv_mapping* m) 
 cdef inline bint cached_apart(const dv_platform* p, const dv_mapping* m) noexcept nogil:
     """Tell whether the CPU's caches and what the device sees of a mapping can differ."""
     return not p.recorded and not p.coherent and not m.flags & F_MMIO and \
-        m.type != TYPE_COHERENT
+        (m.type != TYPE_COHERENT or m.marks & MARK_EXISTING)
 
 
 cdef inline int translation(const dv_platform* p, const dv_context* c) noexcept nogil:
@@ -227,13 +234,22 @@ cdef struct dv_reach:
     bint wrong               # the direction of the mapping does not allow it
     uint64_t length          # 1 where it is not told
     uint64_t past            # bytes past the end of the mapping
-    uint64_t page_room       # bytes from that end to the end of its page
+    uint64_t end             # where the mapping ends: physical where known, else bus
     bint foreign             # what lies there is another mapping's
     uint64_t phys            # of the first byte past the end, or of a late access
     bint phys_known
+    uint64_t dirty           # bytes that the CPU wrote, and has in its cache, in the same lines
     bint overwrites          # the CPU has written there since the mapping ended
     bint within_lazy
     bint lazy_known
+
+
+cdef inline uint64_t page_room(const dv_platform* p, const dv_reach* r) noexcept nogil:
+    """Return how many bytes past the end of a mapping lie on the last page of its translation.
+
+    A translation keeps the offset within a page, so that physical and bus address tell the same.
+    """
+    return -r.end & (p.page_bytes - 1)
 
 
 cdef void judge_mapped(dv_effects* f, dv_context* c, const dv_reach* r, const dv_mapping* m,
@@ -245,7 +261,7 @@ cdef void judge_mapped(dv_effects* f, dv_context* c, const dv_reach* r, const dv
     if tr != TRANSLATION_NONE:
         if r.wrong:
             set_effect(v, i, EFFECT_BREAKS, CAUSE_NO_PERMISSION, 1)
-        if r.past > r.page_room:
+        if r.past > page_room(p, r):
             set_effect(v, i, EFFECT_BREAKS, CAUSE_PAST_PAGES, 1)
         elif r.past != 0:
             set_effect(v, i, EFFECT_LUCK, CAUSE_SAME_PAGE, 0)
@@ -264,12 +280,16 @@ cdef void judge_mapped(dv_effects* f, dv_context* c, const dv_reach* r, const dv
         elif copied and not p.copies_in_always and not p.recorded:
             set_effect(v, i, EFFECT_BREAKS, CAUSE_FILL, 0)
         set_effect(v, i, EFFECT_LUCK, CAUSE_CONTRACT, 0)
-    if c.unsent != 0:
-        if copied or cached_apart(p, m):
-            set_effect(v, i, EFFECT_BREAKS,
-                       CAUSE_SHARED_AT_ONCE if registered(m) else CAUSE_STALE_FOR_DEVICE, 0)
-        elif streams(m) and not registered(m):
-            set_effect(v, i, EFFECT_LUCK, CAUSE_CONTRACT, 0)
+    if r.dirty != 0 and cached_apart(p, m):
+        set_effect(v, i, EFFECT_BREAKS, CAUSE_LINE_SHARED, 0)
+    if c.unsent == 0:
+        return
+    # A write of the device is of its own buffer, whatever the CPU has there.
+    if not r.writes and (copied or cached_apart(p, m)):
+        set_effect(v, i, EFFECT_BREAKS,
+                   CAUSE_SHARED_AT_ONCE if registered(m) else CAUSE_STALE_FOR_DEVICE, 0)
+    if streams(m) and not registered(m):
+        set_effect(v, i, EFFECT_LUCK, CAUSE_CONTRACT, 0)
 
 
 cdef void judge_late(dv_effects* f, dv_context* c, const dv_reach* r, const dv_mapping* m,
@@ -330,7 +350,7 @@ cdef void judge_loose(dv_effects* f, dv_context* c, const dv_reach* r, uint32_t 
     cdef bint beside = from_ == FROM_PAST or from_ == FROM_BEFORE
     cdef bint copied = beside and near != 0 and bounced(p, c.world, &c.world.mappings[near])
     if translation(p, c) != TRANSLATION_NONE:
-        if from_ == FROM_PAST and r.past != 0 and r.past <= r.page_room:
+        if from_ == FROM_PAST and r.past != 0 and r.past <= page_room(p, r):
             set_effect(v, i, EFFECT_LUCK, CAUSE_SAME_PAGE, 0)
         elif from_ == FROM_BEFORE and near != 0 and \
                 first >> 12 == c.world.mappings[near].bus_addr >> 12:
@@ -374,11 +394,12 @@ cdef void learn_end(dv_effects* f, dv_context* c, const dv_mapping* m, dv_reach*
     """Learn what lies behind the end of a mapping that an access runs over."""
     cdef dv_world* w = c.world
     cdef uint64_t first_past = c.event.bus_addr + (r.length - r.past)
-    r.page_room = -first_past & 4095
+    r.end = first_past
     if not m.marks & MARK_PHYS or m.type == TYPE_SG:
         return
     r.phys = m.phys_addr + (first_past - m.bus_addr)
     r.phys_known = True
+    r.end = r.phys
     # As a mapping takes in its own memory only, whatever is mapped there is another's.
     r.foreign = others_memory(w, r.phys, r.past)
 
@@ -407,6 +428,7 @@ cdef int judge_access(dv_effects* f, dv_context* c) noexcept nogil:
     cdef const dv_mapping* m = &w.mappings[index]
     cdef dv_verdict v
     cdef dv_reach r
+    cdef bint known = True
     memset(&r, 0, sizeof(dv_reach))
     r.writes = device_writes(e)
     r.reads = device_reads(e)
@@ -416,7 +438,10 @@ cdef int judge_access(dv_effects* f, dv_context* c) noexcept nogil:
         r.wrong = (r.writes or r.reads) and not event_allowed(e, m)
         if registered(m) and (r.writes or r.reads):
             note_bypass(u, e, &r)
-        if not r.wrong and r.past == 0 and c.unsent == 0 and not m.flags & F_MMIO:
+        if r.writes:
+            r.dirty = event_fact(c, DIRTY_LINE_BYTES, &known)
+        if not r.wrong and r.past == 0 and c.unsent == 0 and r.dirty == 0 and \
+                not m.flags & F_MMIO:
             return 0
     memset(&v, 0, sizeof(dv_verdict))
     v.bytes = r.length
@@ -431,11 +456,11 @@ cdef int judge_access(dv_effects* f, dv_context* c) noexcept nogil:
                     m.state == STATE_LIVE and e.kind != KIND_DEV_FAULT:
                 touch(f, m.phys_addr + (e.bus_addr - m.bus_addr), r.length, c.number.record,
                       DEVICE_WRITES, MISTAKE_WRONG_DIRECTION)
-        if c.unsent != 0 and v.mistake == MISTAKE_NONE:
+        if (c.unsent != 0 or r.dirty != 0) and v.mistake == MISTAKE_NONE:
             v.rests_on_syncs = 1
-            v.bytes = c.unsent
+            v.bytes = c.unsent if c.unsent != 0 else r.dirty
             if not registered(m):
-                v.mistake = MISTAKE_NO_SYNC_FOR_DEVICE
+                v.mistake = MISTAKE_NO_SYNC_FOR_DEVICE if c.unsent != 0 else MISTAKE_SHARED_LINE
         v.across_gap = m.epoch != w.gaps
         for i in range(f.count):
             judge_mapped(f, c, &r, m, i, &v)
@@ -479,14 +504,17 @@ cdef int judge_access(dv_effects* f, dv_context* c) noexcept nogil:
 
 cdef int add_access(dv_effects* f, dv_context* c, dv_verdict* v, uint32_t index,
                     const dv_reach* r) noexcept nogil:
-    """Keep what platforms make of an access. The fault that it raised on the recording machine
-    may have come first: then the two are one.
+    """Keep what platforms make of an access. The access and the fault that it raised on the
+    recording machine are one, whichever comes first.
     """
     cdef const dv_event* e = c.event
     cdef bint fault = e.kind == KIND_DEV_FAULT
     cdef uint64_t ordinal = f.used[c.device].accesses + fault
-    cdef dv_incident* item = NULL if fault else incident_at(&f.incidents, e, True)
+    cdef dv_incident* item = incident_at(&f.incidents, e, not fault)
     cdef uint32_t i
+    if item != NULL and fault:
+        fault_seen(f, &item.verdict)
+        return 0
     if item != NULL:
         for i in range(f.count):
             if f.platforms[i].recorded:
@@ -517,7 +545,7 @@ cdef void learn_loose(dv_effects* f, dv_context* c, uint32_t near, dv_reach* r) 
     if c.provenance == FROM_PAST and near != 0 and m.marks & MARK_LENGTH:
         end = m.bus_addr + m.length
         r.past = c.event.bus_addr - end + r.length
-        r.page_room = -end & 4095
+        r.end = end
         if m.marks & MARK_PHYS and m.type != TYPE_SG:
             r.foreign = others_memory(
                 c.world, m.phys_addr + (c.event.bus_addr - m.bus_addr), r.length)
@@ -567,27 +595,22 @@ cdef int effects_seen(dv_effects* f, dv_context* c, bint settled) noexcept nogil
 
 # The driver's calls.
 
-cdef int judge_end(dv_effects* f, dv_context* c) noexcept nogil:
-    """Bytes that an unmap does not move, or moves over others; a wrong length; nothing meant."""
+cdef int judge_end(dv_effects* f, dv_context* c, int mistake) noexcept nogil:
+    """Bytes that an unmap does not move, or moves over others."""
     cdef const dv_event* e = c.event
     cdef dv_world* w = c.world
-    cdef uint32_t index = c.meant[OBJ_MAPPING], i
+    cdef uint32_t index = c.meant[OBJ_MAPPING]
     cdef const dv_mapping* m = &w.mappings[index]
     cdef uint64_t lost = 0, overwritten = 0
-    cdef bint to_cpu, whole, wrong_size
-    cdef dv_verdict v
-    if e.flags & F_NULL_CPU or event_failed(e):
-        return 0
-    if e.kind == KIND_DMA_UNMAP:
+    cdef bint to_cpu, whole
+    if e.kind == KIND_DMA_UNMAP and not e.flags & F_NULL_CPU:
         f.ends[f.end_count % ENDS] = c.number.record
         f.end_count += 1
-    if index == 0:
-        return judge_nothing(f, c)
-    if registered(m):
-        return note_registered(f, c.world, m, e.site)
-    whole = e.flags & F_LENGTH_UNKNOWN or m.type == TYPE_SG
-    wrong_size = not whole and m.marks & MARK_LENGTH and e.length != m.length
-    if w.shadow.mask_lines != 0 and not (e.flags | m.flags) & F_SKIP_SYNC:
+    if index != 0 and registered(m) and note_registered(f, c.world, m, e.site) < 0:
+        return -1
+    if index != 0 and w.shadow.mask_lines != 0 and not (e.flags | m.flags) & F_SKIP_SYNC and \
+            not registered(m):
+        whole = e.flags & F_LENGTH_UNKNOWN or m.type == TYPE_SG
         to_cpu = (m.direction if e.flags & F_DIRECTION_UNKNOWN else e.direction) != DIR_TO_DEVICE
         if not to_cpu:
             # What was written against the direction of the mapping itself is told as that.
@@ -599,70 +622,66 @@ cdef int judge_end(dv_effects* f, dv_context* c) noexcept nogil:
             overwritten = mapping_stale(w, index, False, e.bus_addr, e.length, False)
             lost = mapping_stale(w, index, False, 0, ALL, True) - \
                 mapping_stale(w, index, False, e.bus_addr, e.length, True)
-    if lost == 0 and overwritten == 0 and not wrong_size:
-        return 0
-    memset(&v, 0, sizeof(dv_verdict))
-    v.across_gap = m.epoch != w.gaps
-    v.rests_on_syncs = not wrong_size
-    v.bytes = lost + overwritten if lost + overwritten != 0 else e.length
-    v.mistake = MISTAKE_UNMAP_SIZE if wrong_size else \
-        MISTAKE_UNMAP_DIRECTION if lost != 0 else MISTAKE_WHILE_DEVICE_OWNS
-    for i in range(f.count):
-        if bounced(&f.platforms[i], w, m):
-            if lost != 0:
-                set_effect(&v, i, EFFECT_BREAKS, CAUSE_DEVICE_BYTES_LOST, 0)
-            elif overwritten != 0:
-                set_effect(&v, i, EFFECT_BREAKS, CAUSE_CPU_BYTES_LOST, 0)
-        elif cached_apart(&f.platforms[i], m) and overwritten != 0:
-            set_effect(&v, i, EFFECT_BREAKS, CAUSE_CPU_BYTES_LOST, 0)
-        set_effect(&v, i, EFFECT_LUCK, CAUSE_CONTRACT, 0)
-    return incident_add(&f.incidents, c, f.count, &v, index, 0,
-                        m.length if m.marks & MARK_LENGTH else 0)
+    return add_call(f, c, mistake, overwritten, lost, beside(c))
 
 
-cdef int judge_nothing(dv_effects* f, dv_context* c) noexcept nogil:
-    """An unmap of nothing moves nothing, and leaves what was meant as it is."""
-    cdef dv_verdict v
-    cdef uint32_t i
-    if c.event.kind != KIND_DMA_UNMAP or c.may_predate or c.across_gap:
-        return 0
-    memset(&v, 0, sizeof(dv_verdict))
-    v.mistake = MISTAKE_UNMAP_UNMAPPED
-    v.bytes = c.event.length
-    for i in range(f.count):
-        set_effect(&v, i, EFFECT_LUCK, CAUSE_CONTRACT, 0)
-    return incident_add(&f.incidents, c, f.count, &v, c.meant[OBJ_GHOST], 0, c.event.length)
+cdef inline uint64_t beside(const dv_context* c) noexcept nogil:
+    """Count what the CPU wrote beside a mapping that goes with the cache lines of a call."""
+    cdef bint known = True
+    return event_fact(c, NEIGHBOUR_BYTES, &known)
 
 
-cdef int judge_sync(dv_effects* f, dv_context* c) noexcept nogil:
+cdef int judge_sync(dv_effects* f, dv_context* c, int mistake) noexcept nogil:
     """A sync copies over what the other side has newer."""
+    cdef const dv_event* e = c.event
+    cdef uint32_t index = c.meant[OBJ_MAPPING]
+    cdef bint to_cpu = e.kind == KIND_DMA_SYNC_FOR_CPU
+    cdef uint64_t newer = 0
+    cdef bint moves = e.flags & F_DIRECTION_UNKNOWN or \
+        e.direction != (DIR_TO_DEVICE if to_cpu else DIR_FROM_DEVICE)
+    if index != 0 and moves and c.world.shadow.mask_lines != 0 and e.side == 0 and \
+            not e.flags & (F_BUS_UNKNOWN | F_LENGTH_UNKNOWN):
+        newer = mapping_stale(c.world, index, False, e.bus_addr, e.length, not to_cpu)
+    return add_call(f, c, mistake, newer if to_cpu else 0, 0 if to_cpu else newer, beside(c))
+
+
+cdef int add_call(dv_effects* f, dv_context* c, int mistake, uint64_t cpu_bytes,
+                  uint64_t device_bytes, uint64_t neighbours) noexcept nogil:
+    """Keep what platforms make of a call: bytes of the CPU that it overwrites, bytes of the device
+    that it does not bring over or overwrites, bytes beside the mapping, and a broken contract.
+    """
     cdef const dv_event* e = c.event
     cdef dv_world* w = c.world
     cdef uint32_t index = c.meant[OBJ_MAPPING], i
     cdef const dv_mapping* m = &w.mappings[index]
-    cdef bint to_cpu = e.kind == KIND_DMA_SYNC_FOR_CPU
-    cdef uint64_t overwritten
+    cdef const dv_platform* p
     cdef dv_verdict v
-    if index == 0 or w.shadow.mask_lines == 0 or e.side != 0 or \
-            e.flags & (F_BUS_UNKNOWN | F_LENGTH_UNKNOWN):
-        return 0
-    if not e.flags & F_DIRECTION_UNKNOWN and \
-            e.direction == (DIR_TO_DEVICE if to_cpu else DIR_FROM_DEVICE):
-        return 0
-    overwritten = mapping_stale(w, index, False, e.bus_addr, e.length, not to_cpu)
-    if overwritten == 0:
+    if cpu_bytes + device_bytes + neighbours == 0 and mistake == MISTAKE_NONE:
         return 0
     memset(&v, 0, sizeof(dv_verdict))
-    v.across_gap = m.epoch != w.gaps
-    v.rests_on_syncs = 1
-    v.bytes = overwritten
-    v.mistake = MISTAKE_WHILE_DEVICE_OWNS if to_cpu else MISTAKE_NO_SYNC_FOR_CPU
+    v.mistake = <uint8_t>mistake
+    v.rests_on_syncs = mistake == MISTAKE_NONE
+    v.across_gap = index != 0 and m.epoch != w.gaps
+    v.bytes = cpu_bytes + device_bytes if cpu_bytes + device_bytes != 0 else neighbours
+    blame(&v, MISTAKE_CPU_WRITE_LOST if cpu_bytes != 0 else
+          MISTAKE_NO_SYNC_FOR_CPU if device_bytes != 0 else MISTAKE_SHARED_LINE)
     for i in range(f.count):
-        if bounced(&f.platforms[i], w, m) or (to_cpu and cached_apart(&f.platforms[i], m)):
+        p = &f.platforms[i]
+        if index != 0 and bounced(p, w, m):
+            if device_bytes != 0:
+                set_effect(&v, i, EFFECT_BREAKS, CAUSE_DEVICE_BYTES_LOST, 0)
+            if cpu_bytes != 0:
+                set_effect(&v, i, EFFECT_BREAKS, CAUSE_CPU_BYTES_LOST, 0)
+        elif index != 0 and cached_apart(p, m) and cpu_bytes + neighbours != 0:
             set_effect(&v, i, EFFECT_BREAKS,
-                       CAUSE_CPU_BYTES_LOST if to_cpu else CAUSE_DEVICE_BYTES_LOST, 0)
-        set_effect(&v, i, EFFECT_LUCK, CAUSE_CONTRACT, 0)
-    return incident_add(&f.incidents, c, f.count, &v, index, 0, e.length)
+                       CAUSE_CPU_BYTES_LOST if cpu_bytes != 0 else CAUSE_NEIGHBOURS_LOST, 0)
+        if v.mistake != MISTAKE_SHARED_LINE:  # elsewhere sharing a line is nothing
+            set_effect(&v, i, EFFECT_LUCK, CAUSE_CONTRACT, 0)
+    if index == 0:
+        index = c.meant[OBJ_FOREIGN] if c.meant[OBJ_FOREIGN] != 0 else \
+            c.meant[OBJ_ENCLOSING] if c.meant[OBJ_ENCLOSING] != 0 else c.meant[OBJ_GHOST]
+    return incident_add(&f.incidents, c, f.count, &v, index, 0,
+                        0 if e.flags & F_LENGTH_UNKNOWN else e.length)
 
 
 cdef int note_map(dv_effects* f, const dv_context* c) noexcept nogil:
@@ -690,6 +709,31 @@ cdef int note_map(dv_effects* f, const dv_context* c) noexcept nogil:
     return 0
 
 
+cdef int judge_persistent(dv_effects* f, dv_context* c) noexcept nogil:
+    """An allocation made of memory that was there is refused where the device can not reach it
+    as it is: nothing may lie in between.
+    """
+    cdef const dv_event* e = c.event
+    cdef const dv_side* phys = event_side(c.batch, e, SIDE_SG_PHYS) if e.side != 0 else NULL
+    cdef const dv_platform* p
+    cdef dv_verdict v
+    cdef uint64_t last = 0
+    cdef uint32_t i
+    if phys == NULL or e.kind != KIND_DMA_ALLOC or event_type(e) != TYPE_COHERENT or \
+            event_failed(e):
+        return 0
+    for i in range(phys.stored):
+        last = max(last, side_entries(phys)[i].address | 4095)
+    memset(&v, 0, sizeof(dv_verdict))
+    v.bytes = e.length
+    for i in range(f.count):
+        p = &f.platforms[i]
+        if not p.recorded and (p.private_memory or
+                               (last > p.highest and p.translation == TRANSLATION_NONE)):
+            set_effect(&v, i, EFFECT_REFUSED, CAUSE_NO_PERSISTENT, 0)
+    return incident_add(&f.incidents, c, f.count, &v, 0, 0, e.length)
+
+
 cdef int note_registered(dv_effects* f, dv_world* w, const dv_mapping* m,
                          uint64_t site) noexcept nogil:
     cdef dv_used* u = used_by(f, m.device)
@@ -705,7 +749,7 @@ cdef int note_registered(dv_effects* f, dv_world* w, const dv_mapping* m,
         u.highest = end
     if site + 1 == f.dereg_site:
         u.registers = 1
-    if not u.has_example:
+    if not u.has_example and not m.marks & MARK_EXISTING:
         u.has_example = 1
         u.example = m[0]
         u.example.list = NULL
@@ -714,17 +758,21 @@ cdef int note_registered(dv_effects* f, dv_world* w, const dv_mapping* m,
 
 cdef int effects_judge(dv_effects* f, dv_context* c) noexcept nogil:
     cdef int kind = c.event.kind
+    cdef int mistake
     if device_reaches(c.event):
         if kind == KIND_DEV_START or c.event.flags & F_BUS_UNKNOWN:
             return 0
         return judge_access(f, c)
+    mistake = call_mistake(c)
     if kind == KIND_DMA_MAP or kind == KIND_DMA_ALLOC:
-        return note_map(f, c)
-    elif kind == KIND_DMA_UNMAP or kind == KIND_DMA_FREE:
-        return judge_end(f, c)
-    elif kind == KIND_DMA_SYNC_FOR_CPU or kind == KIND_DMA_SYNC_FOR_DEVICE:
-        return judge_sync(f, c)
-    elif kind == KIND_DEREG_MR:
+        if note_map(f, c) < 0 or judge_persistent(f, c) < 0:
+            return -1
+        return add_call(f, c, mistake, 0, 0, 0)
+    if kind == KIND_DMA_UNMAP or kind == KIND_DMA_FREE:
+        return judge_end(f, c, mistake)
+    if kind == KIND_DMA_SYNC_FOR_CPU or kind == KIND_DMA_SYNC_FOR_DEVICE:
+        return judge_sync(f, c, mistake)
+    if kind == KIND_DEREG_MR:
         f.dereg_site = <uint64_t>c.event.site + 1
     return 0
 

@@ -48,6 +48,7 @@ cdef enum dv_cause:          # as model/effect.py's Cause
     CAUSE_NEEDS_ORDER = 26
     CAUSE_UNKNOWN_MEMORY = 27
     CAUSE_NO_PERSISTENT = 28
+    CAUSE_NEIGHBOURS_LOST = 29
 
 cdef enum dv_mistake:        # as model/effect.py's Mistake
     MISTAKE_NONE = 0
@@ -64,6 +65,20 @@ cdef enum dv_mistake:        # as model/effect.py's Mistake
     MISTAKE_UNMAP_DIRECTION = 11
     MISTAKE_UNMAP_UNMAPPED = 12
     MISTAKE_LEAK = 13
+    MISTAKE_UNMAP_TYPE = 14
+    MISTAKE_SG_COUNT = 15
+    MISTAKE_FREE_SIZE = 16
+    MISTAKE_FREE_CPU_ADDRESS = 17
+    MISTAKE_UNMAP_OTHER_DEVICE = 18
+    MISTAKE_SYNC_UNMAPPED = 19
+    MISTAKE_SYNC_RANGE = 20
+    MISTAKE_SYNC_DIRECTION = 21
+    MISTAKE_INVALID_DIRECTION = 22
+    MISTAKE_ILLEGAL_MEMORY = 23
+    MISTAKE_OVERLAP = 24
+    MISTAKE_ZERO_LENGTH = 25
+    MISTAKE_SHARED_LINE = 26
+    MISTAKE_CPU_WRITE_LOST = 27
 
 cdef enum:
     PLATFORMS_MAX = 16       # as model/effect.py

@@ -46,12 +46,15 @@ cdef uint64_t key_of(const dv_context* c, uint32_t platforms, const dv_verdict* 
 
 
 cdef bint wanted(dv_incidents* s, uint32_t platforms, const dv_verdict* v) noexcept nogil:
-    """Tell whether a new incident is kept: there is room, or no other one tells its effect."""
+    """Tell whether a new incident is kept: some platform does not take it as the driver wants, and
+    there is room, or no other one tells its effect.
+    """
     cdef uint32_t p
-    cdef bint first = False
+    cdef bint first = False, harmless = True
     for p in range(platforms):
         first = first or not s.seen[p][v.effect[p]]
-    return first or s.count < INCIDENTS_MAX
+        harmless = harmless and v.effect[p] == EFFECT_WORKS
+    return not harmless and (first or s.count < INCIDENTS_MAX)
 
 
 cdef int incident_add(dv_incidents* s, const dv_context* c, uint32_t platforms,

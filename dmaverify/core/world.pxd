@@ -38,7 +38,8 @@ cdef enum:
     MARK_IOMMU = 64          # the IOMMU had a translation for it
     MARK_IN_LIST = 128       # it is in the index of scatter/gather lists
     MARK_AMBIGUOUS = 256     # an unmap that fitted it as well was given to another
-    MARK_FREED = 512         # memory of it was freed; where stands in `ended` while it lives
+    MARK_EXISTING = 512      # an allocation made of memory that was there: it names its pages
+    MARK_FREED = 1024        # memory of it was freed; where stands in `ended` while it lives
 
 # Where an event stood, kept after its batch is gone.
 cdef struct dv_place:

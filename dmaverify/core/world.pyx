@@ -21,8 +21,9 @@ from dmaverify.core.table cimport (
 from dmaverify.core.transfers cimport transfers_deinit, transfers_forget
 from dmaverify.model.events cimport (
     DIR_NONE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN, F_PHYS_UNKNOWN, F_SKIP_SYNC,
-    F_TIME_UNKNOWN, F_TRUNCATED, SIDE_CPU, SIDE_SG_BUS, SIDE_SG_PHYS, TYPE_COHERENT, TYPE_SG, TYPE_SINGLE,
-    dv_batch, dv_entry, dv_event, dv_number, dv_side, event_side, event_type, side_entries,
+    F_TIME_UNKNOWN, F_TRUNCATED, KIND_DMA_ALLOC, SIDE_CPU, SIDE_SG_BUS, SIDE_SG_PHYS,
+    TYPE_COHERENT, TYPE_SG, TYPE_SINGLE, dv_batch, dv_entry, dv_event, dv_number, dv_side,
+    event_side, event_type, side_entries,
 )
 
 cdef uint32_t COUNT_SHIFT = 16
@@ -285,6 +286,9 @@ cdef void describe(dv_world* w, dv_mapping* m, const dv_batch* b, const dv_event
         m.marks |= MARK_VIRT
     if not e.flags & F_BUS_UNKNOWN and iommu_is_live(w, e.bus_addr):
         m.marks |= MARK_IOMMU
+    if e.kind == KIND_DMA_ALLOC and e.side != 0 and m.type == TYPE_COHERENT and \
+            event_side(b, e, SIDE_SG_PHYS) != NULL:
+        m.marks |= MARK_EXISTING
     w.serial += 1
     m.serial = w.serial
     m.state = STATE_LIVE

@@ -36,6 +36,7 @@ CAUSES = {
     Cause.NOT_FLUSHED: "the old translation may work until the next flush",
     Cause.NEEDS_ORDER: "its mapping may have been there without being seen",
     Cause.UNKNOWN_MEMORY: "the recording does not tell whose memory that is",
+    Cause.NEIGHBOURS_LOST: "bytes beside the mapping are thrown away with its cache lines",
     Cause.NO_PERSISTENT: "no mapping of this memory can be had without a bounce buffer",
 }
 

@@ -7,7 +7,7 @@ from dmaverify.findings.cause import cause_words, deed
 from dmaverify.findings.context import TraceContext
 from dmaverify.findings.evidence import evidence
 from dmaverify.model.effect import Cause, DeviceFacts, Incident, Missing, Mistake
-from dmaverify.model.finding import Evidence
+from dmaverify.model.evidence import Evidence
 from dmaverify.model.kinds import Direction, EventKind, Flag
 from dmaverify.model.matrix import BypassCost, PlatformResult, PredictedFault
 from dmaverify.model.platform import Bounce, Effect, Platform
@@ -137,7 +137,8 @@ class _Row:
         worst = max((e for _, e in self._effects), default=Effect.WORKS)
         effect = max(worst, Effect.CANNOT_TELL if self._lacks else Effect.WORKS)
         decides = next((n for n, e in self._effects if e == effect and effect), None)
-        lacks = list(self._missing())
+        # What breaks needs no better recording.
+        lacks = list(self._missing()) if effect < Effect.REFUSED else []
         missing = tuple(f"{what}: {how}" for what, how in lacks)
         row = PlatformResult(
             name=self._platform.name,

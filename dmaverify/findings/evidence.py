@@ -1,7 +1,7 @@
 """The story of a hit: who mapped, who ended it, what happened then, what followed."""
 
 from dmaverify.findings.context import TraceContext
-from dmaverify.model.finding import Evidence
+from dmaverify.model.evidence import Evidence
 from dmaverify.model.hit import Hit, Witness
 from dmaverify.model.kinds import EventKind, Flag
 from dmaverify.model.program import Program

@@ -43,6 +43,7 @@ class Cause(IntEnum):
     NEEDS_ORDER = 26  # the recording does not tell whether the mapping had been there
     UNKNOWN_MEMORY = 27  # the recording does not tell whose memory the address is
     NO_PERSISTENT = 28  # no mapping without bounce buffers can be had for this memory
+    NEIGHBOURS_LOST = 29  # bytes beside the mapping are thrown away with its cache lines
 
 
 class Mistake(IntEnum):
@@ -62,6 +63,20 @@ class Mistake(IntEnum):
     UNMAP_DIRECTION_MISMATCH = 11
     UNMAP_OF_UNMAPPED = 12
     LEAK_AT_UNBIND = 13
+    UNMAP_TYPE_MISMATCH = 14
+    SG_ENTRY_COUNT_MISMATCH = 15
+    FREE_SIZE_MISMATCH = 16
+    FREE_CPU_ADDRESS_MISMATCH = 17
+    UNMAP_BY_OTHER_DEVICE = 18
+    SYNC_OF_UNMAPPED = 19
+    SYNC_OUT_OF_RANGE = 20
+    SYNC_DIRECTION_MISMATCH = 21
+    INVALID_DIRECTION = 22
+    ILLEGAL_MEMORY = 23
+    OVERLAPPING_MAPPINGS = 24
+    ZERO_LENGTH_MAPPING = 25
+    SHARED_CACHELINE = 26
+    CPU_WRITE_LOST = 27
 
     @property
     def cls(self) -> str:

@@ -1,41 +1,16 @@
 """Findings, notices and the report: what a person, or a program, is told."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from dmaverify.errors import TraceError
+from dmaverify.model.evidence import Evidence
 from dmaverify.model.kinds import Severity
-
-if TYPE_CHECKING:
-    from dmaverify.model.matrix import PlatformResult
+from dmaverify.model.matrix import PlatformResult
+from dmaverify.model.platform import Effect
 
 #: The platform of a run that asks for nothing but the recording itself, and for every one.
 AS_RECORDED = "as-recorded"
 ALL_PLATFORMS = "all"
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """One line of proof.
-
-    Args:
-        role: "mapped", "unmapped", "used", "allocated", "consequence", ...: a past participle.
-        event: 1-based number of the record in its file.
-        line: 1-based line, or None for binary sources.
-        time_ns: trace clock in ns, or None where the clock is not time.
-        text: the line of the trace, or the canonical `.dmat` line of a binary record.
-        rule: the rule that a consequence violates; "" for every other role.
-        source: the file of the line, "" where it is the trace; `event` is then the record of
-            the trace after which it comes.
-    """
-
-    role: str
-    event: int
-    line: int | None
-    time_ns: int | None
-    text: str
-    rule: str = ""
-    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +128,7 @@ class Report:
     platform: str = AS_RECORDED
     checked: int = 0
     errors: tuple[TraceError, ...] = ()
-    platforms: "tuple[PlatformResult, ...]" = ()
+    platforms: tuple[PlatformResult, ...] = ()
 
     @property
     def unchecked(self) -> tuple[TraceInfo, ...]:
@@ -161,10 +136,10 @@ class Report:
         return tuple(t for t in self.traces if t.checked == 0 or not self.checked)
 
     @property
-    def broken(self) -> "tuple[PlatformResult, ...]":
+    def broken(self) -> tuple[PlatformResult, ...]:
         """Return the platforms on which the traces break, where one was asked for by name."""
         named = self.platform != ALL_PLATFORMS
-        return tuple(p for p in self.platforms if named and p.effect.name == "BREAKS")
+        return tuple(p for p in self.platforms if named and p.effect is Effect.BREAKS)
 
     @property
     def verdict(self) -> str:

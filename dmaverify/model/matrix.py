@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from dmaverify.model.finding import Evidence
+from dmaverify.model.evidence import Evidence
 from dmaverify.model.platform import Effect
 
 

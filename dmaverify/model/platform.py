@@ -58,8 +58,10 @@ class Platform:
         translation: what lies between a bus address and memory.
         bus_offset: bytes; bus address minus physical address, where nothing translates.
         page_bytes: the smallest range that a translation maps; a power of two.
-        flush_after_ns, flush_after_unmaps: how long a translation that was taken away may go on
-            working, whichever comes first; 0 and 0: not at all.
+        flush_after_ns: how long a translation that was taken away may go on working; 0: this
+            does not end it.
+        flush_after_unmaps: how many later unmaps it may outlive; 0: this does not end it. With
+            both 0 it ends at once.
         second_reaches_mmio: whether the second of two translations has other devices' registers.
         coherent: False where caches do not see what devices do.
         line_bytes: a cache line; a power of two.

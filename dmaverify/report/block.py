@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from dmaverify.model.finding import Evidence, Finding, Report
+from dmaverify.model.evidence import Evidence
+from dmaverify.model.finding import Finding, Report
 from dmaverify.report.base import View
 from dmaverify.report.paint import Line, line_cells
 from dmaverify.report.picture import picture

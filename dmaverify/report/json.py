@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from dmaverify._version import __version__
-from dmaverify.model.finding import Evidence, Finding, Report, TraceInfo
+from dmaverify.model.evidence import Evidence
+from dmaverify.model.finding import Finding, Report, TraceInfo
 from dmaverify.model.kinds import Severity
 from dmaverify.model.matrix import PlatformResult
 from dmaverify.model.platform import EFFECT_NAMES

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from dmaverify.model.finding import Evidence
+from dmaverify.model.evidence import Evidence
 from dmaverify.report.base import View
 from dmaverify.report.paint import Line
 from dmaverify.report.quote import differing, quote

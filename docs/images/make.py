@@ -1,10 +1,10 @@
-"""Make the picture of a report that the README shows: a real run, drawn by a browser.
+"""Make the pictures of real runs that the pages show, drawn by a browser.
 
 Needs the package, its recordings, and Chromium (`apt-get install chromium fonts-dejavu-core`):
 
     python docs/images/make.py
 
-The words and colours are those of `dmaverify check --color always`; only the frame is added.
+The words and colours are those of the command with `--color always`; only the frame is added.
 """
 
 import io
@@ -20,9 +20,16 @@ from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
 ROOT = Path(__file__).parents[2]
-PICTURE = Path(__file__).with_name("report.png")
-FOLDER = ROOT / "fixtures/recordings/edu/strict"
-RECORDINGS = ("sync_out_of_range.tracefs.txt", "overlapping_mappings.tracefs.txt")
+HERE = Path(__file__).parent
+FOLDER = ROOT / "fixtures/recordings/edu"
+#: Picture -> the command, run in FOLDER, and the exit code that it has.
+PICTURES = {
+    "report.png": (
+        ["check", "strict/sync_out_of_range.tracefs.txt", "strict/overlapping_mappings.tracefs.txt"],
+        1,
+    ),
+    "matrix.png": (["matrix", "direct/unmapped_physical.tracefs.txt"], 0),
+}
 COLUMNS = 110
 LINE, CHARACTER, MARGIN = 21, 9.03, 26  # px, of the font below
 
@@ -45,17 +52,16 @@ pre span {{ display: inline-block; height: {line}px; vertical-align: top; }}
 """
 
 
-def report() -> str:
-    """Return what the command prints, with colours."""
-    words = ["check", "--color", "always", *RECORDINGS]
+def output(words: list[str], code: int) -> str:
+    """Return what a command prints, with colours."""
     environment = {**os.environ, "COLUMNS": str(COLUMNS), "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [sys.executable, "-m", "dmaverify", *words], cwd=FOLDER, check=False,
+        [sys.executable, "-m", "dmaverify", *words, "--color", "always"], cwd=FOLDER, check=False,
         stdout=subprocess.PIPE, encoding="utf-8", env=environment,
     )  # fmt: skip
-    if done.returncode != 1:
-        raise SystemExit(f"the run ended with {done.returncode}, and not with findings")
-    prompt = f"\x1b[32m$\x1b[0m \x1b[1mdmaverify check {' '.join(RECORDINGS)}"
+    if done.returncode != code:
+        raise SystemExit(f"dmaverify {words[0]} ended with {done.returncode}, not with {code}")
+    prompt = f"\x1b[32m$\x1b[0m \x1b[1mdmaverify {' '.join(words)}"
     return f"{prompt}\x1b[0m\n\n{done.stdout}"
 
 
@@ -70,24 +76,29 @@ def page(text: str) -> str:
     )
 
 
-def main() -> None:
-    """Draw the picture."""
-    browser = shutil.which("chromium") or shutil.which("google-chrome")
-    if browser is None:
-        raise SystemExit("there is no Chromium; apt-get install chromium")
-    text = report().rstrip("\n")
+def draw(browser: str, text: str, picture: Path) -> None:
+    """Draw what a command printed."""
     width = int(COLUMNS * CHARACTER) + 2 * MARGIN
     height = (text.count("\n") + 1) * LINE + 2 * MARGIN
     with tempfile.TemporaryDirectory() as folder:
-        html = Path(folder) / "report.html"
+        html = Path(folder) / "page.html"
         html.write_text(page(text), "utf-8")
         subprocess.run(
             [browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
              "--disable-background-networking", "--disable-sync", "--no-first-run",
              f"--user-data-dir={folder}/profile", "--force-device-scale-factor=1.5",
-             f"--window-size={width},{height}", f"--screenshot={PICTURE}", html.as_uri()],
+             f"--window-size={width},{height}", f"--screenshot={picture}", html.as_uri()],
             check=True, timeout=120, stderr=subprocess.DEVNULL,
         )  # fmt: skip
+
+
+def main() -> None:
+    """Draw all pictures."""
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        raise SystemExit("there is no Chromium; apt-get install chromium")
+    for name, (words, code) in PICTURES.items():
+        draw(browser, output(words, code).rstrip("\n"), HERE / name)
 
 
 if __name__ == "__main__":

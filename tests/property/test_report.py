@@ -7,7 +7,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dmaverify.model.finding import Evidence, Notice, Range, Report
+from dmaverify.model.evidence import Evidence
+from dmaverify.model.finding import Notice, Range, Report
 from dmaverify.report import FORMATS, FORMATS_BY_NAME, View
 from dmaverify.report.paint import line_cells
 from dmaverify.report.picture import picture

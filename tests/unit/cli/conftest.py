@@ -11,6 +11,7 @@ from dmaverify.errors import RuleError, TraceError, UsageError
 from dmaverify.model.fields import Type
 from dmaverify.model.finding import Notice, Report, TraceInfo
 from dmaverify.model.kinds import Maturity, Severity
+from dmaverify.model.platform import Platform
 from dmaverify.model.program import INSTRUCTION, Need, Op, Program, Rule, Shown, Span
 from tests import reports
 
@@ -27,6 +28,8 @@ class CheckOptions:
     device_log: str
     clock_offset: float | None
     log_offset: float | None
+    platform: str
+    platforms: tuple[Platform, ...]
 
 
 @dataclass(frozen=True)
