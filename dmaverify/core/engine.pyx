@@ -14,6 +14,10 @@ from dmaverify.core.groups cimport (
     groups_deinit, groups_forget, groups_hit, groups_init, groups_told, groups_word,
 )
 from dmaverify.core.incidents cimport PLATFORMS_MAX, dv_incident
+from dmaverify.core.commands cimport (
+    commands_arrived, commands_begin, commands_done, commands_lost, commands_mapped,
+    commands_unmapped,
+)
 from dmaverify.core.resolve cimport (
     OBJ_EVENT, OBJ_FOREIGN, OBJ_GHOST, OBJ_MAPPING, OBJ_MAPPINGS, context_accessed, context_accesses,
     context_init, context_resolve, dv_context, fault_allowed,
@@ -32,7 +36,8 @@ from dmaverify.core.world cimport (
 )
 from dmaverify.model.events cimport (
     DIR_FROM_DEVICE, DIR_NONE, DIR_TO_DEVICE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_FROM_MARK,
-    F_LENGTH_UNKNOWN, F_NULL_CPU, F_PHYS_UNKNOWN, F_TIME_UNKNOWN, KIND_BOUNCE, KIND_COUNT,
+    F_LENGTH_UNKNOWN, F_NULL_CPU, F_PHYS_UNKNOWN, F_TIME_UNKNOWN, KIND_BOUNCE,
+    KIND_COMMAND_ARRIVED, KIND_COMMAND_BEGIN, KIND_COMMAND_DONE, KIND_COUNT,
     KIND_CPU_READ, KIND_CPU_WRITE, KIND_DEVICE_LIMITS, KIND_DEV_ACCESS, KIND_DEV_FAULT,
     KIND_DEV_READ, KIND_DEV_START, KIND_DEV_WRITE, KIND_DMA_ALLOC, KIND_DMA_FREE, KIND_DMA_MAP,
     KIND_DMA_SYNC_FOR_CPU, KIND_DMA_SYNC_FOR_DEVICE, KIND_DMA_UNMAP, KIND_DRIVER_BOUND,
@@ -181,6 +186,9 @@ cdef int apply_map(dv_engine* g, const dv_batch* b, const dv_event* e,
         return -1
     if index > 0:
         w.mappings[index].told = g.pending
+        if w.commands.items != NULL:
+            w.mappings[index].command = commands_mapped(
+                &w.commands, e, &w.mappings[index].command_serial)
     return 0
 
 
@@ -202,6 +210,9 @@ cdef int apply_end(dv_engine* g, dv_context* c, const dv_event* e,
             iommu_ended(w, w.mappings[index].bus_addr) < 0:
         return -1
     if index != 0:
+        if w.mappings[index].command != 0:
+            commands_unmapped(&w.commands, w.mappings[index].command,
+                              w.mappings[index].command_serial, e)
         return mapping_end(w, index, e, n, w.gaps)
     if c.across_gap:
         w.across_gap += 1
@@ -328,6 +339,12 @@ cdef int apply_event(dv_engine* g, dv_batch* b, dv_context* c) noexcept nogil:
             return memory_add(w, e.phys_addr, e.length, e.object)
     elif kind == KIND_MEMORY_FREE:
         return memory_freed(w, e, n)
+    elif kind == KIND_COMMAND_BEGIN:
+        return commands_begin(&w.commands, e)
+    elif kind == KIND_COMMAND_ARRIVED:
+        return commands_arrived(&w.commands, e)
+    elif kind == KIND_COMMAND_DONE:
+        return commands_done(&w.commands, e)
     elif kind == KIND_BOUNCE:
         d.bounces += 1
         d.bounced_next = 1
@@ -357,6 +374,7 @@ cdef int apply_event(dv_engine* g, dv_batch* b, dv_context* c) noexcept nogil:
             w.lost += e.length
         if e.status != 1:  # what was lost before the first event leaves no gap between two
             w.gaps += 1
+            commands_lost(&w.commands)
     return 0
 
 

@@ -3,6 +3,7 @@
 
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 
+from dmaverify.core.commands cimport commands_early
 from dmaverify.core.coherence cimport lines_dirty, neighbours_dirty, stale_for_device
 from dmaverify.core.resolve cimport OBJ_MAPPING, dv_context
 from dmaverify.core.shadow cimport (
@@ -15,7 +16,8 @@ from dmaverify.core.world cimport (
 )
 from dmaverify.model.events cimport (
     DIR_BIDIRECTIONAL, DIR_FROM_DEVICE, DIR_TO_DEVICE, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN,
-    F_PHYS_UNKNOWN, F_SKIP_SYNC, F_TIME_UNKNOWN, KIND_CPU_READ, KIND_CPU_WRITE, KIND_DEV_WRITE, KIND_DMA_ALLOC,
+    F_PHYS_UNKNOWN, F_SKIP_SYNC, F_TIME_UNKNOWN,
+    KIND_COMMAND_DONE, KIND_CPU_READ, KIND_CPU_WRITE, KIND_DEV_WRITE, KIND_DMA_ALLOC,
     KIND_DMA_MAP, KIND_DMA_SYNC_FOR_CPU, KIND_DMA_SYNC_FOR_DEVICE, KIND_DMA_UNMAP, SIDE_SG_BUS,
     SIDE_SG_PHYS, device_reaches, dv_entry, dv_event, dv_side, event_failed, event_side,
     side_entries,
@@ -234,7 +236,8 @@ cdef bint mapping_freed_unordered(const dv_context* c, uint32_t index) noexcept 
 
 cdef uint64_t event_fact(const dv_context* c, int number, bint* known) noexcept nogil:
     cdef const dv_event* e = c.event
-    cdef uint32_t sharer = 0
+    cdef uint32_t sharer = 0, early = 0
+    cdef uint64_t since = 0
     if number == 36:
         return written_by_cpu(c, IN_LINES)
     if number == 37:
@@ -258,5 +261,18 @@ cdef uint64_t event_fact(const dv_context* c, int number, bint* known) noexcept 
             sharer = page_sharer(c)
             known[0] = sharer != 0
         return sharer
+    if number == 44:
+        return e.bus_addr
+    if number == 45:
+        return e.phys_addr
+    if number == 46:
+        return e.object
+    if number == 47 or number == 48:
+        if e.kind == KIND_COMMAND_DONE:
+            early = commands_early(&c.world.commands, e, &since)
+        if number == 47:
+            return early
+        known[0] = early != 0 and c.world.time_known and not e.flags & F_TIME_UNKNOWN
+        return e.time - since if e.time > since else 0
     known[0] = False
     return 0

@@ -4,6 +4,7 @@
 
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from dmaverify.core.commands cimport dv_commands
 from dmaverify.core.shadow cimport dv_segment, dv_shadow
 from dmaverify.core.table cimport dv_table
 from dmaverify.core.transfers cimport dv_transfers
@@ -83,6 +84,8 @@ cdef struct dv_mapping:
     uint32_t segments        # segments that the device sees, in full
     uint32_t syncs
     uint32_t unsynced_reads  # CPU reads of bytes that the device owns
+    uint32_t command         # that it was made for (commands.pxd); 0 = none known
+    uint32_t command_serial
 
 # The ghosts of mappings with one segment wait in a ring, written once and rarely read: most
 # recordings never ask. A look-up scans the ring; after RING_ASKS of them all ghosts move into
@@ -160,6 +163,7 @@ cdef struct dv_world:
     uint8_t syncs_traced     # the kernel log says that no sync is left out
     uint32_t regions         # ranges of known memory
     dv_transfers open        # transfers begun and not ended
+    dv_commands commands
     uint64_t cpu_writes      # seen so far
     uint8_t* cpu_rows        # rows seen of each CPU, saturating
 

@@ -10,6 +10,7 @@ from dmaverify.core.coherence cimport (
     handed_to_device, neighbour_wrote, neighbours_settled, owned_by, stale_for_cpu,
     stale_for_device,
 )
+from dmaverify.core.commands cimport commands_deinit
 from dmaverify.core.shadow cimport (
     GRID_BUS, GRID_GHOST, GRID_MEMORY, GRID_PHYS, PAGE_SHIFT, dv_segment, dv_walk, segment_free,
     segment_link, segment_new, segment_settle, segment_unlink, shadow_deinit, shadow_init,
@@ -42,6 +43,7 @@ cdef int world_init(dv_world* w, uint64_t seed, uint32_t ghost_limit,
     w.ghost_limit = ghost_limit
     w.live_limit = live_limit
     w.time_known = 1
+    w.commands.seed = seed
     w.mapping_capacity = 1024
     w.mapping_count = 1
     w.device_capacity = 16
@@ -76,6 +78,7 @@ cdef void world_deinit(dv_world* w) noexcept nogil:
     table_deinit(&w.lists)
     table_deinit(&w.iommu)
     transfers_deinit(&w.open)
+    commands_deinit(&w.commands)
     memset(w, 0, sizeof(dv_world))
 
 

@@ -99,6 +99,7 @@ _IOMMU = frozenset({K.IOMMU_MAP, K.IOMMU_UNMAP})
 _LEFT = frozenset({K.LEFT_MAPPED})
 _CPU = frozenset({K.CPU_READ, K.CPU_WRITE})
 _DEV = frozenset({K.DEV_READ, K.DEV_WRITE, K.DEV_ACCESS, K.DEV_START})
+_COMMANDS = frozenset({K.COMMAND_BEGIN, K.COMMAND_ARRIVED, K.COMMAND_DONE})
 _WRITE = frozenset({K.DEV_WRITE})
 _BACK = frozenset({K.DMA_UNMAP, K.DMA_SYNC_FOR_CPU})
 _REACH = _DEV | {K.DEV_FAULT}
@@ -216,6 +217,17 @@ EVENT_FIELDS = (
         "that it lies before", _REACH, True),
     _ev(43, "page_sharer", T.DEVICE,
         "another device with a live mapping in one of the pages of memory", _MAPS, True),
+    _ev(44, "controller", T.INT, "number of the controller, as the driver counts them",
+        _COMMANDS, False, "", True),
+    _ev(45, "queue", T.INT, "number of the queue within the controller",
+        _COMMANDS, False, "", True),
+    _ev(46, "command", T.INT, "number of the command within the queue",
+        _COMMANDS, False, "", True),
+    _ev(47, "early_unmaps", T.INT,
+        "mappings made for the command that ended before any completion could be its",
+        frozenset({K.COMMAND_DONE})),
+    _ev(48, "early_ago", T.DURATION, "time since the last of them ended",
+        frozenset({K.COMMAND_DONE}), True),
 )  # fmt: skip
 
 MAPPING_FIELDS = (
@@ -314,6 +326,9 @@ KIND_SENTENCES = {
     K.CLOCK_SYNC: "a moment that another clock has logged too: the line before it, or after it",
     K.DEV_ACCESS: "a device has touched memory, and its log does not tell which way",
     K.MEMORY_FREE: "memory was given back to the system",
+    K.COMMAND_BEGIN: "a driver sets up a command; what its task maps next is mapped for it",
+    K.COMMAND_ARRIVED: "a completion was taken from a queue; whose it is is not told",
+    K.COMMAND_DONE: "a driver is done with a command",
     K.DEREG_MR: "the task is about to deregister a memory region of an HCA",
 }
 

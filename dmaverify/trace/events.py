@@ -131,6 +131,7 @@ _DMA_H = "include/trace/events/dma.h"
 _IOMMU_H = "include/trace/events/iommu.h"
 _SWIOTLB_H = "include/trace/events/swiotlb.h"
 _KMEM_H = "include/trace/events/kmem.h"
+_NVME_H = "drivers/nvme/host/trace.h"
 _POOL_H = "include/trace/events/page_pool.h"
 _FTRACE_H = "kernel/trace/trace_entries.h"
 _RDMA_H = "include/trace/events/rdma_core.h"
@@ -293,8 +294,19 @@ def _frees() -> list[EventSpec]:
     ]
 
 
+def _commands() -> list[EventSpec]:
+    """Return the events of NVMe commands. A line begins with its controller, `nvme0:`."""
+    queue = {"ctrl_id": S.BUS_ADDR, "qid": S.PHYS_ADDR}
+    one = {**queue, "cid": S.OBJECT, "cmdid": S.OBJECT}
+    return [
+        _spec("nvme_setup_cmd", "nvme", K.COMMAND_BEGIN, one, _NVME_H),
+        _spec("nvme_sq", "nvme", K.COMMAND_ARRIVED, queue, _NVME_H),
+        _spec("nvme_complete_rq", "nvme", K.COMMAND_DONE, {**one, "status": S.STATUS}, _NVME_H),
+    ]
+
+
 #: Every kernel event that the event model has.
-EVENTS = (*_maps(), *_syncs(), *_allocations(), *_iommu(), *_others(), *_accesses(), *_frees())
+EVENTS = (*_maps(), *_syncs(), *_allocations(), *_iommu(), *_others(), *_accesses(), *_frees(), *_commands())
 
 #: The same by name; names are unique.
 EVENTS_BY_NAME = {spec.name: spec for spec in EVENTS}

@@ -45,6 +45,10 @@ _RENAMED = {
     K.DEV_WRITE: {"transfer": S.OBJECT},
     K.DEV_START: {"transfer": S.OBJECT},
     K.DEV_ACCESS: {"transfer": S.OBJECT},
+    **dict.fromkeys(
+        (K.COMMAND_BEGIN, K.COMMAND_ARRIVED, K.COMMAND_DONE),
+        {"controller": S.BUS_ADDR, "queue": S.PHYS_ADDR, "command": S.OBJECT},
+    ),
 }  # fmt: skip
 
 _TYPES = {

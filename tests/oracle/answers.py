@@ -84,10 +84,20 @@ class Answers:
             ),
             "transfer": lambda: call.object,
             "distance": lambda: meaning.numbers.get("distance"),
+            "controller": lambda: call.bus_addr or 0,
+            "queue": lambda: call.phys_addr or 0,
+            "command": lambda: call.object,
+            "early_unmaps": lambda: len(self.world.commands.early(call)),
+            "early_ago": lambda: self.early_ago(),
             "page_sharer": lambda: self.world.page_sharer(call),
         }
         value = answers[name]() if name in answers else meaning.numbers[name]
         return None if value is None else int(value)
+
+    def early_ago(self) -> Value:
+        """Return the time since a command's last early unmap."""
+        early = self.world.commands.early(self.call)
+        return self.elapsed(early[-1].time) if early else None
 
     def now(self) -> Value:
         """Return the time of the event, None if it is not known or the clock tells no time."""

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from dmaverify.model.kinds import MAPPING_ERROR, EventKind, Flag
 from tests.oracle.access import CPU_KINDS, DEVICE_KINDS, Accesses
+from tests.oracle.commands import COMMANDS
 from tests.oracle.nouns import (
     ENDS,
     MAPS,
@@ -107,6 +108,8 @@ class World(Accesses):
             self.apply_transfer(meaning)
         elif call.kind == K.MEMORY:
             self.add_memory(call)
+        elif call.kind in COMMANDS:
+            self.commands.step(call)
         elif call.kind == K.MEMORY_FREE:
             self.free_memory(call)
         elif call.kind == K.BOUNCE:
@@ -130,6 +133,8 @@ class World(Accesses):
         elif call.kind == K.LOST:
             self.counters["lost"] += call.length or 0
             self.gaps += call.status != 1
+            if call.status != 1:
+                self.commands.lost()
         elif call.kind in (K.IOMMU_MAP, K.IOMMU_UNMAP):
             self.apply_iommu(call)
 
@@ -149,6 +154,7 @@ class World(Accesses):
         self.serial += 1
         m = Mapping(call, self.serial, self.gaps, call.pieces, bounced and not call.failed)
         self.live.append(m)
+        m.command = None if call.failed else self.commands.mapped(call)
         if call.bus_addr is not None and self.translated[call.bus_addr // PAGE]:
             device.iommu_seen = m.translated = True
         if call.failed:
@@ -164,6 +170,8 @@ class World(Accesses):
         if self.counters["iommu_events"] and address is not None:
             self.settle(address // PAGE, -1)
         if m:
+            if m.command:
+                self.commands.unmapped(m.command, call)
             self.end(m, call)
         else:
             self.attribute(meaning)

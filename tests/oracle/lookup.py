@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 
 from dmaverify.model.kinds import EventKind, Flag, MapType
+from tests.oracle.commands import Commands
 from tests.oracle.nouns import (
     LINE,
     MAPS,
@@ -41,6 +42,7 @@ class Lookup:
         self.balance: Counter[int] = Counter()
         self.rows: Counter[int] = Counter()
         self.counters: Counter[str] = Counter()
+        self.commands = Commands()
         self.gaps = 0
         self.serial = 0
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 from dmaverify.model.kinds import MAPPING_ERROR, Direction, EventKind, Flag, MapType
 
@@ -107,6 +108,7 @@ class Mapping:
     owned: list[list[tuple[int, int]]] = field(default_factory=list)  # by the device, per piece
     open: list[Call] = field(default_factory=list)  # transfers that have begun
     unsynced_reads: int = 0
+    command: Any = None  # the one that it was made for (oracle.commands)
     freed: Call | None = None  # where memory of it was given back
     ended: Call | None = None
     named: bool = True  # an unmap of its list would find it

@@ -83,6 +83,7 @@ DECIDES = {
     "mapping-without-translation": ("ALLOWED", "true"),
     "page-shared-by-devices": ("reads_only", "{ to_device, from_device, bidirectional }"),
     "freed-while-mapped": ("ALLOWED", "true"),
+    "unmap-before-completion": ("ALLOWED", "1"),
     "resource-is-memory": ("TOLERATED", "1 MiB"),
 }  # fmt: skip
 

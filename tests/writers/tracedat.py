@@ -52,6 +52,12 @@ EVENTS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
             ("unsigned long", "pfn"),
         ),
     ),
+    "nvme_setup_cmd": ("nvme", (("int", "ctrl_id"), ("int", "qid"), ("u32", "cid"))),
+    "nvme_sq": ("nvme", (("int", "ctrl_id"), ("int", "qid"))),
+    "nvme_complete_rq": (
+        "nvme",
+        (("int", "ctrl_id"), ("int", "qid"), ("int", "cid"), ("u32", "status")),
+    ),
     "other": ("sched", (("int", "value"),)),
 }
 _DEVICE, _DIR = ("__data_loc char[]", "device"), ("enum dma_data_direction", "dir")
