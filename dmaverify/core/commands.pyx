@@ -226,7 +226,8 @@ cdef void commands_lost(dv_commands* c) noexcept nogil:
         c.queues[i].credit = 0
 
 
-cdef uint32_t commands_early(const dv_commands* c, const dv_event* e, uint64_t* time) noexcept nogil:
+cdef uint32_t commands_early(const dv_commands* c, const dv_event* e,
+                             uint64_t* time) noexcept nogil:
     cdef uint32_t index
     cdef const dv_command* m
     cdef const dv_queue* q

@@ -10,16 +10,15 @@ from dmaverify.core.facts cimport event_fact
 from dmaverify.core.incidents cimport (
     CAUSE_CONTRACT, CAUSE_CPU_BYTES_LOST, CAUSE_DEVICE_BYTES_LOST, CAUSE_FAULT_SEEN, CAUSE_FILL,
     CAUSE_FOREIGN_BYTES, CAUSE_GUARD, CAUSE_LATE_WINDOW, CAUSE_LINE_SHARED, CAUSE_MMIO,
-    CAUSE_NEEDS_ORDER, CAUSE_NEIGHBOURS_LOST, CAUSE_NOT_FLUSHED, CAUSE_NO_MEMORY, CAUSE_NO_PERMISSION,
-    CAUSE_NO_PERSISTENT,
-    CAUSE_NO_TRANSLATION, CAUSE_OTHER_DOMAIN, CAUSE_OTHER_MEMORY, CAUSE_OWN_MEMORY,
-    CAUSE_PAST_PAGES, CAUSE_PRIVATE, CAUSE_SAME_PAGE, CAUSE_SHARED_AT_ONCE, CAUSE_STALE_FOR_CPU,
-    CAUSE_STALE_FOR_DEVICE, CAUSE_TOO_WIDE, CAUSE_TRANSLATION_GONE, CAUSE_UNKNOWN_MEMORY,
-    EFFECT_BREAKS, EFFECT_CANNOT_TELL, EFFECT_LUCK, EFFECT_REFUSED, MISTAKE_AFTER_UNMAP,
-    MISTAKE_CPU_WRITE_LOST, MISTAKE_FAILED_USED, MISTAKE_FOREIGN, MISTAKE_LEAK, MISTAKE_NONE, MISTAKE_NO_SYNC_FOR_CPU,
+    CAUSE_NEEDS_ORDER, CAUSE_NEIGHBOURS_LOST, CAUSE_NOT_FLUSHED, CAUSE_NO_MEMORY,
+    CAUSE_NO_PERMISSION, CAUSE_NO_PERSISTENT, CAUSE_NO_TRANSLATION, CAUSE_OTHER_DOMAIN,
+    CAUSE_OTHER_MEMORY, CAUSE_OWN_MEMORY, CAUSE_PAST_PAGES, CAUSE_PRIVATE, CAUSE_SAME_PAGE,
+    CAUSE_SHARED_AT_ONCE, CAUSE_STALE_FOR_CPU, CAUSE_STALE_FOR_DEVICE, CAUSE_TOO_WIDE,
+    CAUSE_TRANSLATION_GONE, CAUSE_UNKNOWN_MEMORY, EFFECT_BREAKS, EFFECT_CANNOT_TELL, EFFECT_LUCK,
+    EFFECT_REFUSED, MISTAKE_AFTER_UNMAP, MISTAKE_CPU_WRITE_LOST, MISTAKE_FAILED_USED,
+    MISTAKE_FOREIGN, MISTAKE_LEAK, MISTAKE_NONE, MISTAKE_NO_SYNC_FOR_CPU,
     MISTAKE_NO_SYNC_FOR_DEVICE, MISTAKE_OUT_OF_RANGE, MISTAKE_SHARED_LINE, MISTAKE_UNMAPPED,
-    MISTAKE_WRONG_DIRECTION,
-    dv_incident, dv_verdict, incident_add, incident_at, incident_retell,
+    MISTAKE_WRONG_DIRECTION, dv_incident, dv_verdict, incident_add, incident_at, incident_retell,
     incidents_deinit, incidents_init,
 )
 from dmaverify.core.resolve cimport (
@@ -30,8 +29,8 @@ from dmaverify.core.shadow cimport (
     GRID_BUS, GRID_PHYS, dv_segment, dv_walk, walk_init, walk_next,
 )
 from dmaverify.core.world cimport (
-    MARK_BOUNCED, MARK_EXISTING, MARK_LENGTH, MARK_PHYS, MARK_WHOLE_PAGES, STATE_LIVE, dv_mapping, dv_world,
-    mapping_stale,
+    MARK_BOUNCED, MARK_EXISTING, MARK_LENGTH, MARK_PHYS, MARK_WHOLE_PAGES, STATE_LIVE, dv_mapping,
+    dv_world, mapping_stale,
 )
 from dmaverify.model.events cimport (
     DIR_BIDIRECTIONAL, DIR_FROM_DEVICE, DIR_TO_DEVICE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN,
@@ -182,9 +181,9 @@ cdef void touch(dv_effects* f, uint64_t phys, uint64_t length, uint32_t record, 
 cdef const dv_touch* last_touch(const dv_effects* f, uint64_t phys, uint64_t length,
                                 int but) noexcept nogil:
     """Return the newest touch of a range but those of one kind, or NULL."""
-    cdef uint32_t i, at = f.touch_next
+    cdef uint32_t _, at = f.touch_next
     cdef const dv_touch* t
-    for i in range(f.touch_count):
+    for _ in range(f.touch_count):
         at = at - 1 if at != 0 else TOUCHES - 1
         t = &f.touches[at]
         if t.what != but and (t.phys_addr - phys < length if t.phys_addr >= phys

@@ -11,7 +11,8 @@ from dmaverify.core.shadow cimport (
 )
 from dmaverify.core.transfers cimport transfers_touch
 from dmaverify.core.world cimport (
-    MARK_DIRECTION, MARK_FREED, MARK_IOMMU, STATE_LIVE, dv_mapping, dv_world, iommu_is_live, iommu_removed,
+    MARK_DIRECTION, MARK_FREED, MARK_IOMMU, STATE_LIVE, dv_mapping, dv_world, iommu_is_live,
+    iommu_removed,
     mapping_owned, shared_part,
 )
 from dmaverify.model.events cimport (

@@ -41,6 +41,7 @@ cdef enum:
     MARK_AMBIGUOUS = 256     # an unmap that fitted it as well was given to another
     MARK_EXISTING = 512      # an allocation made of memory that was there: it names its pages
     MARK_FREED = 1024        # memory of it was freed; where stands in `ended` while it lives
+    MARK_THERE = 1 << 15     # on every mapping: the one with index 0 has no marks
 
 # Where an event stood, kept after its batch is gone.
 cdef struct dv_place:
@@ -131,7 +132,7 @@ cdef struct dv_world:
     dv_shadow shadow
     dv_table lists           # (device, first physical address) -> mapping of a list
     dv_table iommu           # page -> translations << 16 | balance + 0x8000
-    dv_mapping* mappings     # index 0 is never used
+    dv_mapping* mappings     # index 0 is none, and all zero
     uint32_t mapping_count
     uint32_t mapping_capacity
     uint32_t mapping_free

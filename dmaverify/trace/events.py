@@ -306,7 +306,8 @@ def _commands() -> list[EventSpec]:
 
 
 #: Every kernel event that the event model has.
-EVENTS = (*_maps(), *_syncs(), *_allocations(), *_iommu(), *_others(), *_accesses(), *_frees(), *_commands())
+EVENTS = (*_maps(), *_syncs(), *_allocations(), *_iommu(), *_others(), *_accesses(),
+          *_frees(), *_commands())  # fmt: skip
 
 #: The same by name; names are unique.
 EVENTS_BY_NAME = {spec.name: spec for spec in EVENTS}
