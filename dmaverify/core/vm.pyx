@@ -174,10 +174,10 @@ cdef inline uint64_t mapping_field(const dv_context* c, uint32_t index, int numb
     if number == 23:
         return mapping_untranslated(c, index)
     if number == 24:
-        return m.state != STATE_GHOST and m.marks & MARK_FREED != 0
+        return m.marks & MARK_FREED != 0
     if number == 25:
         known[0] = False
-        return elapsed(c, &m.ended, known) if m.state != STATE_GHOST and m.marks & MARK_FREED else 0
+        return elapsed(c, &m.ended, known) if m.marks & MARK_FREED else 0
     if number == 26:
         return mapping_freed_unordered(c, index)
     known[0] = False

@@ -1,7 +1,7 @@
 # cython: language_level=3
 """The state of the replay: devices, mappings, ghosts and the IOMMU's pages."""
 
-from libc.stdint cimport int32_t, uint32_t, uint64_t, uint8_t
+from libc.stdint cimport int32_t, uint16_t, uint32_t, uint64_t, uint8_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memset
 
@@ -592,6 +592,7 @@ cdef int mapping_end(dv_world* w, uint32_t index, const dv_event* e, const dv_nu
     if m.transfers != 0:
         transfers_forget(&w.open, index)
     m.state = STATE_GHOST
+    m.marks &= <uint16_t>~MARK_FREED  # where it was freed gives way to where it ended
     m.epoch = epoch
     m.ended = place_of(e, n)
     if w.ring.capacity == 0 or m.marks & MARK_IN_LIST or not placed or \

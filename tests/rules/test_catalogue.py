@@ -82,7 +82,7 @@ DECIDES = {
     "iova-mapped-twice": ("IGNORED", "1 MiB"),
     "mapping-without-translation": ("ALLOWED", "true"),
     "page-shared-by-devices": ("reads_only", "{ to_device, from_device, bidirectional }"),
-    "freed-while-mapped": ("ALLOWED", "true"),
+    "freed-while-mapped": ("ALLOWED", "1000"),
     "unmap-before-completion": ("ALLOWED", "1"),
     "resource-is-memory": ("TOLERATED", "1 MiB"),
 }  # fmt: skip
