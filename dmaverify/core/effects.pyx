@@ -607,8 +607,9 @@ cdef int judge_end(dv_effects* f, dv_context* c, int mistake) noexcept nogil:
         f.end_count += 1
     if index != 0 and registered(m) and note_registered(f, c.world, m, e.site) < 0:
         return -1
+    # What a free does not hand over is given back unread.
     if index != 0 and w.shadow.mask_lines != 0 and not (e.flags | m.flags) & F_SKIP_SYNC and \
-            not registered(m):
+            e.kind == KIND_DMA_UNMAP and not registered(m):
         whole = e.flags & F_LENGTH_UNKNOWN or m.type == TYPE_SG
         to_cpu = (m.direction if e.flags & F_DIRECTION_UNKNOWN else e.direction) != DIR_TO_DEVICE
         if not to_cpu:
