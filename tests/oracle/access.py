@@ -6,11 +6,13 @@ from dmaverify.model.kinds import MAPPING_ERROR, Direction, EventKind, MapType, 
 from tests.oracle.lookup import Lookup
 from tests.oracle.nouns import PAGE, SYNCS, Call, Mapping, Meaning, meet
 from tests.oracle.ownership import (
+    FOLLOWED,
     Range,
     device_owns,
     dirty_beside,
     dirty_lines,
     end_transfer,
+    first_byte,
     give,
     overwrites,
     under_way,
@@ -307,6 +309,9 @@ def ranges_of(m: Mapping, memory: bool, start: int, length: int) -> list[Range]:
 
 
 def bytes_of(m: Mapping, memory: bool, start: int, length: int) -> set[tuple[int, int]]:
-    """Return the bytes, as (piece, offset), that a range has in a mapping."""
-    ranges = ranges_of(m, memory, start, length)
-    return {(i, b) for i, first, end in ranges for b in range(first, end)}
+    """Return the bytes, as (piece, offset), that a range has in a mapping, as far as followed."""
+    return {
+        (i, b)
+        for i, first, end in ranges_of(m, memory, start, length)
+        for b in range(first, min(end, FOLLOWED - first_byte(m.pieces[i])))
+    }
