@@ -47,6 +47,7 @@ cdef struct dv_controller:
 
 cdef struct dv_seat:         # what a CPU is about
     uint32_t command         # being set up, index + 1
+    uint32_t serial          # of that command: its place may have another by now
     uint32_t site            # by this task
     uint32_t queue           # whose completion it handles, index + 1
 

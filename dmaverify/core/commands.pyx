@@ -113,6 +113,7 @@ cdef int commands_begin(dv_commands* c, const dv_event* e) noexcept nogil:
     m.epoch = c.controllers[e.bus_addr].epoch
     c.queues[queue - 1].flying += 1
     seat.command = index + 1
+    seat.serial = m.serial
     seat.site = e.site
     return table_set(&c.by_key, m.key, index + 1)
 
@@ -144,7 +145,7 @@ cdef uint32_t commands_mapped(dv_commands* c, const dv_event* e, uint32_t* seria
     if seat.command == 0 or seat.site != e.site:
         return 0
     m = &c.items[seat.command - 1]
-    if m.serial == 0:
+    if m.serial != seat.serial:
         return 0
     k = &c.controllers[m.key >> 32]
     if k.device != 0 and k.device != e.device:

@@ -52,6 +52,12 @@ def test_what_another_task_maps_is_not_the_commands() -> None:
         assert 0 == early([*GOOD * 3, BEGIN, odd, dma_unmap(device=odd.device), ARRIVED])
 
 
+def test_a_command_that_was_begun_anew_elsewhere_is_another() -> None:
+    """What the first CPU maps after that is for a command that is gone."""
+    again = [command(K.COMMAND_BEGIN, cpu=1), BEGIN, dma_map(cpu=1), dma_unmap()]
+    assert 0 == early([*GOOD * 3, *again, ARRIVED])
+
+
 def test_two_devices_are_no_controller() -> None:
     """Where what is learnt does not agree, nothing is told."""
     strange = [BEGIN, dma_map(device=2), ARRIVED, dma_unmap(device=2), DONE]
