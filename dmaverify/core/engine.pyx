@@ -191,6 +191,10 @@ cdef int apply_map(dv_engine* g, const dv_batch* b, const dv_event* e, const dv_
         d.allocs += 1
     else:
         d.maps += 1
+    # Nothing was mapped, at no address: a refused call that leaves nothing behind.
+    if named != NULL and e.length == 0 and \
+            e.flags & (F_BUS_UNKNOWN | F_LENGTH_UNKNOWN) == F_BUS_UNKNOWN:
+        return 0
     groups_forget(&g.groups, e.device, e.bus_addr)
     index = mapping_add(w, b, e, n)
     if index < 0:

@@ -55,8 +55,10 @@ _PLAIN = {
     "cpu": Type.INT, "task": Type.INT, "virt_addr": Type.TOKEN, "phys_count": Type.INT,
     "bus_count": Type.INT,
 }  # fmt: skip
-_LARGEST: dict[str | Arg, int] = {"cpu": 0xFFFF, "site": 0xFFFF_FFFF, "phys_full": 0xFFFF_FFFF, "bus_full": 0xFFFF_FFFF,
-            "object": 0xFFFF_FFFF}  # fmt: skip
+_LARGEST: dict[str | Arg, int] = {
+    "cpu": 0xFFFF, "site": 0xFFFF_FFFF, "phys_full": 0xFFFF_FFFF, "bus_full": 0xFFFF_FFFF,
+    "object": 0xFFFF_FFFF,
+}  # fmt: skip
 _ARGS = {arg.name.lower(): arg for arg in Arg}
 _NAMES = {"task": "site", "phys_count": "phys_full", "bus_count": "bus_full"}
 

@@ -180,6 +180,8 @@ class World(Accesses):
                 return
         else:
             device.counts["allocs" if call.kind == K.DMA_ALLOC else "maps"] += 1
+            if call.args and call.bus_addr is None and call.length == 0:
+                return
         if len(self.live) >= self.live_limit:
             self.counters["refused"] += 1
             if not call.failed:
