@@ -48,6 +48,7 @@ from dmaverify.model.platform import EFFECT_NAMES, Effect, Platform  # noqa: E40
 from dmaverify.model.program import Rule  # noqa: E402
 from dmaverify.model.routines import ARG_WORDS, IRQL_BOUNDS, Routine  # noqa: E402
 from dmaverify.pipeline.platforms import built_in  # noqa: E402
+from dmaverify.pipeline.profiles import load_groups  # noqa: E402
 from dmaverify.pipeline.scenario_matrix import scenario_matrix  # noqa: E402
 from dmaverify.report.matrix import SIGNS  # noqa: E402
 from dmaverify.trace.events import EVENTS, EventSpec, Slot  # noqa: E402
@@ -55,15 +56,7 @@ from dmaverify.trace.events import EVENTS, EventSpec, Slot  # noqa: E402
 REFERENCE = ROOT / "docs/reference"
 MADE = "<!-- Made by docs/generate.py: change the code, then run it. -->"
 
-GROUPS = {
-    "access": "What the device and the CPU did",
-    "api": "The arguments of a call",
-    "bounds": "Addresses and lengths",
-    "coherence": "Memory shared by mappings, CPU and device",
-    "iommu": "What the IOMMU did",
-    "lifetime": "Life of a mapping",
-    "windows": "Windows' adapters, map registers and MDLs",
-}
+GROUPS = {group.name: group.title for group in load_groups()}
 
 OBJECTS = {
     "mapping": "the live mapping that the event means: the best fit",

@@ -20,11 +20,11 @@ from dmaverify.core.world cimport (
 from dmaverify.model.events cimport (
     DIR_BIDIRECTIONAL, DIR_FROM_DEVICE, DIR_TO_DEVICE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_FAILED,
     F_LENGTH_UNKNOWN, F_MMIO, F_NULL_CPU, F_PHYS_UNKNOWN, F_SKIP_SYNC, KIND_ADAPTER_PUT,
-    KIND_CHANNEL_ACTION, KIND_CHANNEL_FREE, KIND_DEV_FAULT, KIND_MDL_FREE, KIND_MDL_UNLOCK, KIND_REQUEST_COMPLETE,
-    KIND_DMA_ALLOC, KIND_DMA_FREE, KIND_DMA_MAP, KIND_DMA_SYNC_FOR_CPU, KIND_DMA_SYNC_FOR_DEVICE,
-    KIND_DMA_UNMAP, SIDE_CPU, SIDE_SG_BUS, SIDE_SG_PHYS, TYPE_SG, device_reaches, device_reads,
-    device_writes, dv_batch, dv_entry, dv_event, dv_number, dv_side, event_failed, event_side,
-    event_type, side_entries,
+    KIND_CHANNEL_ACTION, KIND_CHANNEL_FREE, KIND_DEV_FAULT, KIND_DMA_ALLOC, KIND_DMA_FREE,
+    KIND_DMA_MAP, KIND_DMA_SYNC_FOR_CPU, KIND_DMA_SYNC_FOR_DEVICE, KIND_DMA_UNMAP, KIND_MDL_FREE,
+    KIND_MDL_UNLOCK, KIND_REQUEST_COMPLETE, SIDE_CPU, SIDE_SG_BUS, SIDE_SG_PHYS, TYPE_SG,
+    device_reaches, device_reads, device_writes, dv_batch, dv_entry, dv_event, dv_number, dv_side,
+    event_failed, event_side, event_type, side_entries,
 )
 
 cdef uint64_t PAGE = 4096
