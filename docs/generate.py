@@ -48,6 +48,7 @@ from dmaverify.model.platform import EFFECT_NAMES, Effect, Platform  # noqa: E40
 from dmaverify.model.program import Rule  # noqa: E402
 from dmaverify.model.routines import ARG_WORDS, IRQL_BOUNDS, Routine  # noqa: E402
 from dmaverify.pipeline.platforms import built_in  # noqa: E402
+from dmaverify.pipeline.profiles import load_groups  # noqa: E402
 from dmaverify.pipeline.scenario_matrix import scenario_matrix  # noqa: E402
 from dmaverify.report.matrix import SIGNS  # noqa: E402
 from dmaverify.trace.events import EVENTS, EventSpec, Slot  # noqa: E402
@@ -55,21 +56,14 @@ from dmaverify.trace.events import EVENTS, EventSpec, Slot  # noqa: E402
 REFERENCE = ROOT / "docs/reference"
 MADE = "<!-- Made by docs/generate.py: change the code, then run it. -->"
 
-GROUPS = {
-    "access": "What the device and the CPU did",
-    "api": "The arguments of a call",
-    "bounds": "Addresses and lengths",
-    "coherence": "Memory shared by mappings, CPU and device",
-    "iommu": "What the IOMMU did",
-    "lifetime": "Life of a mapping",
-    "windows": "Windows' adapters, map registers and MDLs",
-}
+GROUPS = {group.name: group.title for group in load_groups()}
 
 OBJECTS = {
     "mapping": "the live mapping that the event means: the best fit",
     "ghost": "the mapping that last covered the address and has ended",
     "foreign": "a live mapping of another device at this address",
-    "enclosing": "a live mapping of this device that has the address inside it",
+    "enclosing": "a live mapping of this device that has the address inside it, or that an "
+    "access just misses; at a map, one whose pages the IOMMU has just given to the new one",
     "overlap": "a live mapping that shares bytes of memory with the one being made",
     "neighbour": "a live mapping that shares a cache line, but no byte, with the one being made",
 }
@@ -83,6 +77,7 @@ SLOT_NAMES = {
     Slot.STATUS: "status", Slot.UNMAPPED: "unmapped", Slot.DMA_MASK: "dma_mask",
     Slot.FORCE: "forced", Slot.FAULT_FLAGS: "direction", Slot.TEXT: "text",
     Slot.OBJECT: "object, transfer", Slot.OPERATION: "kind, direction", Slot.MEMORY: "memory",
+    Slot.PFN: "phys_addr, length", Slot.ORDER: "length",
     Slot.ARG: "named numbers",
 }  # fmt: skip
 

@@ -14,7 +14,7 @@ from dmaverify.findings.verdict import exit_code
 from dmaverify.model.finding import AS_RECORDED, Report
 from dmaverify.model.kinds import Severity
 from dmaverify.model.platform import Platform
-from dmaverify.report import FORMATS, View
+from dmaverify.report import FORMATS, Reporter, View
 
 LEVELS = {"error": Severity.ERROR, "warning": Severity.WARNING, "note": Severity.NOTE}
 _FILE_WIDTH = 120
@@ -39,6 +39,13 @@ class Check(Command):
             default=[],
             metavar="RULES",
             help="a rule file to use beside the built-in rules (repeatable)",
+        )
+        what.add_argument(
+            "--profile",
+            default="",
+            metavar="NAME",
+            help="which built-in rules are used and how grave they are: default, verifier, or a "
+            "TOML file (default)",
         )
         what.add_argument(
             "--select",
@@ -121,7 +128,7 @@ class Check(Command):
 
     def run(self, arguments: argparse.Namespace, streams: Streams) -> int:
         """Check, write every output, and return the exit code."""
-        outputs = parse_outputs(arguments.output)
+        outputs = parse_outputs(arguments.output, FORMATS)
         with ExitStack() as stack:
             files = [
                 (o, stack.enter_context(Target(o.path))) for o in outputs if o.path is not None
@@ -142,6 +149,7 @@ def _check(arguments: argparse.Namespace, streams: Streams) -> Report:
     platforms = _platforms(arguments.platform)
     options = CheckOptions(
         rules=tuple(arguments.rules),
+        profile=arguments.profile,
         select=tuple(i for ids in arguments.select for i in ids),
         ignore=tuple(i for ids in arguments.ignore for i in ids),
         strict_trace=arguments.strict_trace,
@@ -171,7 +179,7 @@ def _platform_name(platforms: tuple[Platform, ...], name: str) -> str:
 
 
 def _to_stdout(
-    outputs: list[Output], report: Report, arguments: argparse.Namespace, streams: Streams
+    outputs: list[Output[Reporter]], report: Report, arguments: argparse.Namespace, streams: Streams
 ) -> None:
     if arguments.quiet > 1 or not outputs:
         return

@@ -1,6 +1,7 @@
 """The commands there are: this list is all there is to register."""
 
 from dmaverify.cli.base import Command
+from dmaverify.cli.certify import Certify
 from dmaverify.cli.check import Check
 from dmaverify.cli.matrix import Matrix
 from dmaverify.cli.rules_check import RulesCheck
@@ -14,6 +15,7 @@ COMMANDS: tuple[Command, ...] = (
     Check(),
     Simulate(),
     Matrix(),
+    Certify(),
     TraceInfoCommand(),
     RulesList(),
     RulesCheck(),

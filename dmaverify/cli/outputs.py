@@ -6,20 +6,29 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Generic, Protocol, TypeVar
 
 from dmaverify.errors import UsageError
-from dmaverify.report import FORMATS, Reporter
+
+
+class Named(Protocol):
+    """Any form of any report."""
+
+    name: str
+
+
+R = TypeVar("R", bound=Named)
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
+class Output(Generic[R]):
     """One form of the report; `path` is None for stdout."""
 
-    reporter: Reporter
+    reporter: R
     path: str | None
 
 
-def parse_outputs(words: Sequence[str], formats: Sequence[Reporter] = FORMATS) -> list[Output]:
+def parse_outputs(words: Sequence[str], formats: Sequence[R]) -> list[Output[R]]:
     """Return the outputs that the command line asks for; the default is the first, on stdout.
 
     Args:
@@ -38,7 +47,7 @@ def parse_outputs(words: Sequence[str], formats: Sequence[Reporter] = FORMATS) -
     return outputs
 
 
-def _parse(word: str, formats: Sequence[Reporter]) -> Output:
+def _parse(word: str, formats: Sequence[R]) -> Output[R]:
     name, colon, path = word.partition(":")
     by_name = {reporter.name: reporter for reporter in formats}
     if name not in by_name:

@@ -2,7 +2,7 @@
 """Adapters, map register files and MDLs: where they are kept, and which mappings hang on them."""
 
 from libc.stdint cimport int32_t, uint32_t, uint64_t, uint8_t
-from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memset
 
 from dmaverify.core.table cimport (
@@ -12,9 +12,8 @@ from dmaverify.model.events cimport (
     ARG_ADAPTER, ARG_CACHE, ARG_FILE, ARG_MDL, ARG_OFFSET, ARG_REGISTERS, ARG_ROUTINE,
     F_LENGTH_UNKNOWN, KIND_ADAPTER_GET, KIND_ADAPTER_PUT, KIND_CHANNEL_ALLOCATE,
     KIND_CHANNEL_CANCEL, KIND_DMA_ALLOC, KIND_DMA_CALL, KIND_DMA_CANCEL, KIND_DMA_FREE,
-    KIND_DMA_UNMAP, KIND_DRIVER_UNBOUND,
-    KIND_IO_FLUSH, KIND_MDL_LOCK, SIDE_ARGS, dv_batch, dv_entry, dv_event, dv_number, dv_side,
-    event_side, side_entries,
+    KIND_DMA_UNMAP, KIND_DRIVER_UNBOUND, KIND_IO_FLUSH, KIND_MDL_LOCK, SIDE_ARGS, dv_batch,
+    dv_entry, dv_event, dv_number, dv_side, event_side, side_entries,
 )
 
 from dmaverify.model.routines import Routine

@@ -13,8 +13,8 @@ from dmaverify.core.vm cimport (
     OP_NOT_APPLICABLE, OP_SHOWF, OP_VIOLATED, OP_XIST, OP_XMISS, dv_instruction, dv_step,
 )
 from dmaverify.core.world cimport (
-    MARK_BOUNCED, MARK_DIRECTION, MARK_LENGTH, MARK_PHYS, MARK_THERE, MARK_VIRT, MARK_WHOLE_PAGES,
-    dv_device, dv_mapping,
+    MARK_BOUNCED, MARK_DIRECTION, MARK_FREED, MARK_LENGTH, MARK_PHYS, MARK_THERE, MARK_VIRT,
+    MARK_WHOLE_PAGES, dv_device, dv_mapping,
 )
 from dmaverify.model.events cimport (
     F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN, F_MMIO, F_NULL_CPU, F_PHYS_UNKNOWN,
@@ -157,6 +157,10 @@ cdef void place_mapping(dv_step* s, int obj, int number) noexcept nogil:
         put(s, obj, &m, &m.syncs, sizeof(m.syncs), marks, marks)
     elif number == 21:
         put(s, obj, &m, &m.transfers, sizeof(m.transfers), marks, marks)
+    elif number == 22:
+        put(s, obj, &m, &m.unsynced_reads, sizeof(m.unsynced_reads), marks, marks)
+    elif number == 24:
+        put_bit(s, obj, &m, &m.marks, MARK_FREED, marks, marks)
 
 
 cdef void place_device(dv_step* s, int number) noexcept nogil:

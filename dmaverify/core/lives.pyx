@@ -16,7 +16,7 @@ from dmaverify.model.events cimport (
     ARG_ROUTINE, ARG_VERSION, ARG_WIDTH, F_FAILED, F_LENGTH_UNKNOWN, KIND_ADAPTER_GET,
     KIND_ADAPTER_PUT, KIND_CHANNEL_ACTION, KIND_CHANNEL_ALLOCATE, KIND_CHANNEL_CANCEL,
     KIND_CHANNEL_FREE, KIND_CHANNEL_GRANTED, KIND_IRQL, KIND_MDL_FREE, KIND_MDL_LOCK, KIND_MDL_MAP,
-    KIND_MDL_UNLOCK, KIND_MDL_UNMAP, dv_event, dv_number,
+    KIND_MDL_UNMAP, dv_event, dv_number,
 )
 
 from dmaverify.model.routines import ReleaseAction, Routine

@@ -4,14 +4,16 @@
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from dmaverify.core.facts cimport FIRST_FACT, event_fact
+from dmaverify.core.facts cimport (
+    FIRST_FACT, event_fact, mapping_freed_unordered, mapping_untranslated,
+)
 from dmaverify.core.named cimport FIRST_BOUND, bound_field, object_field, object_is_named
 from dmaverify.core.resolve cimport (
     OBJ_ADAPTER, OBJ_DEVICE, OBJ_EVENT, OBJ_MAPPINGS, OBJ_MDL, OBJ_TRACE, dv_context,
 )
 from dmaverify.core.world cimport (
-    MARK_BOUNCED, MARK_DIRECTION, MARK_LENGTH, MARK_PHYS, MARK_VIRT, MARK_WHOLE_PAGES, STATE_GHOST,
-    dv_device, dv_mapping, dv_place, dv_world,
+    MARK_BOUNCED, MARK_DIRECTION, MARK_FREED, MARK_LENGTH, MARK_PHYS, MARK_VIRT, MARK_WHOLE_PAGES,
+    STATE_GHOST, dv_device, dv_mapping, dv_place, dv_world,
 )
 from dmaverify.model.events cimport (
     F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN, F_MMIO, F_NULL_CPU, F_PHYS_UNKNOWN,
@@ -172,6 +174,15 @@ cdef inline uint64_t mapping_field(const dv_context* c, uint32_t index, int numb
         return m.transfers
     if number == 22:
         return m.unsynced_reads
+    if number == 23:
+        return mapping_untranslated(c, index)
+    if number == 24:
+        return m.marks & MARK_FREED != 0
+    if number == 25:
+        known[0] = False
+        return elapsed(c, &m.ended, known) if m.marks & MARK_FREED else 0
+    if number == 26:
+        return mapping_freed_unordered(c, index)
     if number >= FIRST_BOUND:
         return bound_field(&c.world.objects, index, number, known)
     known[0] = False

@@ -40,6 +40,10 @@ _SLOTS = {
     (EventKind.DEVICE_LIMITS, "boundary"): "bus_addr",
     (EventKind.DEVICE_LIMITS, "dma_mask"): "phys_addr",
     (EventKind.MEMORY, "memory"): "object", (EventKind.DEV_READ, "transfer"): "object",
+    **{(kind, name): slot
+       for kind in (EventKind.COMMAND_BEGIN, EventKind.COMMAND_ARRIVED, EventKind.COMMAND_DONE)
+       for name, slot in (
+           ("controller", "bus_addr"), ("queue", "phys_addr"), ("command", "object"))},
     (EventKind.DEV_WRITE, "transfer"): "object", (EventKind.DEV_START, "transfer"): "object",
     (EventKind.IRQL, "level"): "object", (EventKind.REQUEST_COMPLETE, "request"): "object",
 }  # fmt: skip
@@ -51,8 +55,10 @@ _PLAIN = {
     "cpu": Type.INT, "task": Type.INT, "virt_addr": Type.TOKEN, "phys_count": Type.INT,
     "bus_count": Type.INT,
 }  # fmt: skip
-_LARGEST: dict[str | Arg, int] = {"cpu": 0xFFFF, "site": 0xFFFF_FFFF, "phys_full": 0xFFFF_FFFF, "bus_full": 0xFFFF_FFFF,
-            "object": 0xFFFF_FFFF}  # fmt: skip
+_LARGEST: dict[str | Arg, int] = {
+    "cpu": 0xFFFF, "site": 0xFFFF_FFFF, "phys_full": 0xFFFF_FFFF, "bus_full": 0xFFFF_FFFF,
+    "object": 0xFFFF_FFFF,
+}  # fmt: skip
 _ARGS = {arg.name.lower(): arg for arg in Arg}
 _NAMES = {"task": "site", "phys_count": "phys_full", "bus_count": "bus_full"}
 

@@ -7,7 +7,7 @@ row in its source, and a side pool for lists and texts.
 
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy, memmove, memset
 
 from dmaverify.model.kinds import MAP_TYPE_SHIFT, UNKNOWN, Arg, EventKind, Flag, MapType
 
@@ -175,6 +175,30 @@ cdef object event_to_python(const dv_batch* b, const dv_event* e, const dv_numbe
     return Event(**values)
 
 
+cdef uint32_t pairs_in_order(args, uint64_t* ret) except? 0:
+    """Put named numbers into ret, number and value in turn, in ascending order; return how many.
+
+    Raises:
+        ValueError: a number is no `Arg`, or stands there twice.
+        OverflowError, TypeError: a value is not of 64 bits.
+    """
+    cdef uint32_t count = 0, at
+    cdef uint64_t number, value
+    for name, held in (args.items() if isinstance(args, dict) else args):
+        number = name
+        value = held
+        at = count
+        while at != 0 and ret[2 * at - 2] > number:
+            at -= 1
+        if number == 0 or number >= ARG_COUNT or (at != 0 and ret[2 * at - 2] == number):
+            raise ValueError(f"{name!r} is no named number of an event, or is given twice")
+        memmove(ret + 2 * at + 2, ret + 2 * at, (count - at) * 2 * sizeof(uint64_t))
+        ret[2 * at] = number
+        ret[2 * at + 1] = value
+        count += 1
+    return count
+
+
 cdef class EventBatch:
     """Rows in the order of the trace, with their side pool.
 
@@ -282,13 +306,8 @@ cdef class EventBatch:
         cdef uint32_t number = 0 if record is None else record
         cdef uint32_t of_line = line
         cdef uint64_t virt = virt_addr or 0
-        cdef uint64_t numbered
-        named = None
-        if args:
-            named = sorted([(arg if isinstance(arg, Arg) else Arg(arg), value)
-                            for arg, value in dict(args).items()])
-            for _, value in named:
-                numbered = value
+        cdef uint64_t named[2 * ARG_COUNT]
+        cdef uint32_t named_count = 0 if not args else pairs_in_order(args, named)
         e = batch_push(&self.c)
         if e == NULL:
             raise MemoryError()
@@ -322,11 +341,8 @@ cdef class EventBatch:
             if s == NULL:
                 raise MemoryError()
             memcpy(s + 1, <const char*>data, len(data))
-        if named is not None:
-            s = batch_side(&self.c, SIDE_ARGS, len(named), len(named), 16)
+        if named_count:
+            s = batch_side(&self.c, SIDE_ARGS, named_count, named_count, 16)
             if s == NULL:
                 raise MemoryError()
-            entries = <dv_entry*>(s + 1)
-            for i, (arg, value) in enumerate(named):
-                entries[i].address = arg
-                entries[i].length = value
+            memcpy(s + 1, named, named_count * sizeof(dv_entry))

@@ -120,6 +120,8 @@ class Report:
         errors: the traces that could not be read, or not to their end.
         platform: the name of the platform that was asked for, or "all".
         platforms: what the platforms of the run make of the traces.
+        rule_counts: how often each rule of the program ran, held, was violated, and could not
+            be worked out, over all traces.
     """
 
     traces: tuple[TraceInfo, ...]
@@ -129,6 +131,7 @@ class Report:
     checked: int = 0
     errors: tuple[TraceError, ...] = ()
     platforms: tuple[PlatformResult, ...] = ()
+    rule_counts: tuple[tuple[int, int, int, int], ...] = ()
 
     @property
     def unchecked(self) -> tuple[TraceInfo, ...]:

@@ -32,6 +32,8 @@ class CheckOptions:
 
     Args:
         rules: files and folders of a user's rules, beside the built-in ones.
+        profile: name of a profile, or a TOML file, that says which built-in rules are used; ""
+            for all of them as they state themselves.
         select, ignore: ids and classes of the rules to keep and to leave out.
         strict_trace: a trace that is cut short counts as unreadable.
         log, device_log: paths of the kernel log and of QEMU's log of the same run, "" for none;
@@ -45,6 +47,7 @@ class CheckOptions:
     """
 
     rules: tuple[str, ...] = ()
+    profile: str = ""
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     strict_trace: bool = False
@@ -65,6 +68,7 @@ class _Checked:
     findings: list[Finding]
     notices: list[Notice]
     checked: int
+    rule_counts: list[tuple[int, int, int, int]]
     platforms: tuple[PlatformResult, ...] = ()
 
 
@@ -73,9 +77,13 @@ def load_program(options: CheckOptions) -> Program:
 
     Raises:
         RuleError: a rule file does not compile.
-        UsageError: a selected or ignored rule does not exist.
+        UsageError: a selected or ignored rule does not exist, or the profile is not good.
     """
     programs = [load_builtin()]
+    if options.profile:
+        from dmaverify.pipeline.profiles import load_profile, profiled
+
+        programs = [profiled(programs[0], load_profile(options.profile, programs[0]))]
     if options.rules:
         programs.append(compile_files(options.rules, options.warn))
     return combine(programs, options.select, options.ignore)
@@ -132,7 +140,18 @@ def run_traces(
         errors=tuple(errors),
         platform=options.platform,
         platforms=_worst([c.platforms for c in checked]),
+        rule_counts=_sum([c.rule_counts for c in checked]),
     )
+
+
+def _sum(found: list[list[tuple[int, int, int, int]]]) -> tuple[tuple[int, int, int, int], ...]:
+    """Return the counts of each rule, added up over the traces."""
+    rules = zip(*found, strict=True)
+    return tuple(
+        (sum(c[0] for c in one), sum(c[1] for c in one), sum(c[2] for c in one),
+         sum(c[3] for c in one))
+        for one in rules
+    )  # fmt: skip
 
 
 def _worst(found: list[tuple[PlatformResult, ...]]) -> tuple[PlatformResult, ...]:
@@ -196,6 +215,7 @@ def check_reader(reader: Reader, program: Program, options: CheckOptions) -> Rep
         checked=checked.checked,
         platform=options.platform,
         platforms=checked.platforms,
+        rule_counts=tuple(checked.rule_counts),
     )
 
 
@@ -241,11 +261,11 @@ def _replay(
     limits = limit_notices(engine, program, reader.devices)
     notices = [*reader.notices, *lost, *limits, *notices]
     if not options.platforms:
-        return _Checked(info, findings, notices, checked)
+        return _Checked(info, findings, notices, checked, engine.rule_counts)
     from dmaverify.pipeline.matrix import add_platforms
 
     rows, findings = add_platforms(engine, options.platforms, findings, context)
-    return _Checked(info, findings, notices, checked, rows)
+    return _Checked(info, findings, notices, checked, engine.rule_counts, rows)
 
 
 def _merge(notices: list[Notice]) -> tuple[Notice, ...]:

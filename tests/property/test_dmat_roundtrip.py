@@ -116,7 +116,8 @@ def test_every_stored_field_is_drawn() -> None:
     """The property covers each field that is stored with an event."""
     drawn = {"bus_addr", "phys_addr", "length", "direction", "type", "virt_addr", "failed",
              "skip_sync", "mmio", "unmapped", "dma_mask", "max_segment", "boundary",
-             "memory", "transfer", "level", "request"}  # fmt: skip
+             "memory", "transfer", "controller", "queue", "command", "level",
+             "request"}  # fmt: skip
     drawn |= {arg.name.lower() for arg in Arg} - NAMED_OBJECTS.keys()
 
     assert {f.name for f in EVENT_FIELDS if f.stored} == drawn

@@ -21,6 +21,7 @@ class CheckOptions:
     """As in the pipeline."""
 
     rules: tuple[str, ...]
+    profile: str
     select: tuple[str, ...]
     ignore: tuple[str, ...]
     strict_trace: bool
