@@ -273,9 +273,10 @@ class Bus:
 
     def _bus_of(self, window: Window, runs: list[Run]) -> int | None:
         """Return the bus address at which runs begin that follow each other there."""
-        first, total = runs[0][0], sum(length for _, length in runs)
+        first = runs[0][0]
         if not self._translates:
             return first + self.platform.bus_offset
+        total = sum(length for _, length in runs)
         domain = self.domain_of(window.device)
         assert domain is not None
         page = domain.take(spanned(first, total))

@@ -138,15 +138,12 @@ def mapped_again(sim: Simulation) -> None:
 
 
 def nothing_mapped(sim: Simulation) -> None:
-    """No bytes are mapped, and flushed.
+    """A list of no bytes is asked for; it is refused.
 
     Expect: zero-length-mapping
     """
     with driver(sim) as it:
-        mdl, base = it.buffer(), it.channel()
-        it.map(base, mdl, length=0)
-        it.flush(base, mdl, length=0)
-        it.free_registers(base)
+        it.get(it.buffer(), length=0)
 
 
 def _aligned(sim: Simulation, start: int, length: int) -> None:

@@ -18,12 +18,14 @@ from dmaverify.sim.windows.names import DISPATCH_LEVEL
 _TO_DEVICE, _FROM_DEVICE = Direction.TO_DEVICE, Direction.FROM_DEVICE
 _MAP, _UNMAP, _SINGLE, _SG = EventKind.DMA_MAP, EventKind.DMA_UNMAP, MapType.SINGLE, MapType.SG
 _CALL, K = EventKind.DMA_CALL, EventKind
-_ADAPTER, _ROUTINE, _FILE, _MDL = Arg.ADAPTER, Arg.ROUTINE, Arg.FILE, Arg.MDL
-_OFFSET, _MDL_LENGTH, _REGISTERS = Arg.OFFSET, Arg.MDL_LENGTH, Arg.REGISTERS
+_ADAPTER, _ROUTINE, _FILE, _MDL = map(int, (Arg.ADAPTER, Arg.ROUTINE, Arg.FILE, Arg.MDL))
+_OFFSET, _MDL_LENGTH, _REGISTERS = map(int, (Arg.OFFSET, Arg.MDL_LENGTH, Arg.REGISTERS))
 ALL_ONES = (1 << 64) - 1
 #: The numbers of routines by the names that the WDK gives them.
 ROUTINES = {routine_name(routine): int(routine) for routine in Routine}
-_NAMED = {name: {_ROUTINE: number} for name, number in ROUTINES.items()}
+# As pairs, which a batch takes as they are: this is on the way of every call.
+Pairs = tuple[tuple[int, int], ...]
+_NAMED: dict[str, Pairs] = {name: ((_ROUTINE, number),) for name, number in ROUTINES.items()}
 
 
 class System(Protocol):
@@ -99,15 +101,13 @@ class Operations:
         Raises:
             SimError: the adapter is NULL: on a real machine the system stops here.
         """
-        tape, args = self._m.tape, _NAMED.get(routine)
+        tape, args = self._m.tape, _NAMED.get(routine, ())
         self._site = site = driver_place(3) if tape.sites else ""
         self._routine = ROUTINES.get(routine, 0)
-        if registers is not None or file is not None:
-            args = dict(args or {})
-            if registers is not None:
-                args[_REGISTERS] = registers
-            if file is not None:
-                args[_FILE] = file.number
+        if registers is not None:
+            args += ((_REGISTERS, registers),)
+        if file is not None:
+            args += ((_FILE, file.number),)
         if adapter is None:
             tape.add(_CALL, device=self._m.cpu.device, length=length, args=args, text=site or None)
             raise SimError(f"{routine} is called with a NULL adapter")
@@ -169,7 +169,7 @@ class Operations:
         self._m.tape.add(
             kind, 0, device=adapter.device.number, object=file.number if file else 0,
             status=status, flags=Flag.FAILED if failed else 0,
-            args={_ADAPTER: adapter.number, **args},
+            args={Arg.ADAPTER: adapter.number, **args},
         )  # fmt: skip
 
     # Mappings
@@ -194,7 +194,7 @@ class Operations:
         tape, segments, site = self._m.tape, window.segments, self._site or None
         if as_list:
             if file.listed:
-                args[_REGISTERS] = file.count
+                args += ((_REGISTERS, file.count),)
             tape.add(_MAP, device=number, direction=direction, type=_SG, bus_addr=window.bus,
                      length=window.length, phys_addr=segments[0].phys, text=site, args=args,
                      sg_bus=[(s.bus, s.length) for s in segments],
@@ -210,7 +210,9 @@ class Operations:
         """End a mapping, whatever of it is named.
 
         Args:
-            adapter, file, mapping: whose mapping, in which file, and which.
+            adapter: whose mapping it is.
+            file: the map registers that it has.
+            mapping: what ends.
             write: the direction that the driver gives; for another one nothing is copied back.
             part: (offset, length) of what it gives, None for all of the mapping.
         """
@@ -277,7 +279,7 @@ class Operations:
         """Record a mapping that was refused, as it was asked for; one of nothing is none."""
         args = _args(adapter, file, mdl, offset, self._routine)
         if registers is not None:
-            args[_REGISTERS] = registers
+            args += ((_REGISTERS, registers),)
         self._m.tape.add(
             _MAP, device=adapter.device.number, length=length, flags=Flag.FAILED if length else 0,
             direction=_TO_DEVICE if write else _FROM_DEVICE, type=_SG, text=self._site or None,
@@ -286,10 +288,8 @@ class Operations:
 
 
 def _args(adapter: DMA_ADAPTER, file: RegisterFile | None, mdl: MDL, offset: int,
-          routine: int) -> dict[Arg, int]:  # fmt: skip
+          routine: int) -> Pairs:  # fmt: skip
     """Return the named numbers of a mapping; an offset before the MDL is one near the top."""
-    args = {_ADAPTER: adapter.number, _ROUTINE: routine, _MDL: mdl.number,
-            _OFFSET: offset & ALL_ONES, _MDL_LENGTH: mdl.chain_length}  # fmt: skip
-    if file is not None:
-        args[_FILE] = file.number
-    return args
+    args = ((_ADAPTER, adapter.number), (_ROUTINE, routine), (_MDL, mdl.number),
+            (_OFFSET, offset & ALL_ONES), (_MDL_LENGTH, mdl.chain_length))  # fmt: skip
+    return args if file is None else (*args, (_FILE, file.number))
