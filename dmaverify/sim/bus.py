@@ -46,7 +46,8 @@ class Bus:
     # Windows
 
     def map(self, device: int, runs: list[Run], direction: Direction, *, split: bool = False,
-            skip_sync: bool = False, clean: bool = True) -> Window | None:  # fmt: skip
+            skip_sync: bool = False, clean: bool = True,
+            site: str = "") -> Window | None:  # fmt: skip
         """Return a window on memory for a device, None where the platform can not give one.
 
         Args:
@@ -56,6 +57,7 @@ class Bus:
             split: whether a bounced run may be cut at page boundaries, each with its guards.
             skip_sync: whether memory is not copied or cleaned now.
             clean: whether caches are looked after; else the driver has to.
+            site: the driver's line, where the caller knows it; "" to look for it.
         """
         window = Window(device, direction, cleaned=clean)
         for phys, length in runs:
@@ -64,7 +66,7 @@ class Bus:
                     return self._refused(window, "the device can not reach the memory")
                 continue
             for at, count in _pages(phys, length) if split else [(phys, length)]:
-                slot = self._slot(device, at, count)
+                slot = self._slot(device, at, count, site)
                 if not self._place(window, at, count, slot.start, slot):
                     return self._refused(window, "the device can not reach its bounce buffers")
         self._index(window)
@@ -294,12 +296,12 @@ class Bus:
             at += count
         return (page << PAGE_SHIFT) | first & (PAGE - 1)
 
-    def _slot(self, device: int, phys: int, length: int) -> Slot:
+    def _slot(self, device: int, phys: int, length: int, site: str = "") -> Slot:
         """Return a bounce buffer for memory, which is told."""
         slot, dirty = self.bounce.take(phys & (PAGE - 1), length)
         if dirty >= 0:
             self._effect(EffectKind.GUARD, f"a free bounce buffer was written at {dirty:#x}")
-        self.tape.add(_BOUNCE, 0, device=device, phys_addr=phys, length=length,
+        self.tape.add(_BOUNCE, 0, site, device=device, phys_addr=phys, length=length,
                       bus_addr=self.highest(device),
                       flags=_FORCED if self.platform.guard_bytes else 0)  # fmt: skip
         return slot

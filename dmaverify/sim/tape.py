@@ -55,12 +55,14 @@ class Tape:
         """Say which task does what follows."""
         self.tasks[self.site] = name
 
-    def add(self, kind: EventKind, duration_ns: int = CALL_NS, **values: Any) -> None:
+    def add(self, kind: EventKind, duration_ns: int = CALL_NS, place: str = "",
+            **values: Any) -> None:  # fmt: skip
         """Record one event; time moves on by what it took.
 
         Args:
             kind: what happened.
             duration_ns: how long it took.
+            place: the driver's line, where it is known already; "" to look for it.
             values: as for `EventBatch.add`.
 
         Raises:
@@ -74,10 +76,10 @@ class Tape:
         clock.now_ns += duration_ns
         if clock.now_ns > clock.limit_ns:
             clock.advance(0)
-        if self.sites and "text" not in values:
-            values["text"] = driver_place(2) or None
+        if self.sites and not place:
+            place = driver_place(2)
         self._add(kind, time=clock.now_ns, record=record, line=record + HEAD, offset=record,
-                  site=self.site, cpu=self.cpu, **values)  # fmt: skip
+                  site=self.site, cpu=self.cpu, text=place or None, **values)  # fmt: skip
         if not record % BATCH:
             self.flush()
 

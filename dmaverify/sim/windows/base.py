@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from dmaverify.errors import SimError
 from dmaverify.model.kinds import Arg, Direction, EventKind, Flag, MapType
 from dmaverify.model.routines import Routine, routine_name
+from dmaverify.sim.clock import CALL_NS
 from dmaverify.sim.faults import Injector
 from dmaverify.sim.machine import Machine
 from dmaverify.sim.memory import PAGE, Run
@@ -109,17 +110,19 @@ class Operations:
         if file is not None:
             args += ((_FILE, file.number),)
         if adapter is None:
-            tape.add(_CALL, device=self._m.cpu.device, length=length, args=args, text=site or None)
+            tape.add(_CALL, CALL_NS, site, device=self._m.cpu.device, length=length, args=args)
             raise SimError(f"{routine} is called with a NULL adapter")
-        tape.add(_CALL, device=adapter.device.number, object=adapter.number, length=length,
-                 args=args, text=site or None)  # fmt: skip
+        tape.add(_CALL, CALL_NS, site, device=adapter.device.number, object=adapter.number,
+                 length=length, args=args)  # fmt: skip
         adapter.history.append((tape.now_ns, self._s.irql, routine, site, arguments))
         return adapter
 
     def _at_dispatch(self, routine: Callable[..., Any], *arguments: object) -> Any:
         """Run a driver's routine at DISPATCH_LEVEL, as the system calls it."""
         before = self._s.irql
-        self._s.set_irql(max(before, DISPATCH_LEVEL))
+        if before >= DISPATCH_LEVEL:
+            return routine(*arguments)
+        self._s.set_irql(DISPATCH_LEVEL)
         try:
             return routine(*arguments)
         finally:
@@ -184,25 +187,24 @@ class Operations:
             window = bus.map_joined(number, runs, direction, clean=self._coherent)
         else:
             window = bus.map(number, runs, direction, split=bus.platform.guard_bytes > 0,
-                             clean=self._coherent)  # fmt: skip
+                             clean=self._coherent, site=self._site)  # fmt: skip
         if window is None:
             return None
         mapping = Mapping(mdl, offset, length, write, window, self._site)
         file.mappings.append(mapping)
         adapter.mapped_since_flush += length
         args = _args(adapter, file, mdl, offset, routine)
-        tape, segments, site = self._m.tape, window.segments, self._site or None
+        tape, segments, site = self._m.tape, window.segments, self._site
         if as_list:
             if file.listed:
                 args += ((_REGISTERS, file.count),)
-            tape.add(_MAP, device=number, direction=direction, type=_SG, bus_addr=window.bus,
-                     length=window.length, phys_addr=segments[0].phys, text=site, args=args,
+            tape.add(_MAP, CALL_NS, site, device=number, direction=direction, type=_SG, bus_addr=window.bus,
+                     length=window.length, phys_addr=segments[0].phys, args=args,
                      sg_bus=[(s.bus, s.length) for s in segments],
                      sg_phys=[s.phys for s in segments])  # fmt: skip
         else:
-            tape.add(_MAP, device=number, direction=direction, type=_SINGLE, bus_addr=window.bus,
-                     length=window.length, phys_addr=segments[0].phys, text=site,
-                     args=args)  # fmt: skip
+            tape.add(_MAP, CALL_NS, site, device=number, direction=direction, type=_SINGLE, bus_addr=window.bus,
+                     length=window.length, phys_addr=segments[0].phys, args=args)  # fmt: skip
         return mapping
 
     def _unmap(self, adapter: DMA_ADAPTER, file: RegisterFile, mapping: Mapping, *, write: bool,
@@ -250,7 +252,7 @@ class Operations:
             self._told_end(adapter, file, mapping, mdl, low, high - low, write, as_list=as_list)
         if not found:
             self._m.tape.add(
-                _UNMAP, device=adapter.device.number, length=length, text=self._site or None,
+                _UNMAP, CALL_NS, self._site, device=adapter.device.number, length=length,
                 direction=_TO_DEVICE if write else _FROM_DEVICE, type=_SG if as_list else _SINGLE,
                 args=_args(adapter, file, mdl, offset, self._routine),
             )  # fmt: skip
@@ -263,15 +265,14 @@ class Operations:
         segments, direction = window.segments, _TO_DEVICE if write else _FROM_DEVICE
         args = _args(adapter, file, mdl, offset, self._routine)
         if as_list:
-            self._m.tape.add(_UNMAP, device=adapter.device.number, direction=direction, type=_SG,
+            self._m.tape.add(_UNMAP, CALL_NS, self._site, device=adapter.device.number, direction=direction, type=_SG,
                              bus_addr=window.bus, length=length, phys_addr=segments[0].phys,
-                             text=self._site or None, args=args,
+                             args=args,
                              sg_phys=[s.phys for s in segments])  # fmt: skip
         else:
-            self._m.tape.add(_UNMAP, device=adapter.device.number, direction=direction,
+            self._m.tape.add(_UNMAP, CALL_NS, self._site, device=adapter.device.number, direction=direction,
                              type=_SINGLE, bus_addr=window.bus, length=length,
-                             phys_addr=segments[0].phys, text=self._site or None,
-                             args=args)  # fmt: skip
+                             phys_addr=segments[0].phys, args=args)  # fmt: skip
 
     def _tell_failed(self, adapter: DMA_ADAPTER, mdl: MDL, offset: int, length: int, write: bool,
                      file: RegisterFile | None = None,
@@ -281,8 +282,9 @@ class Operations:
         if registers is not None:
             args += ((_REGISTERS, registers),)
         self._m.tape.add(
-            _MAP, device=adapter.device.number, length=length, flags=Flag.FAILED if length else 0,
-            direction=_TO_DEVICE if write else _FROM_DEVICE, type=_SG, text=self._site or None,
+            _MAP, CALL_NS, self._site, device=adapter.device.number, length=length,
+            flags=Flag.FAILED if length else 0, type=_SG,
+            direction=_TO_DEVICE if write else _FROM_DEVICE,
             args=args,
         )  # fmt: skip
 
