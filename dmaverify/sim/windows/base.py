@@ -198,13 +198,13 @@ class Operations:
         if as_list:
             if file.listed:
                 args += ((_REGISTERS, file.count),)
-            tape.add(_MAP, CALL_NS, site, device=number, direction=direction, type=_SG, bus_addr=window.bus,
-                     length=window.length, phys_addr=segments[0].phys, args=args,
-                     sg_bus=[(s.bus, s.length) for s in segments],
+            tape.add(_MAP, CALL_NS, site, device=number, direction=direction, type=_SG,
+                     bus_addr=window.bus, length=window.length, phys_addr=segments[0].phys,
+                     args=args, sg_bus=[(s.bus, s.length) for s in segments],
                      sg_phys=[s.phys for s in segments])  # fmt: skip
         else:
-            tape.add(_MAP, CALL_NS, site, device=number, direction=direction, type=_SINGLE, bus_addr=window.bus,
-                     length=window.length, phys_addr=segments[0].phys, args=args)  # fmt: skip
+            tape.add(_MAP, CALL_NS, site, device=number, direction=direction, type=_SINGLE,
+                     bus_addr=window.bus, length=window.length, phys_addr=segments[0].phys, args=args)  # fmt: skip
         return mapping
 
     def _unmap(self, adapter: DMA_ADAPTER, file: RegisterFile, mapping: Mapping, *, write: bool,
@@ -265,13 +265,13 @@ class Operations:
         segments, direction = window.segments, _TO_DEVICE if write else _FROM_DEVICE
         args = _args(adapter, file, mdl, offset, self._routine)
         if as_list:
-            self._m.tape.add(_UNMAP, CALL_NS, self._site, device=adapter.device.number, direction=direction, type=_SG,
-                             bus_addr=window.bus, length=length, phys_addr=segments[0].phys,
-                             args=args,
+            self._m.tape.add(_UNMAP, CALL_NS, self._site, device=adapter.device.number,
+                             direction=direction, type=_SG, bus_addr=window.bus, length=length,
+                             phys_addr=segments[0].phys, args=args,
                              sg_phys=[s.phys for s in segments])  # fmt: skip
         else:
-            self._m.tape.add(_UNMAP, CALL_NS, self._site, device=adapter.device.number, direction=direction,
-                             type=_SINGLE, bus_addr=window.bus, length=length,
+            self._m.tape.add(_UNMAP, CALL_NS, self._site, device=adapter.device.number,
+                             direction=direction, type=_SINGLE, bus_addr=window.bus, length=length,
                              phys_addr=segments[0].phys, args=args)  # fmt: skip
 
     def _tell_failed(self, adapter: DMA_ADAPTER, mdl: MDL, offset: int, length: int, write: bool,
