@@ -22,7 +22,7 @@ from dmaverify.core.commands cimport (
     commands_unmapped,
 )
 from dmaverify.core.link cimport guard_of, objects_used, program_link, traits_of
-from dmaverify.core.lives cimport objects_apply
+from dmaverify.core.lives cimport objects_apply, objects_left
 from dmaverify.core.resolve cimport (
     OBJ_FOREIGN, OBJ_GHOST, OBJ_MAPPING, context_accessed, context_accesses,
     context_init, context_resolve, dv_context, fault_allowed,
@@ -390,7 +390,9 @@ cdef int apply_event(dv_engine* g, dv_batch* b, dv_context* c) noexcept nogil:
         if kind == KIND_DRIVER_PROBE and d.limits & 8:
             d.limits &= <uint8_t>~(4 | 8)  # the next driver states its own
     elif kind == KIND_DRIVER_UNBOUND:
-        return left_mapped(g, b, e, n)
+        if left_mapped(g, b, e, n) < 0:
+            return -1
+        objects_left(&w.objects, e.device, e, n)
     elif kind == KIND_DEVICE_LIMITS:
         if not e.flags & F_LENGTH_UNKNOWN:
             d.max_segment = e.length

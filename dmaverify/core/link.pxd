@@ -5,12 +5,14 @@
 
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 
-from dmaverify.core.resolve cimport OBJ_DEVICE, OBJ_MAPPING, dv_context
+from dmaverify.core.named cimport object_is_named
+from dmaverify.core.resolve cimport OBJ_ADAPTER, OBJ_DEVICE, OBJ_MAPPING, OBJ_MDL, dv_context
 from dmaverify.core.vm cimport BASE_CONTEXT, dv_frame, dv_instruction, dv_step
 from dmaverify.model.events cimport KIND_MEMORY, event_failed
 
 cdef enum:                   # traits: the bit at which each begins
-    TRAIT_OBJECTS = 0         # mappings that there are, by object number
+    TRAIT_OBJECTS = 0         # what there is, by object number: mappings, and what is named
+    TRAIT_NAMED = 13          # the event has named numbers
     TRAIT_FLAGS = 16          # the event's flags
     TRAIT_MARKS = 32          # marks of the mapping that it means
     TRAIT_LIMITS = 48         # limits of its device that are known
@@ -40,6 +42,10 @@ cdef inline uint64_t traits_of(const dv_frame* f) noexcept nogil:
     cdef int obj
     for obj in range(OBJ_MAPPING, BASE_CONTEXT):
         traits |= <uint64_t>(c.meant[obj] != 0) << obj
+    if c.named != NULL:
+        traits |= <uint64_t>1 << TRAIT_NAMED
+        for obj in range(OBJ_ADAPTER, OBJ_MDL + 1):
+            traits |= <uint64_t>(object_is_named(c.named, obj - OBJ_ADAPTER) != 0) << obj
     traits |= <uint64_t>f.state[OBJ_MAPPING] << TRAIT_MARKS
     traits |= <uint64_t>f.state[OBJ_DEVICE] << TRAIT_LIMITS
     traits |= <uint64_t>(event_failed(c.event) != 0) << TRAIT_FAILED

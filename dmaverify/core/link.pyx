@@ -4,8 +4,9 @@
 from libc.stdint cimport int32_t, uint16_t, uint32_t, uint64_t, uint8_t
 from libc.string cimport memset
 
+from dmaverify.core.named cimport FIRST_NAMED
 from dmaverify.core.resolve cimport (
-    OBJ_DEVICE, OBJ_EVENT, OBJ_MAPPING, OBJ_MAPPINGS, dv_context,
+    OBJ_ADAPTER, OBJ_DEVICE, OBJ_EVENT, OBJ_MAPPING, OBJ_MAPPINGS, OBJ_MDL, dv_context,
 )
 from dmaverify.core.shadow cimport lowest_bit
 from dmaverify.core.vm cimport (
@@ -248,7 +249,14 @@ cdef bint guard_missing(dv_guard* g, const dv_instruction* i) noexcept nogil:
     if i.b == OBJ_DEVICE:
         bits = <uint64_t>limits_of(i.c) << TRAIT_LIMITS
         return guard_on(g, bits, bits)
+    if OBJ_ADAPTER <= i.b <= OBJ_MDL:
+        # What is not named has no fields; whether a field of what is named is known, is asked.
+        bits = <uint64_t>1 << i.b
+        return guard_on(g, bits, bits) and i.c == 0
     if i.b != OBJ_EVENT:
+        return False
+    if i.c >= FIRST_NAMED:
+        guard_on(g, <uint64_t>1 << TRAIT_NAMED, <uint64_t>1 << TRAIT_NAMED)
         return False
     if flags_of(i.c) != 0:
         return guard_on(g, <uint64_t>flags_of(i.c) << TRAIT_FLAGS, 0)

@@ -225,6 +225,16 @@ cdef int irql_changed(dv_objects* o, const dv_event* e) noexcept nogil:
     return 0
 
 
+cdef void objects_left(dv_objects* o, uint32_t device, const dv_event* e,
+                       const dv_number* n) noexcept nogil:
+    cdef uint32_t i
+    if o.adapters == 0:
+        return
+    for i in range(1, o.count):
+        if o.items[i].type == OBJECT_ADAPTER and o.items[i].device == device:
+            object_end(o, i, e, n)
+
+
 cdef int objects_apply(dv_objects* o, dv_named* named, const dv_event* e, const dv_number* n,
                        uint32_t epoch) noexcept nogil:
     cdef int kind = e.kind

@@ -40,7 +40,6 @@ cdef struct dv_context:
     const dv_batch* batch
     const dv_event* event
     const dv_number* number
-    const dv_named* named    # NULL where the event names nothing
     uint32_t device
     uint32_t meant[8]        # mapping index by object number; 0 = none
     uint64_t count           # entries that the caller passed
@@ -63,6 +62,7 @@ cdef struct dv_context:
     bint across_gap
     bint undecided           # a device's access: the clocks are too far apart to judge it
     bint in_time             # the same: what allowed it ended a moment later
+    const dv_named* named    # NULL where the event names nothing
 
 cdef void context_init(dv_context* c, dv_world* w, const dv_batch* b, const dv_event* e,
                        const dv_number* n) noexcept nogil

@@ -166,9 +166,9 @@ cdef struct dv_world:
     uint32_t regions         # ranges of known memory
     dv_transfers open        # transfers begun and not ended
     dv_commands commands
-    dv_objects objects       # what Windows' drivers hold beside their mappings
     uint64_t cpu_writes      # seen so far
     uint8_t* cpu_rows        # rows seen of each CPU, saturating
+    dv_objects objects       # what Windows' drivers hold beside their mappings
 
 cdef int world_init(dv_world* w, uint64_t seed, uint32_t ghost_limit,
                     uint64_t live_limit) noexcept nogil

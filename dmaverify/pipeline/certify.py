@@ -130,7 +130,9 @@ def _group(
     )
 
 
-def _verdict(findings: Sequence[Finding], undecided: Sequence[Rule], exercised: bool) -> GroupVerdict:
+def _verdict(
+    findings: Sequence[Finding], undecided: Sequence[Rule], exercised: bool
+) -> GroupVerdict:
     if any(f.severity >= Severity.ERROR and f.confidence != "low" for f in findings):
         return GroupVerdict.FAIL
     if any(rule.severity >= Severity.ERROR for rule in undecided):

@@ -45,6 +45,7 @@ class World(Accesses):
             self.apply(meaning)
         if call.kind == K.DRIVER_UNBOUND:
             yield from self.left(call)
+            self.windows.left(call.device)
             device = self.devices[call.device]
             device.counts["unbinds"] += 1
             device.probe_seen, device.probe_epoch = True, self.gaps

@@ -200,6 +200,12 @@ class Windows:
         elif OBJECT_NAMES.get(call.kind) == "mdl" and call.kind != K.IO_FLUSH:
             self._mdl(call, gaps)
 
+    def left(self, device: int) -> None:
+        """End the adapters that a driver left behind."""
+        for thing in self.things:
+            if thing.type == "adapter" and thing.device == device:
+                thing.ended = True
+
     def _got(self, call: Call, gaps: int) -> None:
         if call.flags & Flag.FAILED:
             return

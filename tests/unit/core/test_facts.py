@@ -259,7 +259,9 @@ def test_memory_freed_while_it_is_mapped_is_marked() -> None:
 
 def test_the_order_of_two_cpus_lines_is_not_certain() -> None:
     """A moment apart, and on another CPU, it may be the other way round."""
-    assert [0] == asked([dma_map(phys_addr=0x9000), freed(), dma_unmap()], "mapping.freed_unordered")
+    assert [0] == asked(
+        [dma_map(phys_addr=0x9000), freed(), dma_unmap()], "mapping.freed_unordered"
+    )
     calls = [dma_map(phys_addr=0x9000), freed(cpu=1), dma_unmap()]
     assert [1] == asked(calls, "mapping.freed_unordered")
     assert [] == found(calls)

@@ -34,9 +34,7 @@ def test_printed_commands(layout: str, tmp_path: Path) -> None:
     """Controller, queue, number and status are read in every layout."""
     _, events = read_text(tmp_path, lines_in(layout, list(PRINTED)))
 
-    assert EXPECTED * 2 == [
-        (e.kind, e.bus_addr, e.phys_addr, e.object, e.status) for e in events
-    ]
+    assert EXPECTED * 2 == [(e.kind, e.bus_addr, e.phys_addr, e.object, e.status) for e in events]
 
 
 def test_an_admin_command_has_no_disk(tmp_path: Path) -> None:
