@@ -204,7 +204,8 @@ class Operations:
                      sg_phys=[s.phys for s in segments])  # fmt: skip
         else:
             tape.add(_MAP, CALL_NS, site, device=number, direction=direction, type=_SINGLE,
-                     bus_addr=window.bus, length=window.length, phys_addr=segments[0].phys, args=args)  # fmt: skip
+                     bus_addr=window.bus, length=window.length, phys_addr=segments[0].phys,
+                     args=args)  # fmt: skip
         return mapping
 
     def _unmap(self, adapter: DMA_ADAPTER, file: RegisterFile, mapping: Mapping, *, write: bool,
