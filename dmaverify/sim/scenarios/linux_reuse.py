@@ -25,12 +25,10 @@ def late_into_reused(sim: Simulation) -> None:
 def overrun_of_page(sim: Simulation) -> None:
     """A device writes from the end of its page into the next one, where an IOMMU stops it.
 
-    What is recorded there is the bytes that got through and a fault. No rule yet takes a fault
-    just behind a mapping for an overrun.
+    What is recorded there is the bytes that got through, and a fault beside the mapping.
 
     Expect: device-access-out-of-range
-    Expect on iommu, iommu-lazy, nested: device-access-unmapped
-    Expect on confidential-vm: nothing
+    Expect on iommu, iommu-lazy, nested, confidential-vm: device-access-unmapped
     Outcome: fault on iommu, iommu-lazy, nested, confidential-vm; lost on mask-32;
       lost and foreign and guard on driver-verifier
     """
