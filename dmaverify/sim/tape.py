@@ -5,19 +5,17 @@ follow the run and a file can be written, by whoever wires them.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 from dmaverify.model.events import EventBatch
-from dmaverify.model.kinds import EventKind
-from dmaverify.sim.clock import CALL_NS, Clock
-from dmaverify.sim.stop import Stopped, driver_place
+from dmaverify.sim._tape import Recorder
+from dmaverify.sim.clock import Clock
 
 Sink = Callable[[EventBatch], None]
 BATCH = 4096
 HEAD = 2  # lines before the first event in the file that is, or could be, written
 
 
-class Tape:
+class Tape(Recorder):
     """Records the events of one run.
 
     Args:
@@ -28,17 +26,13 @@ class Tape:
     """
 
     def __init__(self, sink: Sink, clock: Clock, limit: int, sites: bool = True) -> None:
+        super().__init__(clock, limit, sites, BATCH, HEAD)
         self.devices = [""]
         self.tasks = {1: ""}
-        self.records = 0
-        self.site = 1
-        self.cpu = 0
-        self.sites = sites
         self._sink = sink
         self._clock = clock
-        self._limit = limit
         self._batch = EventBatch(BATCH)
-        self._add = self._batch.add
+        self.into(self._batch.add)
 
     @property
     def now_ns(self) -> int:
@@ -55,37 +49,9 @@ class Tape:
         """Say which task does what follows."""
         self.tasks[self.site] = name
 
-    def add(self, kind: EventKind, duration_ns: int = CALL_NS, place: str = "",
-            **values: Any) -> None:  # fmt: skip
-        """Record one event; time moves on by what it took.
-
-        Args:
-            kind: what happened.
-            duration_ns: how long it took.
-            place: the driver's line, where it is known already; "" to look for it.
-            values: as for `EventBatch.add`.
-
-        Raises:
-            Stopped: the run has more events, or takes longer, than it may.
-        """
-        record = self.records + 1
-        if record > self._limit:
-            raise Stopped(f"the driver made more than {self._limit:,} events")
-        self.records = record
-        clock = self._clock
-        clock.now_ns += duration_ns
-        if clock.now_ns > clock.limit_ns:
-            clock.advance(0)
-        if self.sites and not place:
-            place = driver_place(2)
-        self._add(kind, time=clock.now_ns, record=record, line=record + HEAD, offset=record,
-                  site=self.site, cpu=self.cpu, text=place or None, **values)  # fmt: skip
-        if not record % BATCH:
-            self.flush()
-
     def flush(self) -> None:
         """Hand over what was recorded since the last time."""
         if len(self._batch):
             batch, self._batch = self._batch, EventBatch(BATCH)
-            self._add = self._batch.add
+            self.into(self._batch.add)
             self._sink(batch)
