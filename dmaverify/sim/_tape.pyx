@@ -65,7 +65,7 @@ cdef class Recorder:
         if now > clock.limit_ns:
             clock.advance(0)
         if self.sites:
-            values["text"] = place or PLACE(1) or None
+            values["text"] = place or PLACE() or None
         values["time"] = now
         values["record"] = values["offset"] = record
         values["line"] = record + self.head

@@ -1,14 +1,14 @@
 """How a run is ended from inside, and where in the driver it was."""
 
-import sys
 from pathlib import Path
 from types import CodeType, FrameType, TracebackType
+
+from dmaverify.sim._place import Places
 
 _PACKAGE = str(Path(__file__).parents[1]) + "/"
 _DRIVERS = _PACKAGE + "sim/scenarios/"
 # By the identity of code, which is kept alive: hashing code is slow.
 _known: dict[int, bool] = {}
-_places: dict[tuple[int, int], str] = {}
 _alive: list[CodeType] = []
 
 
@@ -27,30 +27,13 @@ def is_driver(code: CodeType) -> bool:
     return known
 
 
-def driver_place(depth: int = 2) -> str:
-    """Return "file:line in function" of the driver's frame that is nearest, or "".
-
-    Args:
-        depth: frames to leave out, this function's own among them.
-    """
-    frame: FrameType | None = sys._getframe(depth)
-    known = _known  # this runs at every event
-    while frame is not None:
-        code = frame.f_code
-        key = id(code)
-        if known[key] if key in known else is_driver(code):
-            found = _places.get((key, frame.f_lasti))
-            return _new_place(frame) if found is None else found
-        frame = frame.f_back
-    return ""
-
-
-def _new_place(frame: FrameType) -> str:
+def _name(frame: FrameType) -> str:
     code = frame.f_code
-    place = f"{Path(code.co_filename).name}:{frame.f_lineno} in {code.co_name}"
-    if len(_places) < 65536:
-        _places[id(code), frame.f_lasti] = place
-    return place
+    return f"{Path(code.co_filename).name}:{frame.f_lineno} in {code.co_name}"
+
+
+#: Return "file:line in function" of the driver's frame that is nearest, or "".
+driver_place = Places(is_driver, _name).nearest
 
 
 def raised_at(trace: TracebackType | None, path: str) -> tuple[str, str]:

@@ -103,7 +103,7 @@ class Operations:
             SimError: the adapter is NULL: on a real machine the system stops here.
         """
         tape, args = self._m.tape, _NAMED.get(routine, ())
-        self._site = site = driver_place(3) if tape.sites else ""
+        self._site = site = driver_place() if tape.sites else ""
         self._routine = ROUTINES.get(routine, 0)
         if registers is not None:
             args += ((_REGISTERS, registers),)

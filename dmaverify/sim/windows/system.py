@@ -140,7 +140,7 @@ class Windows:
         registers = self._cut(wished)
         third = description.Version == DEVICE_DESCRIPTION_VERSION3
         adapter = DMA_ADAPTER(len(self.adapters) + 1, device, description, registers,
-                              self._tables[third], driver_place(3))  # fmt: skip
+                              self._tables[third], driver_place())  # fmt: skip
         self.adapters.append(adapter)
         self._told_adapter(routine, device, description, adapter)
         return adapter, registers
@@ -235,7 +235,7 @@ class Windows:
         """Note guard bytes that were overwritten."""
         for at in offsets:
             self.machine.effects.add(Effect(
-                EffectKind.GUARD, self.machine.tape.records, driver_place(3),
+                EffectKind.GUARD, self.machine.tape.records, driver_place(),
                 f"the guard of {what} was overwritten at offset {at}",
             ))  # fmt: skip
 
