@@ -64,7 +64,7 @@ from dmaverify.model.effect import Cause, DeviceFacts, Incident, Mistake, Outcom
 from dmaverify.model.events import Event
 from dmaverify.model.fields import Obj
 from dmaverify.model.hit import Hit, MappingView, Witness
-from dmaverify.model.kinds import EventKind, Flag, MapType, Severity
+from dmaverify.model.kinds import Arg, EventKind, Flag, MapType, Severity
 from dmaverify.model.platform import Effect
 
 cdef enum:
@@ -558,6 +558,7 @@ cdef object group_to_python(const dv_group* g, unmet):
         "sg_phys": tuple([g.phys[i].address for i in range(g.phys_stored)]),
         "bus_full": g.bus_full, "phys_full": g.phys_full,
         "virt_addr": g.virt if g.virt_known else None,
+        "args": tuple([(Arg(g.args[i].address), g.args[i].length) for i in range(g.arg_count)]),
     }
     shown = tuple([g.shown.values[i] if g.shown.known >> i & 1 else None
                    for i in range(g.shown.count)])
@@ -845,6 +846,7 @@ cdef class Engine:
             "forgotten": w.forgotten, "asked_late": w.asked_late,
             "crowded": w.shadow.crowded, "live": w.live,
             "overflow": self.g.groups.overflow, "iommu_events": w.iommu_events,
+            "objects_forgotten": w.objects.forgotten, "objects_refused": w.objects.refused,
             "undecided": w.undecided, "unexplained": w.unexplained,
             "bounces": sum([w.devices[i].bounces for i in range(w.device_count)]),
         }
