@@ -24,8 +24,8 @@ from dmaverify.core.commands cimport (
 from dmaverify.core.link cimport guard_of, objects_used, program_link, traits_of
 from dmaverify.core.lives cimport objects_apply, objects_left
 from dmaverify.core.resolve cimport (
-    OBJ_FOREIGN, OBJ_GHOST, OBJ_MAPPING, context_accessed, context_accesses,
-    context_init, context_resolve, dv_context, fault_allowed,
+    OBJ_ENCLOSING, OBJ_FOREIGN, OBJ_GHOST, OBJ_MAPPING, context_accessed, context_accesses,
+    context_buffer, context_init, context_resolve, dv_context, fault_allowed,
 )
 from dmaverify.core.transfers cimport (
     dv_transfer, transfers_begin, transfers_end, transfers_forget,
@@ -316,8 +316,10 @@ cdef int cpu_access(dv_engine* g, dv_context* c) noexcept nogil:
             g.world.mappings[found[i]].unsynced_reads += 1
     if g.effects.count != 0 and effects_cpu(&g.effects, c) < 0:
         return -1
-    if count == 0 and g.has_rules[c.event.kind] and run_rules(g, c) < 0:
-        return -1
+    if count == 0 and g.has_rules[c.event.kind]:
+        c.meant[OBJ_ENCLOSING] = context_buffer(c)
+        if run_rules(g, c) < 0:
+            return -1
     if c.event.kind == KIND_CPU_WRITE:
         g.world.cpu_writes += 1
         if not c.event.flags & (F_PHYS_UNKNOWN | F_LENGTH_UNKNOWN):

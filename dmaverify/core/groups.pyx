@@ -22,8 +22,8 @@ from dmaverify.model.events cimport (
     F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN, F_PHYS_UNKNOWN, F_TIME_UNKNOWN,
     KIND_ADAPTER_PUT, KIND_CHANNEL_CANCEL, KIND_CHANNEL_GRANTED, KIND_DEV_FAULT, KIND_DMA_ALLOC,
     KIND_DMA_CALL, KIND_DMA_MAP, KIND_DRIVER_UNBOUND, KIND_MDL_FREE, KIND_MDL_UNLOCK,
-    KIND_REQUEST_COMPLETE, SIDE_ARGS, SIDE_SG_BUS, SIDE_SG_PHYS, device_reaches, device_reads, device_writes,
-    dv_entry, dv_event, dv_side, event_side, event_type, side_entries,
+    KIND_REQUEST_COMPLETE, SIDE_ARGS, SIDE_SG_BUS, SIDE_SG_PHYS, device_reaches, device_reads,
+    device_writes, dv_entry, dv_event, dv_side, event_side, event_type, side_entries,
 )
 
 cdef uint64_t PAGE = 4096

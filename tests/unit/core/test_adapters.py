@@ -83,9 +83,7 @@ def test_registers_freed_while_mapped_explain_the_leak(tmp_path: Path) -> None:
 
 
 def test_a_list_put_for_another(tmp_path: Path) -> None:
-    """Of two lists the first is put twice: the second put ends nothing, not even a list that
-    lives at the first one's addresses by now, and the second list is left.
-    """
+    """The first of two is put twice, and that ends not what lives at its addresses by now."""
     second = LIST.replace("file=6", "file=8")
     found = told(tmp_path, GET, LOCK, LIST, PUT_LIST, second, PUT_LIST, PUT)
 
