@@ -24,8 +24,8 @@ from dmaverify.core.commands cimport (
 from dmaverify.core.link cimport guard_of, objects_used, program_link, traits_of
 from dmaverify.core.lives cimport objects_apply, objects_left
 from dmaverify.core.resolve cimport (
-    OBJ_FOREIGN, OBJ_GHOST, OBJ_MAPPING, context_accessed, context_accesses,
-    context_init, context_resolve, dv_context, fault_allowed,
+    OBJ_ENCLOSING, OBJ_FOREIGN, OBJ_GHOST, OBJ_MAPPING, context_accessed, context_accesses,
+    context_buffer, context_init, context_resolve, dv_context, fault_allowed,
 )
 from dmaverify.core.transfers cimport (
     dv_transfer, transfers_begin, transfers_end, transfers_forget,
@@ -64,7 +64,7 @@ from dmaverify.model.effect import Cause, DeviceFacts, Incident, Mistake, Outcom
 from dmaverify.model.events import Event
 from dmaverify.model.fields import Obj
 from dmaverify.model.hit import Hit, MappingView, Witness
-from dmaverify.model.kinds import EventKind, Flag, MapType, Severity
+from dmaverify.model.kinds import Arg, EventKind, Flag, MapType, Severity
 from dmaverify.model.platform import Effect
 
 cdef enum:
@@ -316,8 +316,10 @@ cdef int cpu_access(dv_engine* g, dv_context* c) noexcept nogil:
             g.world.mappings[found[i]].unsynced_reads += 1
     if g.effects.count != 0 and effects_cpu(&g.effects, c) < 0:
         return -1
-    if count == 0 and g.has_rules[c.event.kind] and run_rules(g, c) < 0:
-        return -1
+    if count == 0 and g.has_rules[c.event.kind]:
+        c.meant[OBJ_ENCLOSING] = context_buffer(c)
+        if run_rules(g, c) < 0:
+            return -1
     if c.event.kind == KIND_CPU_WRITE:
         g.world.cpu_writes += 1
         if not c.event.flags & (F_PHYS_UNKNOWN | F_LENGTH_UNKNOWN):
@@ -558,6 +560,7 @@ cdef object group_to_python(const dv_group* g, unmet):
         "sg_phys": tuple([g.phys[i].address for i in range(g.phys_stored)]),
         "bus_full": g.bus_full, "phys_full": g.phys_full,
         "virt_addr": g.virt if g.virt_known else None,
+        "args": tuple([(Arg(g.args[i].address), g.args[i].length) for i in range(g.arg_count)]),
     }
     shown = tuple([g.shown.values[i] if g.shown.known >> i & 1 else None
                    for i in range(g.shown.count)])
@@ -845,6 +848,7 @@ cdef class Engine:
             "forgotten": w.forgotten, "asked_late": w.asked_late,
             "crowded": w.shadow.crowded, "live": w.live,
             "overflow": self.g.groups.overflow, "iommu_events": w.iommu_events,
+            "objects_forgotten": w.objects.forgotten, "objects_refused": w.objects.refused,
             "undecided": w.undecided, "unexplained": w.unexplained,
             "bounces": sum([w.devices[i].bounces for i in range(w.device_count)]),
         }

@@ -3,10 +3,11 @@
 
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 
+from dmaverify.core.adapters cimport COUNT_BUFFERS, objects_binding
 from dmaverify.core.commands cimport commands_early
 from dmaverify.core.coherence cimport lines_dirty, neighbours_dirty, stale_for_device
 from dmaverify.core.named cimport FIRST_NAMED, named_field
-from dmaverify.core.resolve cimport OBJ_MAPPING, dv_context
+from dmaverify.core.resolve cimport OBJ_ENCLOSING, OBJ_MAPPING, dv_context
 from dmaverify.core.shadow cimport (
     GRID_BUS, GRID_PHYS, dv_segment, dv_walk, walk_init, walk_next,
 )
@@ -236,6 +237,42 @@ cdef bint mapping_freed_unordered(const dv_context* c, uint32_t index) noexcept 
     return c.event.time < m.ended.time or c.event.time - m.ended.time < SKEW
 
 
+cdef uint64_t common(uint64_t a, uint64_t a_last, uint64_t b, uint64_t b_last) noexcept nogil:
+    """Return how many bytes two ranges share, each given by its first and its last byte."""
+    cdef uint64_t first = a if a > b else b
+    cdef uint64_t last = a_last if a_last < b_last else b_last
+    return last - first + 1 if first <= last else 0
+
+
+cdef inline uint64_t last_of(uint64_t start, uint64_t length) noexcept nogil:
+    """Return the last byte of a range that is not empty, at most the top of the space."""
+    return start + length - 1 if start + length - 1 >= start else ~<uint64_t>0
+
+
+cdef uint64_t beside_buffer(const dv_context* c) noexcept nogil:
+    """Count the bytes of a CPU access in the pages of a common buffer, and outside of it."""
+    cdef const dv_world* w = c.world
+    cdef uint32_t index = c.meant[OBJ_MAPPING] if c.meant[OBJ_MAPPING] else c.meant[OBJ_ENCLOSING]
+    cdef uint32_t binding = objects_binding(&w.objects, index)
+    cdef uint32_t s = w.mappings[index].first
+    cdef uint64_t first = c.event.phys_addr, last, seg_last, total = 0
+    cdef const dv_segment* seg
+    if binding == 0 or w.objects.bindings[binding].count != COUNT_BUFFERS:
+        return 0
+    last = last_of(first, c.event.length)
+    while s != 0:
+        seg = &w.shadow.segments[s]
+        s = seg.sibling
+        if seg.phys_length == 0:
+            continue
+        seg_last = last_of(seg.phys, seg.phys_length)
+        if seg.phys & (PAGE - 1):
+            total += common(first, last, seg.phys & ~(PAGE - 1), seg.phys - 1)
+        if ~seg_last & (PAGE - 1):
+            total += common(first, last, seg_last + 1, seg_last | (PAGE - 1))
+    return total
+
+
 cdef uint64_t event_fact(const dv_context* c, int number, bint* known) noexcept nogil:
     cdef const dv_event* e = c.event
     cdef uint32_t sharer = 0, early = 0
@@ -276,6 +313,8 @@ cdef uint64_t event_fact(const dv_context* c, int number, bint* known) noexcept 
             return early
         known[0] = early != 0 and c.world.time_known and not e.flags & F_TIME_UNKNOWN
         return e.time - since if e.time > since else 0
+    if number == 81:
+        return beside_buffer(c)
     if number >= FIRST_NAMED:
         return named_field(c.named, c.event, number, known)
     known[0] = False

@@ -10,7 +10,7 @@ from dmaverify.core.resolve cimport dv_context
 from dmaverify.core.table cimport dv_table
 from dmaverify.core.vm cimport dv_shown
 from dmaverify.core.world cimport dv_mapping, dv_place
-from dmaverify.model.events cimport dv_entry, dv_event, dv_number
+from dmaverify.model.events cimport ARG_COUNT, dv_entry, dv_event, dv_number
 
 cdef enum:
     RULE_FOLDS = 1           # a built-in error: may be a consequence of another
@@ -70,6 +70,8 @@ cdef struct dv_group:
     uint32_t bus_full
     uint32_t phys_stored
     uint32_t phys_full
+    dv_entry args[ARG_COUNT]
+    uint32_t arg_count
     uint64_t virt
     uint8_t virt_known
     uint8_t low

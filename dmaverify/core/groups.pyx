@@ -22,8 +22,8 @@ from dmaverify.model.events cimport (
     F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN, F_PHYS_UNKNOWN, F_TIME_UNKNOWN,
     KIND_ADAPTER_PUT, KIND_CHANNEL_CANCEL, KIND_CHANNEL_GRANTED, KIND_DEV_FAULT, KIND_DMA_ALLOC,
     KIND_DMA_CALL, KIND_DMA_MAP, KIND_DRIVER_UNBOUND, KIND_MDL_FREE, KIND_MDL_UNLOCK,
-    KIND_REQUEST_COMPLETE, SIDE_SG_BUS, SIDE_SG_PHYS, device_reaches, device_reads, device_writes,
-    dv_entry, dv_event, dv_side, event_side, event_type, side_entries,
+    KIND_REQUEST_COMPLETE, SIDE_ARGS, SIDE_SG_BUS, SIDE_SG_PHYS, device_reaches, device_reads,
+    device_writes, dv_entry, dv_event, dv_side, event_side, event_type, side_entries,
 )
 
 cdef uint64_t PAGE = 4096
@@ -169,6 +169,16 @@ cdef void keep_objects(dv_group* g, const dv_rule* rule, const dv_context* c) no
             keep_object(g, c, type)
 
 
+cdef void keep_args(dv_group* g, const dv_context* c) noexcept nogil:
+    cdef const dv_side* s = event_side(c.batch, c.event, SIDE_ARGS) if c.event.side != 0 else NULL
+    cdef uint32_t i
+    if s == NULL:
+        return
+    g.arg_count = s.stored
+    for i in range(s.stored):
+        g.args[i] = side_entries(s)[i]
+
+
 cdef int32_t group_new(dv_groups* g, const dv_rule* rule, uint32_t number, const dv_context* c,
                        const dv_shown* shown, uint64_t key) noexcept nogil:
     cdef void* p
@@ -201,6 +211,7 @@ cdef int32_t group_new(dv_groups* g, const dv_rule* rule, uint32_t number, const
             keep_view(item, c, obj)
     if c.named != NULL:
         keep_objects(item, rule, c)
+        keep_args(item, c)
     g.count += 1
     if table_set(&g.keys, key, g.count) < 0:
         return -1

@@ -71,6 +71,8 @@ cdef void context_resolve(dv_context* c) noexcept nogil
 # Find the live mappings whose memory a CPU access touches, at most `room` of them, the oldest
 # first, and return how many; context_accessed then stands at one of them.
 cdef int context_accesses(dv_context* c, uint32_t* ret, int room) noexcept nogil
+# The common buffer in whose pages a CPU access lies, the oldest of several; 0 = none.
+cdef uint32_t context_buffer(const dv_context* c) noexcept nogil
 cdef void context_accessed(dv_context* c, uint32_t index) noexcept nogil
 # True where a mapping's direction allows what a device does, or does not tell.
 cdef bint event_allowed(const dv_event* e, const dv_mapping* m) noexcept nogil

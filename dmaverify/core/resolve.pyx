@@ -4,8 +4,8 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 from dmaverify.core.adapters cimport (
-    IS_LIST, OBJECT_ADAPTER, OBJECT_FILE, OBJECT_MDL, SEEN_BIRTH, dv_object, objects_child,
-    objects_transfer,
+    COUNT_BUFFERS, IS_LIST, OBJECT_ADAPTER, OBJECT_FILE, OBJECT_MDL, SEEN_BIRTH, dv_object,
+    objects_binding, objects_child, objects_transfer,
 )
 from dmaverify.core.shadow cimport (
     GRID_BUS, GRID_GHOST, GRID_MEMORY, GRID_PHYS, dv_segment, dv_walk, segment_is_identical,
@@ -20,11 +20,11 @@ from dmaverify.core.world cimport (
 from dmaverify.model.events cimport (
     DIR_BIDIRECTIONAL, DIR_FROM_DEVICE, DIR_TO_DEVICE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_FAILED,
     F_LENGTH_UNKNOWN, F_MMIO, F_NULL_CPU, F_PHYS_UNKNOWN, F_SKIP_SYNC, KIND_ADAPTER_PUT,
-    KIND_CHANNEL_ACTION, KIND_CHANNEL_FREE, KIND_DEV_FAULT, KIND_DMA_ALLOC, KIND_DMA_FREE,
-    KIND_DMA_MAP, KIND_DMA_SYNC_FOR_CPU, KIND_DMA_SYNC_FOR_DEVICE, KIND_DMA_UNMAP, KIND_MDL_FREE,
-    KIND_MDL_UNLOCK, KIND_REQUEST_COMPLETE, SIDE_CPU, SIDE_SG_BUS, SIDE_SG_PHYS, TYPE_SG,
-    device_reaches, device_reads, device_writes, dv_batch, dv_entry, dv_event, dv_number, dv_side,
-    event_failed, event_side, event_type, side_entries,
+    KIND_CHANNEL_ACTION, KIND_CHANNEL_FREE, KIND_CPU_READ, KIND_CPU_WRITE, KIND_DEV_FAULT,
+    KIND_DMA_ALLOC, KIND_DMA_FREE, KIND_DMA_MAP, KIND_DMA_SYNC_FOR_CPU, KIND_DMA_SYNC_FOR_DEVICE,
+    KIND_DMA_UNMAP, KIND_MDL_FREE, KIND_MDL_UNLOCK, KIND_REQUEST_COMPLETE, SIDE_CPU, SIDE_SG_BUS,
+    SIDE_SG_PHYS, TYPE_SG, device_reaches, device_reads, device_writes, dv_batch, dv_entry,
+    dv_event, dv_number, dv_side, event_failed, event_side, event_type, side_entries,
 )
 
 cdef uint64_t PAGE = 4096
@@ -790,6 +790,34 @@ cdef void trace_back_near(dv_context* c) noexcept nogil:
         steps += 1
 
 
+cdef uint32_t context_buffer(const dv_context* c) noexcept nogil:
+    cdef dv_world* w = c.world
+    cdef dv_walk walk
+    cdef uint32_t s, binding, found = 0
+    cdef uint64_t start = c.event.phys_addr & ~(PAGE - 1)
+    cdef uint64_t last = c.event.phys_addr + c.event.length - 1
+    cdef int grid
+    if w.objects.bound == 0 or c.event.flags & (F_PHYS_UNKNOWN | F_LENGTH_UNKNOWN) or \
+            c.event.length == 0:
+        return 0
+    if last < c.event.phys_addr:
+        last = ~<uint64_t>0
+    last |= PAGE - 1
+    for grid in range(GRID_BUS, GRID_PHYS + 1):
+        walk_init(&walk, &w.shadow, grid, start, last - start + 1)
+        s = walk_next(&walk)
+        while s != 0:
+            if w.shadow.segments[s].phys_length != 0 and \
+                    (grid == GRID_PHYS or segment_is_identical(&w.shadow.segments[s])):
+                binding = objects_binding(&w.objects, w.shadow.segments[s].mapping)
+                if binding != 0 and w.objects.bindings[binding].count == COUNT_BUFFERS and (
+                        found == 0 or w.mappings[w.shadow.segments[s].mapping].serial <
+                        w.mappings[found].serial):
+                    found = w.shadow.segments[s].mapping
+            s = walk_next(&walk)
+    return found
+
+
 cdef int context_accesses(dv_context* c, uint32_t* ret, int room) noexcept nogil:
     cdef dv_world* w = c.world
     cdef dv_walk walk
@@ -931,6 +959,8 @@ cdef uint32_t context_evident(dv_context* c) noexcept nogil:
     cdef dv_world* w = c.world
     cdef dv_mapping* m
     cdef uint32_t index, steps = 0, only = 0, found = 0
+    if c.event.kind == KIND_CPU_READ or c.event.kind == KIND_CPU_WRITE:
+        return 0
     if c.meant[OBJ_FOREIGN] != 0:
         return c.meant[OBJ_FOREIGN]
     if c.meant[OBJ_ENCLOSING] != 0:

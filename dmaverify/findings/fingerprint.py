@@ -6,8 +6,9 @@ import re
 from dmaverify.findings.context import TraceContext
 from dmaverify.model.fields import kind_name
 from dmaverify.model.hit import Hit, Witness
-from dmaverify.model.kinds import Flag
+from dmaverify.model.kinds import Arg, Flag
 from dmaverify.model.program import Rule
+from dmaverify.model.routines import routine_name
 
 # Linux Documentation/PCI/sysfs-pci.rst, "Accessing PCI device resources through sysfs":
 # domain, bus and slot say where a card is plugged in; the function is a part of the card.
@@ -39,12 +40,14 @@ def site(witness: Witness, context: TraceContext) -> str:
     """Return a stand-in for the place in the driver that logged an event.
 
     Linux traces name no call site, so it is what stays equal from run to run: the kind,
-    the device's role, the task without its digits (CPU and worker numbers), the size class.
+    the device's role, the task without its digits (CPU and worker numbers), the size class;
+    and the routine where an event names it.
     """
     event = witness.event
     task = _DIGITS.sub("", context.task_of(witness))
     role = device_role(context.device_name(event.device))
-    return "/".join((kind_name(event.kind), role, task, size_class(witness)))
+    called = [routine_name(value) for arg, value in event.args if arg is Arg.ROUTINE]
+    return "/".join((kind_name(event.kind), *called, role, task, size_class(witness)))
 
 
 def fingerprint(hit: Hit, rule: Rule, context: TraceContext, ordinal: int = 0) -> str:

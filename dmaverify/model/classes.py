@@ -60,6 +60,7 @@ CLASSES = (
     "missing-sync-for-device",
     "cpu-access-while-device-owns",
     "cpu-write-lost",
+    "cpu-access-out-of-range",
     "freed-while-mapped",
     "leak-at-unbind",
 )

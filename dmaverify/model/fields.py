@@ -289,6 +289,8 @@ EVENT_FIELDS = (
         _NAMING, True),
     _ev(79, "highest_irql", T.INT, "highest level at which the routine may be called",
         _NAMING, True),
+    _ev(81, "beside_buffer", T.SIZE,
+        "bytes of the range in the pages of a common buffer, and outside of the buffer", _CPU),
     _ev(80, "null_adapter", T.BOOL, "NULL was passed for the adapter", _NAMING),
 )  # fmt: skip
 

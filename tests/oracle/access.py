@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from dmaverify.model.kinds import MAPPING_ERROR, Direction, EventKind, MapType, Provenance
 from tests.oracle.lookup import Lookup
-from tests.oracle.nouns import PAGE, SYNCS, Call, Mapping, Meaning, meet
+from tests.oracle.nouns import PAGE, SYNCS, TOP, Call, Mapping, Meaning, Piece, meet
 from tests.oracle.ownership import (
     FOLLOWED,
     Range,
@@ -207,6 +207,19 @@ class Accesses(Lookup):
                 for name, way in OPEN.items():
                     meaning.numbers[name] |= under_way(m, way, start, length)
 
+    def buffer(self, phys: int, length: int) -> Mapping | None:
+        """Return the oldest common buffer in whose pages some memory lies."""
+        ties = [t for t in self.windows.ties if t.what == "buffers"]
+        found = [t.mapping for t in ties if any(pages(p, phys, length) for p in t.mapping.pieces)]
+        return min(found, key=lambda m: m.serial, default=None)
+
+    def beside(self, m: Mapping, phys: int, length: int) -> int:
+        """Return how many bytes of a range lie in the pages of a common buffer, but not in it."""
+        tie = self.windows.tie(m)
+        if tie is None or tie.what != "buffers":
+            return 0
+        return sum(pages(p, phys, length) - inner(p, phys, length) for p in m.pieces)
+
     def accesses(self, call: Call) -> Iterator[Meaning]:
         """Give what a CPU access means, once for each mapping whose memory it touches."""
         phys, length = call.phys_addr, call.length
@@ -219,6 +232,7 @@ class Accesses(Lookup):
             assert phys is not None
             touched = bytes_of(m, True, phys, length or 0)
             meaning = Meaning(call, {"mapping": m})
+            meaning.numbers["beside_buffer"] = self.beside(m, phys, length or 0)
             meaning.numbers["stale_bytes"] = len(m.stale & touched)
             meaning.numbers["unsent_bytes"] = len(m.unsent & touched)
             ranges = ranges_of(m, True, phys, length or 0)
@@ -235,7 +249,11 @@ class Accesses(Lookup):
             elif meaning.numbers["device_owned_bytes"]:
                 m.unsynced_reads += 1
         if not found:
-            yield Meaning(call)
+            buffer = self.buffer(phys, length) if phys is not None and length else None
+            meaning = Meaning(call, {"enclosing": buffer} if buffer else {})
+            if buffer:
+                meaning.numbers["beside_buffer"] = self.beside(buffer, phys or 0, length or 0)
+            yield meaning
         if call.kind == K.CPU_WRITE and phys is not None and length:
             for m in self.live:
                 write_beside(m, phys, length)
@@ -315,3 +333,19 @@ def bytes_of(m: Mapping, memory: bool, start: int, length: int) -> set[tuple[int
         for i, first, end in ranges_of(m, memory, start, length)
         for b in range(first, min(end, FOLLOWED - first_byte(m.pieces[i])))
     }
+
+
+def pages(piece: Piece, phys: int, length: int) -> int:
+    """Return how many bytes of a range of memory lie in the pages of a piece."""
+    if piece.phys is None or not piece.length:
+        return 0
+    first = piece.phys // PAGE * PAGE
+    end = -(-min(piece.phys + piece.length, TOP) // PAGE) * PAGE
+    return max(0, min(end, phys + length, TOP) - max(first, phys))
+
+
+def inner(piece: Piece, phys: int, length: int) -> int:
+    """Return how many bytes of a range of memory lie in a piece."""
+    if piece.phys is None or not piece.length:
+        return 0
+    return max(0, min(piece.phys + piece.length, phys + length, TOP) - max(piece.phys, phys))

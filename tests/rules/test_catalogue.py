@@ -112,6 +112,7 @@ DECIDES = {
     "wrong-address-width": ("WIDEST", "1000"),
     "wrong-channel-release": ("ALLOWED", "true"),
     "wrong-irql": ("SLACK", "10"),
+    "cpu-write-beside-buffer": ("TOLERATED", "1 MiB"),
     "mdl-locked-at-wrong-irql": ("SLACK", "10"),
 }  # fmt: skip
 
