@@ -7,28 +7,13 @@
 # is translated, and where an untranslated one leads. No rule takes part.
 # Like the rules it looks at the world as it was before the event.
 
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from dmaverify.core.incidents cimport dv_incidents
 from dmaverify.core.resolve cimport dv_context
+from dmaverify.core.touches cimport dv_touches
 from dmaverify.core.world cimport dv_mapping, dv_world
 from dmaverify.model.platform cimport dv_platform
-
-cdef enum:
-    TOUCHES = 4096           # touches of memory that are remembered
-    ENDS = 4096              # ends of mappings that are counted back
-
-cdef enum:                   # what touched memory
-    CPU_WRITES = 1           # the CPU: its cache may hold the only copy
-    CLEANED = 2              # a mapping: caches and memory agree
-    DEVICE_WRITES = 3        # the device, with nobody told: the cache may hold old bytes
-
-cdef struct dv_touch:
-    uint64_t phys_addr
-    uint64_t length
-    uint32_t record          # number of the event
-    uint8_t what
-    uint8_t mistake          # of the device, for DEVICE_WRITES
 
 cdef struct dv_used:
     uint64_t accesses        # of the device
@@ -38,6 +23,7 @@ cdef struct dv_used:
     uint64_t longest
     uint64_t highest         # end of the highest of them, physical
     uint64_t highest_mapped  # end of the highest memory of all streaming mappings
+    uint64_t unplaced        # streaming mappings whose memory is not told
     uint64_t bounced         # of them in a bounce buffer of the recording machine
     uint64_t bypass_accesses
     uint64_t bypass_bytes
@@ -52,12 +38,7 @@ cdef struct dv_effects:
     dv_incidents incidents
     dv_used* used            # by device
     uint32_t used_count
-    dv_touch* touches        # a ring
-    uint32_t touch_next
-    uint32_t touch_count
-    uint64_t device_touches  # DEVICE_WRITES ever put in
-    uint32_t* ends           # a ring: record of each end of a mapping
-    uint64_t end_count
+    dv_touches touches
     uint64_t dereg_site      # task that deregisters a memory region, plus 1
 
 cdef int effects_init(dv_effects* f, uint64_t seed, uint32_t platforms) noexcept nogil

@@ -2,35 +2,42 @@
 """What every platform makes of an event (see effects.pxd)."""
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, realloc
+from libc.stdlib cimport free, realloc
 from libc.string cimport memset
 
+from dmaverify.core.coherence cimport device_run
 from dmaverify.core.contract cimport call_mistake
 from dmaverify.core.facts cimport event_fact
 from dmaverify.core.incidents cimport (
     CAUSE_CONTRACT, CAUSE_CPU_BYTES_LOST, CAUSE_DEVICE_BYTES_LOST, CAUSE_FAULT_SEEN, CAUSE_FILL,
-    CAUSE_FOREIGN_BYTES, CAUSE_GUARD, CAUSE_LATE_WINDOW, CAUSE_LINE_SHARED, CAUSE_MMIO,
-    CAUSE_NEEDS_ORDER, CAUSE_NEIGHBOURS_LOST, CAUSE_NOT_FLUSHED, CAUSE_NO_MEMORY, CAUSE_NO_PERMISSION,
+    CAUSE_FOREIGN_BYTES, CAUSE_GUARD, CAUSE_LATE_WINDOW, CAUSE_LINE_SHARED,
+    CAUSE_MAY_BE_SHARED, CAUSE_MMIO,
+    CAUSE_NEEDS_ORDER, CAUSE_NEIGHBOURS_LOST, CAUSE_NOT_FLUSHED, CAUSE_NO_DIRECTION,
+    CAUSE_NO_MEMORY, CAUSE_NO_PERMISSION,
     CAUSE_NO_PERSISTENT,
     CAUSE_NO_TRANSLATION, CAUSE_OTHER_DOMAIN, CAUSE_OTHER_MEMORY, CAUSE_OWN_MEMORY,
     CAUSE_PAST_PAGES, CAUSE_PRIVATE, CAUSE_SAME_PAGE, CAUSE_SHARED_AT_ONCE, CAUSE_STALE_FOR_CPU,
     CAUSE_STALE_FOR_DEVICE, CAUSE_TOO_WIDE, CAUSE_TRANSLATION_GONE, CAUSE_UNKNOWN_MEMORY,
     EFFECT_BREAKS, EFFECT_CANNOT_TELL, EFFECT_LUCK, EFFECT_REFUSED, MISTAKE_AFTER_UNMAP,
     MISTAKE_CPU_WRITE_LOST, MISTAKE_FAILED_USED, MISTAKE_FOREIGN, MISTAKE_LEAK, MISTAKE_NONE, MISTAKE_NO_SYNC_FOR_CPU,
-    MISTAKE_NO_SYNC_FOR_DEVICE, MISTAKE_OUT_OF_RANGE, MISTAKE_SHARED_LINE, MISTAKE_UNMAPPED,
+    MISTAKE_NO_SYNC_FOR_DEVICE, MISTAKE_OUT_OF_RANGE, MISTAKE_SHARED_LINE, MISTAKE_UNMAPPED, MISTAKE_UNMAP_IN_TRANSFER,
     MISTAKE_WRONG_DIRECTION,
     dv_incident, dv_verdict, incident_add, incident_at, incident_retell,
     incidents_deinit, incidents_init,
 )
 from dmaverify.core.resolve cimport (
     FROM_BEFORE, FROM_ERROR, FROM_PAST, FROM_PHYSICAL, FROM_POINTER, FROM_TRUNCATED, OBJ_ENCLOSING,
-    OBJ_FOREIGN, OBJ_GHOST, OBJ_MAPPING, context_init, dv_context, event_allowed,
+    OBJ_FOREIGN, OBJ_GHOST, OBJ_MAPPING, context_init, context_spanned, dv_context, event_allowed,
 )
 from dmaverify.core.shadow cimport (
     GRID_BUS, GRID_PHYS, dv_segment, dv_walk, walk_init, walk_next,
 )
+from dmaverify.core.touches cimport (
+    CLEANED, CPU_WRITES, DEVICE_WRITES, LEFT_BEHIND, cpu_wrote_since, dv_touch, end_seen,
+    ends_since, last_touch, newest_by_device, touch, touched, touches_deinit, touches_init,
+)
 from dmaverify.core.world cimport (
-    MARK_BOUNCED, MARK_EXISTING, MARK_LENGTH, MARK_PHYS, MARK_WHOLE_PAGES, STATE_LIVE, dv_mapping, dv_world,
+    MARK_BOUNCED, MARK_DIRECTION, MARK_EXISTING, MARK_LENGTH, MARK_PHYS, MARK_WHOLE_PAGES, SCAN_MAX, STATE_LIVE, dv_mapping, dv_world,
     mapping_stale,
 )
 from dmaverify.model.events cimport (
@@ -38,8 +45,8 @@ from dmaverify.model.events cimport (
     F_FROM_MARK, F_LENGTH_UNKNOWN, F_MMIO, F_NULL_CPU, F_PHYS_UNKNOWN, F_SKIP_SYNC, F_TIME_UNKNOWN,
     KIND_CPU_READ, KIND_CPU_WRITE, KIND_DEREG_MR, KIND_DEV_ACCESS, KIND_DEV_FAULT, KIND_DEV_START,
     KIND_DMA_ALLOC, KIND_DMA_FREE, KIND_DMA_MAP, KIND_DMA_SYNC_FOR_CPU, KIND_DMA_SYNC_FOR_DEVICE,
-    KIND_DMA_UNMAP, TYPE_COHERENT, TYPE_SG, TYPE_SINGLE,
-    SIDE_SG_PHYS, device_reaches, device_reads, device_writes, dv_batch, dv_event, dv_number,
+    KIND_DMA_UNMAP, SIDE_SG_BUS, SIDE_SG_PHYS, TYPE_COHERENT, TYPE_RESOURCE,
+    TYPE_SG, TYPE_SINGLE, device_reaches, device_reads, device_writes, dv_batch, dv_entry, dv_event, dv_number,
     dv_side, event_failed, event_side, event_type, side_entries,
 )
 from dmaverify.model.platform cimport (
@@ -50,6 +57,10 @@ from dmaverify.model.platform cimport (
 cdef enum:                   # model/fields.py: facts of an event
     DIRTY_LINE_BYTES = 36
     NEIGHBOUR_BYTES = 38
+
+cdef enum:
+    PAGES_LOOKED_AT = 256    # pages of one access that are looked up
+    RUNS_MAX = 64            # pieces of one mapping that are remembered as left behind
 
 cdef uint64_t ALL = ~<uint64_t>0
 # How long the recording machine's IOMMU may have gone on, if it was a lazy one: Linux
@@ -63,9 +74,7 @@ cdef int effects_init(dv_effects* f, uint64_t seed, uint32_t platforms) noexcept
     f.count = platforms
     if platforms == 0:
         return 0
-    f.touches = <dv_touch*>calloc(TOUCHES, sizeof(dv_touch))
-    f.ends = <uint32_t*>calloc(ENDS, sizeof(uint32_t))
-    if f.touches == NULL or f.ends == NULL:
+    if touches_init(&f.touches) < 0:
         return -1
     return incidents_init(&f.incidents, seed)
 
@@ -73,9 +82,8 @@ cdef int effects_init(dv_effects* f, uint64_t seed, uint32_t platforms) noexcept
 cdef void effects_deinit(dv_effects* f) noexcept nogil:
     if f.count != 0:
         incidents_deinit(&f.incidents)
+        touches_deinit(&f.touches)
     free(f.used)
-    free(f.touches)
-    free(f.ends)
     memset(f, 0, sizeof(dv_effects))
 
 
@@ -99,6 +107,11 @@ cdef dv_used* used_by(dv_effects* f, uint32_t device) noexcept nogil:
 cdef inline bint streams(const dv_mapping* m) noexcept nogil:
     """True where a call moves bytes between CPU and device: not an allocation, not registers."""
     return (m.type == TYPE_SINGLE or m.type == TYPE_SG) and not m.flags & F_MMIO
+
+
+cdef inline bint owes_syncs(const dv_mapping* m) noexcept nogil:
+    """True where bytes are handed over by calls, so that a missing one breaks the contract."""
+    return m.type != TYPE_COHERENT and m.type != TYPE_RESOURCE and not m.flags & F_MMIO
 
 
 cdef inline bint registered(const dv_mapping* m) noexcept nogil:
@@ -163,67 +176,72 @@ cdef inline void blame(dv_verdict* v, int mistake) noexcept nogil:
         v.mistake = <uint8_t>mistake
 
 
-# Touches of memory: what happened to bytes that no live mapping watches.
-
-cdef void touch(dv_effects* f, uint64_t phys, uint64_t length, uint32_t record, int what,
-                int mistake) noexcept nogil:
-    cdef dv_touch* t = &f.touches[f.touch_next]
-    t.phys_addr = phys
-    t.length = length
-    t.record = record
-    t.what = <uint8_t>what
-    t.mistake = <uint8_t>mistake
-    f.device_touches += what == DEVICE_WRITES
-    f.touch_next = f.touch_next + 1 if f.touch_next + 1 < TOUCHES else 0
-    if f.touch_count < TOUCHES:
-        f.touch_count += 1
-
-
-cdef const dv_touch* last_touch(const dv_effects* f, uint64_t phys, uint64_t length,
-                                int but) noexcept nogil:
-    """Return the newest touch of a range but those of one kind, or NULL."""
-    cdef uint32_t i, at = f.touch_next
-    cdef const dv_touch* t
-    for i in range(f.touch_count):
-        at = at - 1 if at != 0 else TOUCHES - 1
-        t = &f.touches[at]
-        if t.what != but and (t.phys_addr - phys < length if t.phys_addr >= phys
-                              else phys - t.phys_addr < t.length):
-            return t
-    return NULL
-
-
-cdef bint cpu_wrote_since(const dv_effects* f, uint64_t phys, uint64_t length,
-                          uint32_t record) noexcept nogil:
-    cdef const dv_touch* t = last_touch(f, phys, length, CLEANED)
-    return t != NULL and t.what == CPU_WRITES and t.record > record
-
-
-cdef uint32_t unmaps_since(const dv_effects* f, uint32_t record) noexcept nogil:
-    """Count the ends of mappings after an event, as far back as they are remembered."""
-    cdef uint64_t i, room = f.end_count if f.end_count < ENDS else ENDS
-    for i in range(room):
-        if f.ends[(f.end_count - 1 - i) % ENDS] <= record:
-            return <uint32_t>i
-    return <uint32_t>room
-
-
-cdef bint others_memory(dv_world* w, uint64_t phys, uint64_t length) noexcept nogil:
-    """Tell whether a live mapping of any device holds memory of a physical range."""
+cdef bint others_memory(dv_world* w, uint32_t but, uint64_t phys, uint64_t length) noexcept nogil:
+    """Tell whether a live mapping but one, of any device, holds memory of a physical range."""
     cdef dv_walk walk
     cdef const dv_segment* seg
     cdef uint32_t s
-    walk_init(&walk, &w.shadow, GRID_PHYS, phys, length)
-    if walk_next(&walk) != 0:
-        return True
-    walk_init(&walk, &w.shadow, GRID_BUS, phys, length)
-    s = walk_next(&walk)
-    while s != 0:
-        seg = &w.shadow.segments[s]
-        if seg.phys == seg.start and seg.phys_length != 0:
-            return True
+    cdef int grid
+    for grid in range(GRID_BUS, GRID_PHYS + 1):
+        walk_init(&walk, &w.shadow, grid, phys, length)
         s = walk_next(&walk)
+        while s != 0:
+            seg = &w.shadow.segments[s]
+            # The bus grid tells of memory only where bus and physical address are the same.
+            if seg.mapping != but and (
+                    grid == GRID_PHYS or (seg.phys == seg.start and seg.phys_length != 0)):
+                return True
+            s = walk_next(&walk)
     return False
+
+
+cdef bint memory_at(const dv_world* w, const dv_mapping* m, uint64_t bus, bint behind,
+                    uint64_t* phys) noexcept nogil:
+    """Give the memory that a bus address in a mapping stands for, or (`behind`) one right behind
+    a segment of it; False where it is not known.
+    """
+    cdef uint32_t s = m.first, steps = 0
+    cdef const dv_segment* seg
+    cdef uint64_t into
+    if m.type != TYPE_SG:
+        phys[0] = m.phys_addr + (bus - m.bus_addr)
+        return m.marks & MARK_PHYS != 0
+    while s != 0 and steps < SCAN_MAX:
+        seg = &w.shadow.segments[s]
+        into = bus - seg.start
+        if seg.phys_length != 0 and bus >= seg.start and (
+                into < seg.length or (behind and into == seg.length)):
+            phys[0] = seg.phys + into
+            return True
+        s = seg.sibling
+        steps += 1
+    return False
+
+
+cdef bint pages_mapped(dv_context* c, uint64_t bus, uint64_t length) noexcept nogil:
+    """Tell whether each page of a bus range has a live mapping of the device that allows what the
+    event does.
+    """
+    cdef dv_world* w = c.world
+    cdef dv_walk walk
+    cdef const dv_mapping* m
+    cdef uint64_t page = bus >> 12, last = (bus + (length - 1)) >> 12
+    cdef uint32_t s
+    cdef bint found
+    if length == 0 or last < page or last - page > PAGES_LOOKED_AT:
+        return False
+    while page <= last:
+        walk_init(&walk, &w.shadow, GRID_BUS, page << 12, 4096)
+        s = walk_next(&walk)
+        found = False
+        while s != 0 and not found:
+            m = &w.mappings[w.shadow.segments[s].mapping]
+            found = m.device == c.device and event_allowed(c.event, m)
+            s = walk_next(&walk)
+        if not found:
+            return False
+        page += 1
+    return True
 
 
 # A device's access.
@@ -231,13 +249,19 @@ cdef bint others_memory(dv_world* w, uint64_t phys, uint64_t length) noexcept no
 cdef struct dv_reach:
     bint writes
     bint reads
+    bint unknown             # nothing tells which of the two
     bint wrong               # the direction of the mapping does not allow it
     uint64_t length          # 1 where it is not told
     uint64_t past            # bytes past the end of the mapping
     uint64_t end             # where the mapping ends: physical where known, else bus
+    uint64_t before          # bytes before the mapping that it begins in front of
+    uint64_t start           # where that mapping starts: physical where known, else bus
     bint foreign             # what lies there is another mapping's
+    bint others_pages        # the pages past the end are those of the device's other mappings
     uint64_t phys            # of the first byte past the end, or of a late access
     bint phys_known
+    uint64_t unsent          # bytes that the CPU wrote and did not hand over
+    bint unclean             # what the CPU wrote before the mapping is in its cache yet
     uint64_t dirty           # bytes that the CPU wrote, and has in its cache, in the same lines
     bint overwrites          # the CPU has written there since the mapping ended
     bint within_lazy
@@ -252,28 +276,46 @@ cdef inline uint64_t page_room(const dv_platform* p, const dv_reach* r) noexcept
     return -r.end & (p.page_bytes - 1)
 
 
+cdef void judge_past(const dv_platform* p, const dv_reach* r, bint translated, bint copied,
+                     uint32_t i, dv_verdict* v) noexcept nogil:
+    """The part of an access that runs past the end of its mapping."""
+    if translated and r.past > page_room(p, r):
+        if not p.recorded or not r.others_pages:
+            set_effect(v, i, EFFECT_BREAKS, CAUSE_PAST_PAGES, 1)
+        elif r.writes:
+            set_effect(v, i, EFFECT_BREAKS, CAUSE_FOREIGN_BYTES, 0)
+        else:
+            set_effect(v, i, EFFECT_LUCK, CAUSE_CONTRACT, 0)
+    elif copied and not translated:
+        set_effect(v, i, EFFECT_BREAKS, CAUSE_GUARD, 0)
+    elif r.foreign and not copied and not r.reads:
+        may_break(v, i, r, CAUSE_FOREIGN_BYTES)
+    else:
+        set_effect(v, i, EFFECT_LUCK, CAUSE_SAME_PAGE if translated else CAUSE_CONTRACT, 0)
+
+
+cdef inline void may_break(dv_verdict* v, uint32_t i, const dv_reach* r,
+                           int cause) noexcept nogil:
+    """What a write breaks, and an access of which nothing tells the direction may break."""
+    if r.unknown:
+        set_effect(v, i, EFFECT_CANNOT_TELL, CAUSE_NO_DIRECTION, 0)
+    else:
+        set_effect(v, i, EFFECT_BREAKS, cause, 0)
+
+
 cdef void judge_mapped(dv_effects* f, dv_context* c, const dv_reach* r, const dv_mapping* m,
                        uint32_t i, dv_verdict* v) noexcept nogil:
     """An access that lies, or begins, in a live mapping."""
     cdef const dv_platform* p = &f.platforms[i]
     cdef int tr = translation(p, c)
     cdef bint copied = bounced(p, c.world, m)
-    if tr != TRANSLATION_NONE:
-        if r.wrong:
-            set_effect(v, i, EFFECT_BREAKS, CAUSE_NO_PERMISSION, 1)
-        if r.past > page_room(p, r):
-            set_effect(v, i, EFFECT_BREAKS, CAUSE_PAST_PAGES, 1)
-        elif r.past != 0:
-            set_effect(v, i, EFFECT_LUCK, CAUSE_SAME_PAGE, 0)
-        if tr == TRANSLATION_NESTED and m.flags & F_MMIO and not p.second_reaches_mmio:
-            set_effect(v, i, EFFECT_BREAKS, CAUSE_MMIO, 2)
-    elif r.past != 0:
-        if copied:
-            set_effect(v, i, EFFECT_BREAKS, CAUSE_GUARD, 0)
-        elif r.writes and r.foreign:
-            set_effect(v, i, EFFECT_BREAKS, CAUSE_FOREIGN_BYTES, 0)
-        else:
-            set_effect(v, i, EFFECT_LUCK, CAUSE_CONTRACT, 0)
+    cdef bint apart = copied or cached_apart(p, m)
+    if tr != TRANSLATION_NONE and r.wrong:
+        set_effect(v, i, EFFECT_BREAKS, CAUSE_NO_PERMISSION, 1)
+    if tr == TRANSLATION_NESTED and m.flags & F_MMIO and not p.second_reaches_mmio:
+        set_effect(v, i, EFFECT_BREAKS, CAUSE_MMIO, 2)
+    if r.past != 0:
+        judge_past(p, r, tr != TRANSLATION_NONE, copied, i, v)
     if r.wrong:
         if copied and r.writes:
             set_effect(v, i, EFFECT_BREAKS, CAUSE_DEVICE_BYTES_LOST, 0)
@@ -282,13 +324,16 @@ cdef void judge_mapped(dv_effects* f, dv_context* c, const dv_reach* r, const dv
         set_effect(v, i, EFFECT_LUCK, CAUSE_CONTRACT, 0)
     if r.dirty != 0 and cached_apart(p, m):
         set_effect(v, i, EFFECT_BREAKS, CAUSE_LINE_SHARED, 0)
-    if c.unsent == 0:
+    if r.unsent == 0 and not r.unclean:
         return
     # A write of the device is of its own buffer, whatever the CPU has there.
-    if not r.writes and (copied or cached_apart(p, m)):
+    if r.unsent != 0 and apart and r.unknown:
+        set_effect(v, i, EFFECT_CANNOT_TELL, CAUSE_NO_DIRECTION, 0)
+        return
+    if (r.unsent != 0 and apart and r.reads) or (r.unclean and cached_apart(p, m)):
         set_effect(v, i, EFFECT_BREAKS,
                    CAUSE_SHARED_AT_ONCE if registered(m) else CAUSE_STALE_FOR_DEVICE, 0)
-    if streams(m) and not registered(m):
+    if owes_syncs(m) and not registered(m):
         set_effect(v, i, EFFECT_LUCK, CAUSE_CONTRACT, 0)
 
 
@@ -296,7 +341,6 @@ cdef void judge_late(dv_effects* f, dv_context* c, const dv_reach* r, const dv_m
                      uint32_t i, dv_verdict* v) noexcept nogil:
     """An access through a mapping that has ended."""
     cdef const dv_platform* p = &f.platforms[i]
-    cdef bint lost = r.writes and r.overwrites
     if translation(p, c) != TRANSLATION_NONE:
         if p.recorded and c.event.kind == KIND_DEV_ACCESS:
             set_effect(v, i, EFFECT_LUCK, CAUSE_NOT_FLUSHED, 0)
@@ -304,26 +348,36 @@ cdef void judge_late(dv_effects* f, dv_context* c, const dv_reach* r, const dv_m
             set_effect(v, i, EFFECT_CANNOT_TELL, CAUSE_NOT_FLUSHED, 0)
         elif p.flush_after_ns == 0 and p.flush_after_unmaps == 0 or not within_flush(f, c, p, m):
             set_effect(v, i, EFFECT_BREAKS, CAUSE_TRANSLATION_GONE, 1)
+        elif r.wrong:
+            set_effect(v, i, EFFECT_BREAKS, CAUSE_NO_PERMISSION, 1)
+        elif r.past > page_room(p, r):
+            set_effect(v, i, EFFECT_BREAKS, CAUSE_PAST_PAGES, 1)
         elif not r.lazy_known:
             set_effect(v, i, EFFECT_CANNOT_TELL, CAUSE_NOT_FLUSHED, 0)
-        elif lost:
-            set_effect(v, i, EFFECT_BREAKS, CAUSE_CPU_BYTES_LOST, 0)
-        else:
-            set_effect(v, i, EFFECT_LUCK, CAUSE_NOT_FLUSHED, 0)
+        elif not bounced(p, c.world, m):
+            judge_reused(p, r, CAUSE_NOT_FLUSHED, m, i, v)
     elif bounced(p, c.world, m):
-        if r.writes:
-            set_effect(v, i, EFFECT_BREAKS, CAUSE_LATE_WINDOW, 0)
-        elif r.reads and p.guard_bytes != 0:
+        if not r.reads:
+            may_break(v, i, r, CAUSE_LATE_WINDOW)
+        elif p.guard_bytes != 0:
             set_effect(v, i, EFFECT_BREAKS, CAUSE_FILL, 0)
-        set_effect(v, i, EFFECT_LUCK, CAUSE_CONTRACT, 0)
-    elif lost:
-        set_effect(v, i, EFFECT_BREAKS, CAUSE_CPU_BYTES_LOST, 0)
-    elif r.writes and r.foreign:
-        set_effect(v, i, EFFECT_BREAKS, CAUSE_FOREIGN_BYTES, 0)
-    elif r.reads and r.overwrites and cached_apart(p, m):
+        if not r.unknown:
+            set_effect(v, i, EFFECT_LUCK, CAUSE_CONTRACT, 0)
+    else:
+        judge_reused(p, r, CAUSE_CONTRACT, m, i, v)
+
+
+cdef void judge_reused(const dv_platform* p, const dv_reach* r, int luck, const dv_mapping* m,
+                       uint32_t i, dv_verdict* v) noexcept nogil:
+    """A late access that reaches the memory itself, whoever has it by now."""
+    if r.overwrites and not r.reads:
+        may_break(v, i, r, CAUSE_CPU_BYTES_LOST)
+    elif r.foreign and not r.reads:
+        may_break(v, i, r, CAUSE_FOREIGN_BYTES)
+    elif r.overwrites and cached_apart(p, m):
         set_effect(v, i, EFFECT_BREAKS, CAUSE_STALE_FOR_DEVICE, 0)
     else:
-        set_effect(v, i, EFFECT_LUCK, CAUSE_CONTRACT, 0)
+        set_effect(v, i, EFFECT_LUCK, luck, 0)
 
 
 cdef bint within_flush(const dv_effects* f, const dv_context* c, const dv_platform* p,
@@ -332,7 +386,7 @@ cdef bint within_flush(const dv_effects* f, const dv_context* c, const dv_platfo
     cdef bint time_known = c.world.time_known and m.ended.flags & 1 and \
         not c.event.flags & F_TIME_UNKNOWN
     if p.flush_after_unmaps != 0 and \
-            unmaps_since(f, m.ended.record) > p.flush_after_unmaps:
+            ends_since(&f.touches, m.ended.record) > p.flush_after_unmaps:
         return False
     if p.flush_after_ns != 0 and time_known and c.event.time > m.ended.time and \
             c.event.time - m.ended.time > p.flush_after_ns:
@@ -350,11 +404,12 @@ cdef void judge_loose(dv_effects* f, dv_context* c, const dv_reach* r, uint32_t 
     cdef bint beside = from_ == FROM_PAST or from_ == FROM_BEFORE
     cdef bint copied = beside and near != 0 and bounced(p, c.world, &c.world.mappings[near])
     if translation(p, c) != TRANSLATION_NONE:
-        if from_ == FROM_PAST and r.past != 0 and r.past <= page_room(p, r):
-            set_effect(v, i, EFFECT_LUCK, CAUSE_SAME_PAGE, 0)
-        elif from_ == FROM_BEFORE and near != 0 and \
-                first >> 12 == c.world.mappings[near].bus_addr >> 12:
-            set_effect(v, i, EFFECT_LUCK, CAUSE_SAME_PAGE, 0)
+        if beside and near != 0 and r.past + r.before != 0 and r.past <= page_room(p, r) and \
+                r.before <= r.start & (p.page_bytes - 1):
+            if r.writes and r.foreign and not copied:
+                set_effect(v, i, EFFECT_BREAKS, CAUSE_FOREIGN_BYTES, 0)
+            else:
+                set_effect(v, i, EFFECT_LUCK, CAUSE_SAME_PAGE, 0)
         elif from_ == FROM_TRUNCATED and not p.recorded:
             # A translated address may lie low enough to survive.
             set_effect(v, i, EFFECT_CANNOT_TELL, CAUSE_UNKNOWN_MEMORY, 0)
@@ -390,81 +445,100 @@ cdef void judge_loose(dv_effects* f, dv_context* c, const dv_reach* r, uint32_t 
         set_effect(v, i, EFFECT_LUCK, CAUSE_OWN_MEMORY, 0)
 
 
-cdef void learn_end(dv_effects* f, dv_context* c, const dv_mapping* m, dv_reach* r) noexcept nogil:
+cdef void learn_end(dv_context* c, uint32_t index, dv_reach* r) noexcept nogil:
     """Learn what lies behind the end of a mapping that an access runs over."""
     cdef dv_world* w = c.world
     cdef uint64_t first_past = c.event.bus_addr + (r.length - r.past)
     r.end = first_past
-    if not m.marks & MARK_PHYS or m.type == TYPE_SG:
+    r.others_pages = w.devices[c.device].iommu_seen and pages_mapped(c, first_past, r.past)
+    if not memory_at(w, &w.mappings[index], first_past, True, &r.phys):
         return
-    r.phys = m.phys_addr + (first_past - m.bus_addr)
     r.phys_known = True
     r.end = r.phys
-    # As a mapping takes in its own memory only, whatever is mapped there is another's.
-    r.foreign = others_memory(w, r.phys, r.past)
+    r.foreign = others_memory(w, index, r.phys, r.past)
 
 
 cdef void learn_late(dv_effects* f, dv_context* c, const dv_mapping* m, dv_reach* r) noexcept nogil:
     """Learn what became of the memory, and of the translation, of a mapping that has ended."""
-    cdef uint64_t since = 0
-    r.lazy_known = c.world.time_known and m.ended.flags & 1 and \
-        not c.event.flags & F_TIME_UNKNOWN
-    if r.lazy_known and c.event.time > m.ended.time:
-        since = c.event.time - m.ended.time
-    r.within_lazy = since <= LAZY_NS and unmaps_since(f, m.ended.record) <= LAZY_UNMAPS
-    if not m.marks & MARK_PHYS or m.type == TYPE_SG or c.event.bus_addr < m.bus_addr:
+    cdef const dv_event* e = c.event
+    cdef uint64_t since = 0, into = e.bus_addr - m.bus_addr
+    r.lazy_known = c.world.time_known and m.ended.flags & 1 and not e.flags & F_TIME_UNKNOWN
+    if r.lazy_known and e.time > m.ended.time:
+        since = e.time - m.ended.time
+    r.within_lazy = since <= LAZY_NS and ends_since(&f.touches, m.ended.record) <= LAZY_UNMAPS
+    if e.bus_addr >= m.bus_addr and m.type != TYPE_SG and m.marks & MARK_LENGTH and \
+            into <= m.length and r.length > m.length - into:
+        r.past = r.length - (m.length - into)
+        r.end = (m.phys_addr if m.marks & MARK_PHYS else m.bus_addr) + m.length
+    if e.bus_addr < m.bus_addr and m.type != TYPE_SG or \
+            not memory_at(c.world, m, e.bus_addr, False, &r.phys):
         return
-    r.phys = m.phys_addr + (c.event.bus_addr - m.bus_addr)
     r.phys_known = True
-    r.foreign = others_memory(c.world, r.phys, r.length)
-    r.overwrites = cpu_wrote_since(f, r.phys, r.length, m.ended.record)
+    r.foreign = others_memory(c.world, 0, r.phys, r.length)
+    r.overwrites = cpu_wrote_since(&f.touches, r.phys, r.length, m.ended.record)
+
+
+cdef void learn_direction(const dv_event* e, const dv_mapping* m, dv_reach* r) noexcept nogil:
+    """Learn which way an access goes, of which only its mapping tells."""
+    if not r.unknown or e.kind == KIND_DEV_FAULT or not m.marks & MARK_DIRECTION:
+        return
+    r.writes = m.direction == DIR_FROM_DEVICE
+    r.reads = m.direction == DIR_TO_DEVICE
+    r.unknown = not r.writes and not r.reads
+
+
+cdef void learn_spanned(dv_context* c, dv_reach* r, uint32_t* index) noexcept nogil:
+    """Learn what the mappings are that an access goes on into; `index` becomes one that does not
+    allow it, or whose bytes the CPU did not hand over.
+    """
+    cdef dv_world* w = c.world
+    cdef const dv_event* e = c.event
+    cdef uint64_t at = c.held, end = r.length - r.past, room = 0, unsent
+    cdef uint32_t other, steps = 0
+    while at < end and steps < SCAN_MAX:
+        steps += 1
+        other = context_spanned(c, at, &room)
+        if other == 0:
+            return
+        unsent = mapping_stale(w, other, False, e.bus_addr + at, min(room, end - at), False)
+        if not r.wrong and r.unsent == 0 and (
+                unsent != 0 or not event_allowed(e, &w.mappings[other])):
+            index[0] = other
+        r.unsent += unsent
+        r.wrong = r.wrong or ((r.writes or r.reads) and not event_allowed(e, &w.mappings[other]))
+        at += room
+
+
+cdef bint unclean(const dv_effects* f, const dv_context* c, const dv_mapping* m) noexcept nogil:
+    """Tell whether a device reads what the CPU wrote before a mapping that left its caches alone,
+    and that no sync has handed over.
+    """
+    cdef uint64_t phys = 0
+    cdef const dv_touch* t
+    if not m.flags & F_SKIP_SYNC or f.touches.by_cpu == 0 or \
+            not memory_at(c.world, m, c.event.bus_addr, False, &phys):
+        return False
+    t = last_touch(&f.touches, phys, c.event.length, 0)
+    return t != NULL and t.what == CPU_WRITES and t.record < m.made.record
 
 
 cdef int judge_access(dv_effects* f, dv_context* c) noexcept nogil:
     cdef const dv_event* e = c.event
     cdef dv_world* w = c.world
-    cdef dv_used* u = &f.used[c.device]
     cdef uint32_t index = c.meant[OBJ_MAPPING], i
-    cdef const dv_mapping* m = &w.mappings[index]
+    cdef const dv_mapping* m
     cdef dv_verdict v
     cdef dv_reach r
-    cdef bint known = True
     memset(&r, 0, sizeof(dv_reach))
     r.writes = device_writes(e)
     r.reads = device_reads(e)
+    r.unknown = not r.writes and not r.reads
     r.length = 1 if e.flags & F_LENGTH_UNKNOWN or e.length == 0 else e.length
-    r.past = c.past_end if not e.flags & F_LENGTH_UNKNOWN else 0
     if index != 0:
-        r.wrong = (r.writes or r.reads) and not event_allowed(e, m)
-        if registered(m) and (r.writes or r.reads):
-            note_bypass(u, e, &r)
-        if r.writes:
-            r.dirty = event_fact(c, DIRTY_LINE_BYTES, &known)
-        if not r.wrong and r.past == 0 and c.unsent == 0 and r.dirty == 0 and \
-                not m.flags & F_MMIO:
-            return 0
+        return judge_at_mapping(f, c, index, &r)
     memset(&v, 0, sizeof(dv_verdict))
     v.bytes = r.length
-    if index != 0:
-        if r.past != 0:
-            learn_end(f, c, m, &r)
-            blame(&v, MISTAKE_OUT_OF_RANGE)
-            v.bytes = r.past
-        if r.wrong:
-            blame(&v, MISTAKE_WRONG_DIRECTION)
-            if r.writes and m.marks & MARK_PHYS and m.type != TYPE_SG and \
-                    m.state == STATE_LIVE and e.kind != KIND_DEV_FAULT:
-                touch(f, m.phys_addr + (e.bus_addr - m.bus_addr), r.length, c.number.record,
-                      DEVICE_WRITES, MISTAKE_WRONG_DIRECTION)
-        if (c.unsent != 0 or r.dirty != 0) and v.mistake == MISTAKE_NONE:
-            v.rests_on_syncs = 1
-            v.bytes = c.unsent if c.unsent != 0 else r.dirty
-            if not registered(m):
-                v.mistake = MISTAKE_NO_SYNC_FOR_DEVICE if c.unsent != 0 else MISTAKE_SHARED_LINE
-        v.across_gap = m.epoch != w.gaps
-        for i in range(f.count):
-            judge_mapped(f, c, &r, m, i, &v)
-    elif event_failed(e) or c.provenance == FROM_ERROR:
+    if event_failed(e) or c.provenance == FROM_ERROR:
         v.mistake = MISTAKE_FAILED_USED
         for i in range(f.count):
             set_effect(&v, i, EFFECT_BREAKS, CAUSE_NO_MEMORY,
@@ -477,20 +551,23 @@ cdef int judge_access(dv_effects* f, dv_context* c) noexcept nogil:
                 set_effect(&v, i, EFFECT_BREAKS, CAUSE_OTHER_DOMAIN, 1)
             else:
                 set_effect(&v, i, EFFECT_LUCK, CAUSE_CONTRACT, 0)
-    elif c.may_predate or w.devices[c.device].truncated_live != 0:
+    elif c.provenance != FROM_POINTER and (
+            c.may_predate or w.devices[c.device].truncated_live != 0):
         for i in range(f.count):
             set_effect(&v, i, EFFECT_CANNOT_TELL, CAUSE_NEEDS_ORDER, 0)
-        return add_access(f, c, &v, 0, &r)
     elif c.meant[OBJ_GHOST] != 0:
         index = c.meant[OBJ_GHOST]
         m = &w.mappings[index]
         v.mistake = MISTAKE_AFTER_UNMAP
         v.across_gap = m.epoch != w.gaps
+        learn_direction(e, m, &r)
+        r.wrong = (r.writes or r.reads) and not event_allowed(e, m)
         learn_late(f, c, m, &r)
         for i in range(f.count):
             judge_late(f, c, &r, m, i, &v)
         if r.writes and r.phys_known and e.kind != KIND_DEV_FAULT:
-            touch(f, r.phys, r.length, c.number.record, DEVICE_WRITES, MISTAKE_AFTER_UNMAP)
+            touched(&f.touches, r.phys, r.length, c.number.record, DEVICE_WRITES,
+                    MISTAKE_AFTER_UNMAP)
     else:
         v.mistake = MISTAKE_UNMAPPED
         index = c.meant[OBJ_ENCLOSING]
@@ -498,8 +575,59 @@ cdef int judge_access(dv_effects* f, dv_context* c) noexcept nogil:
         for i in range(f.count):
             judge_loose(f, c, &r, i, &v)
         if r.writes and c.provenance == FROM_PHYSICAL and e.kind != KIND_DEV_FAULT:
-            touch(f, e.bus_addr, r.length, c.number.record, DEVICE_WRITES, MISTAKE_UNMAPPED)
+            touched(&f.touches, e.bus_addr, r.length, c.number.record, DEVICE_WRITES,
+                    MISTAKE_UNMAPPED)
     return add_access(f, c, &v, index, &r)
+
+
+cdef int judge_at_mapping(dv_effects* f, dv_context* c, uint32_t index,
+                          dv_reach* r) noexcept nogil:
+    """An access of what is mapped, by its direction, its range and whose bytes are there."""
+    cdef const dv_event* e = c.event
+    cdef dv_world* w = c.world
+    cdef const dv_mapping* m = &w.mappings[index]
+    cdef dv_verdict v
+    cdef uint64_t phys = 0
+    cdef bint known = True
+    cdef uint32_t i
+    learn_direction(e, m, r)
+    r.unsent = c.unsent
+    r.wrong = (r.writes or r.reads) and not event_allowed(e, m)
+    if registered(m) and (r.writes or r.reads):
+        note_bypass(&f.used[c.device], e, r)
+    if not e.flags & F_LENGTH_UNKNOWN:
+        r.past = c.past_end
+        if m.state == STATE_LIVE and c.held < r.length - r.past:
+            learn_spanned(c, r, &index)
+            m = &w.mappings[index]
+        r.unclean = r.reads and unclean(f, c, m)
+    if r.writes:
+        r.dirty = event_fact(c, DIRTY_LINE_BYTES, &known)
+    if not r.wrong and not r.unclean and r.past + r.unsent + r.dirty == 0 and \
+            not m.flags & F_MMIO:
+        return 0
+    memset(&v, 0, sizeof(dv_verdict))
+    v.bytes = r.length
+    if r.past != 0:
+        learn_end(c, index, r)
+        blame(&v, MISTAKE_OUT_OF_RANGE)
+        v.bytes = r.past
+    if r.wrong:
+        blame(&v, MISTAKE_WRONG_DIRECTION)
+        if r.writes and m.state == STATE_LIVE and e.kind != KIND_DEV_FAULT and \
+                memory_at(w, m, e.bus_addr, False, &phys):
+            touched(&f.touches, phys, r.length, c.number.record, DEVICE_WRITES,
+                    MISTAKE_WRONG_DIRECTION)
+    if v.mistake == MISTAKE_NONE and (r.unsent != 0 or r.dirty != 0 or r.unclean):
+        v.rests_on_syncs = 1
+        v.bytes = r.unsent if r.unsent != 0 else r.dirty if r.dirty != 0 else r.length
+        if not registered(m):
+            v.mistake = MISTAKE_NO_SYNC_FOR_DEVICE if r.unsent != 0 or r.unclean else \
+                MISTAKE_SHARED_LINE
+    v.across_gap = m.epoch != w.gaps
+    for i in range(f.count):
+        judge_mapped(f, c, r, m, i, &v)
+    return add_access(f, c, &v, index, r)
 
 
 cdef int add_access(dv_effects* f, dv_context* c, dv_verdict* v, uint32_t index,
@@ -512,6 +640,8 @@ cdef int add_access(dv_effects* f, dv_context* c, dv_verdict* v, uint32_t index,
     cdef uint64_t ordinal = f.used[c.device].accesses + fault
     cdef dv_incident* item = incident_at(&f.incidents, e, not fault)
     cdef uint32_t i
+    if item != NULL and of_syncs(v.mistake if not fault else item.verdict.mistake):
+        item = NULL  # what the IOMMU refuses is an address, whoever has its bytes
     if item != NULL and fault:
         fault_seen(f, &item.verdict)
         return 0
@@ -521,11 +651,16 @@ cdef int add_access(dv_effects* f, dv_context* c, dv_verdict* v, uint32_t index,
                 v.effect[i] = item.verdict.effect[i]
                 v.cause[i] = item.verdict.cause[i]
                 v.stage[i] = item.verdict.stage[i]
-        incident_retell(item, c, v, ordinal, r.length)
+        incident_retell(&f.incidents, item, c, v, index, ordinal, r.length)
         return 0
     if fault:
         fault_seen(f, v)
     return incident_add(&f.incidents, c, f.count, v, index, ordinal, r.length)
+
+
+cdef inline bint of_syncs(int mistake) noexcept nogil:
+    return mistake == MISTAKE_NO_SYNC_FOR_CPU or mistake == MISTAKE_NO_SYNC_FOR_DEVICE or \
+        mistake == MISTAKE_SHARED_LINE
 
 
 cdef void fault_seen(dv_effects* f, dv_verdict* v) noexcept nogil:
@@ -539,25 +674,48 @@ cdef void fault_seen(dv_effects* f, dv_verdict* v) noexcept nogil:
 
 
 cdef void learn_loose(dv_effects* f, dv_context* c, uint32_t near, dv_reach* r) noexcept nogil:
-    cdef const dv_mapping* m = &c.world.mappings[near]
+    """Learn what lies where nothing is mapped for the device."""
+    cdef dv_world* w = c.world
+    cdef const dv_mapping* m = &w.mappings[near]
     cdef const dv_touch* t
-    cdef uint64_t end
-    if c.provenance == FROM_PAST and near != 0 and m.marks & MARK_LENGTH:
-        end = m.bus_addr + m.length
-        r.past = c.event.bus_addr - end + r.length
-        r.end = end
-        if m.marks & MARK_PHYS and m.type != TYPE_SG:
-            r.foreign = others_memory(
-                c.world, m.phys_addr + (c.event.bus_addr - m.bus_addr), r.length)
-    elif c.provenance == FROM_BEFORE and near != 0 and m.marks & MARK_PHYS and \
-            m.type != TYPE_SG and r.length != 0:
-        r.foreign = others_memory(
-            c.world, m.phys_addr - (m.bus_addr - c.event.bus_addr),
-            min(r.length, m.bus_addr - c.event.bus_addr))
+    cdef uint64_t bus = c.event.bus_addr
+    if near != 0 and c.provenance == FROM_PAST:
+        r.past = c.distance + r.length
+        r.end = bus - c.distance
+        if memory_at(w, m, r.end, True, &r.phys):
+            r.end = r.phys
+            r.foreign = others_memory(w, near, r.phys + c.distance, r.length)
+    elif near != 0 and c.provenance == FROM_BEFORE:
+        learn_before(c, near, r)
     elif c.provenance == FROM_PHYSICAL:
         # What the CPU wrote and no call has brought to memory since.
-        t = last_touch(f, c.event.bus_addr, r.length, 0)
+        t = last_touch(&f.touches, bus, r.length, 0)
         r.overwrites = t != NULL and t.what == CPU_WRITES
+
+
+cdef void learn_before(dv_context* c, uint32_t near, dv_reach* r) noexcept nogil:
+    """Learn how an access that begins before a mapping lies to it and to its end."""
+    cdef dv_world* w = c.world
+    cdef uint64_t bus = c.event.bus_addr + c.distance, end
+    cdef const dv_segment* seg
+    cdef uint32_t s = w.mappings[near].first, steps = 0
+    r.before = c.distance
+    r.start = bus
+    while s != 0 and steps < SCAN_MAX and w.shadow.segments[s].start != bus:
+        s = w.shadow.segments[s].sibling
+        steps += 1
+    if s == 0 or steps == SCAN_MAX:
+        return
+    seg = &w.shadow.segments[s]
+    end = seg.start + seg.length
+    if r.length > r.before and r.length - r.before > seg.length:
+        r.past = r.length - r.before - seg.length
+    r.end = end
+    if seg.phys_length != 0:
+        r.start = seg.phys
+        r.end = seg.phys + seg.length
+        r.foreign = others_memory(w, near, seg.phys - r.before, min(r.length, r.before)) or (
+            r.past != 0 and others_memory(w, near, r.end, r.past))
 
 
 cdef void note_bypass(dv_used* u, const dv_event* e, const dv_reach* r) noexcept nogil:
@@ -602,14 +760,17 @@ cdef int judge_end(dv_effects* f, dv_context* c, int mistake) noexcept nogil:
     cdef uint32_t index = c.meant[OBJ_MAPPING]
     cdef const dv_mapping* m = &w.mappings[index]
     cdef uint64_t lost = 0, overwritten = 0
-    cdef bint to_cpu, whole
+    cdef bint to_cpu, whole, skips = (e.flags | m.flags) & F_SKIP_SYNC != 0
     if e.kind == KIND_DMA_UNMAP and not e.flags & F_NULL_CPU:
-        f.ends[f.end_count % ENDS] = c.number.record
-        f.end_count += 1
+        end_seen(&f.touches, c.number.record)
     if index != 0 and registered(m) and note_registered(f, c.world, m, e.site) < 0:
         return -1
-    if index != 0 and w.shadow.mask_lines != 0 and not (e.flags | m.flags) & F_SKIP_SYNC and \
-            not registered(m):
+    if index != 0 and m.transfers != 0 and mistake == MISTAKE_NONE:
+        mistake = MISTAKE_UNMAP_IN_TRANSFER
+    # What is in memory that was allocated goes with it, and nobody is the worse for it.
+    if index != 0 and e.kind == KIND_DMA_UNMAP and skips and owes_syncs(m):
+        leave_behind(f, c, m)
+    elif index != 0 and w.shadow.mask_lines != 0 and e.kind == KIND_DMA_UNMAP and not skips:
         whole = e.flags & F_LENGTH_UNKNOWN or m.type == TYPE_SG
         to_cpu = (m.direction if e.flags & F_DIRECTION_UNKNOWN else e.direction) != DIR_TO_DEVICE
         if not to_cpu:
@@ -622,7 +783,69 @@ cdef int judge_end(dv_effects* f, dv_context* c, int mistake) noexcept nogil:
             overwritten = mapping_stale(w, index, False, e.bus_addr, e.length, False)
             lost = mapping_stale(w, index, False, 0, ALL, True) - \
                 mapping_stale(w, index, False, e.bus_addr, e.length, True)
+        if to_cpu:
+            clean_mapping(f, c, m)
+    if index != 0 and registered(m) and mistake == MISTAKE_NONE:
+        return judge_shared(f, c, overwritten)
     return add_call(f, c, mistake, overwritten, lost, beside(c))
+
+
+cdef int judge_shared(dv_effects* f, dv_context* c, uint64_t overwritten) noexcept nogil:
+    """What the CPU wrote into registered memory is no mistake, and is lost all the same where the
+    device's copy is put over it.
+    """
+    cdef uint32_t index = c.meant[OBJ_MAPPING], i
+    cdef const dv_mapping* m = &c.world.mappings[index]
+    cdef dv_verdict v
+    if overwritten == 0:
+        return 0
+    memset(&v, 0, sizeof(dv_verdict))
+    v.rests_on_syncs = 1
+    v.across_gap = m.epoch != c.world.gaps
+    v.bytes = overwritten
+    for i in range(f.count):
+        if bounced(&f.platforms[i], c.world, m) or cached_apart(&f.platforms[i], m):
+            set_effect(&v, i, EFFECT_BREAKS, CAUSE_CPU_BYTES_LOST, 0)
+    return incident_add(&f.incidents, c, f.count, &v, index, 0, m.length)
+
+
+cdef void leave_behind(dv_effects* f, const dv_context* c, const dv_mapping* m) noexcept nogil:
+    """Remember the device's bytes that an unmap without a sync does not bring to the CPU."""
+    cdef const dv_world* w = c.world
+    cdef uint32_t s = m.first, runs = 0
+    cdef const dv_segment* seg
+    cdef uint64_t start = 0, end = 0
+    cdef dv_touch one
+    memset(&one, 0, sizeof(dv_touch))
+    one.record = c.number.record
+    one.what = LEFT_BEHIND
+    one.mistake = MISTAKE_NO_SYNC_FOR_CPU
+    one.bounced = m.marks & MARK_BOUNCED != 0
+    while s != 0:
+        seg = &w.shadow.segments[s]
+        end = 0
+        while seg.phys_length != 0 and runs < RUNS_MAX and device_run(seg, end, &start, &end):
+            one.phys_addr = seg.phys + start
+            one.length = end - start
+            touch(&f.touches, &one)
+            runs += 1
+        s = seg.sibling
+
+
+cdef inline bint touches_matter(const dv_effects* f) noexcept nogil:
+    """Tell whether anything was touched that a call can clean."""
+    return f.touches.by_cpu + f.touches.by_device != 0
+
+
+cdef void clean_mapping(dv_effects* f, const dv_context* c, const dv_mapping* m) noexcept nogil:
+    """Remember that caches and memory agree where a mapping lies."""
+    cdef uint32_t s = m.first, steps = 0
+    cdef const dv_segment* seg
+    while s != 0 and touches_matter(f) and steps < SCAN_MAX:
+        seg = &c.world.shadow.segments[s]
+        touched(&f.touches, seg.phys, seg.phys_length, c.number.record, CLEANED, 0)
+        s = seg.sibling
+        steps += 1
 
 
 cdef inline uint64_t beside(const dv_context* c) noexcept nogil:
@@ -634,15 +857,37 @@ cdef inline uint64_t beside(const dv_context* c) noexcept nogil:
 cdef int judge_sync(dv_effects* f, dv_context* c, int mistake) noexcept nogil:
     """A sync copies over what the other side has newer."""
     cdef const dv_event* e = c.event
-    cdef uint32_t index = c.meant[OBJ_MAPPING]
+    cdef const dv_side* bus = event_side(c.batch, e, SIDE_SG_BUS) if e.side != 0 else NULL
+    cdef const dv_entry* entries
     cdef bint to_cpu = e.kind == KIND_DMA_SYNC_FOR_CPU
-    cdef uint64_t newer = 0
-    cdef bint moves = e.flags & F_DIRECTION_UNKNOWN or \
-        e.direction != (DIR_TO_DEVICE if to_cpu else DIR_FROM_DEVICE)
-    if index != 0 and moves and c.world.shadow.mask_lines != 0 and e.side == 0 and \
-            not e.flags & (F_BUS_UNKNOWN | F_LENGTH_UNKNOWN):
-        newer = mapping_stale(c.world, index, False, e.bus_addr, e.length, not to_cpu)
-    return add_call(f, c, mistake, newer if to_cpu else 0, 0 if to_cpu else newer, beside(c))
+    cdef uint64_t newer = 0, near = 0
+    cdef uint32_t i
+    if c.meant[OBJ_MAPPING] != 0 and (
+            e.flags & F_DIRECTION_UNKNOWN or
+            e.direction != (DIR_TO_DEVICE if to_cpu else DIR_FROM_DEVICE)):
+        near = beside(c)
+        if bus != NULL:
+            entries = side_entries(bus)
+            for i in range(bus.stored):
+                newer += moved(f, c, entries[i].address, entries[i].length)
+        elif not e.flags & (F_BUS_UNKNOWN | F_LENGTH_UNKNOWN):
+            newer = moved(f, c, e.bus_addr, e.length)
+    return add_call(f, c, mistake, newer if to_cpu else 0, 0 if to_cpu else newer, near)
+
+
+cdef uint64_t moved(dv_effects* f, dv_context* c, uint64_t bus, uint64_t length) noexcept nogil:
+    """Return how many bytes a sync of a bus range takes from the other side; caches and memory
+    agree from then on.
+    """
+    cdef uint32_t index = c.meant[OBJ_MAPPING]
+    cdef const dv_mapping* m = &c.world.mappings[index]
+    cdef uint64_t phys = 0
+    if touches_matter(f) and memory_at(c.world, m, bus, False, &phys):
+        touched(&f.touches, phys, length, c.number.record, CLEANED, 0)
+    if c.world.shadow.mask_lines == 0 or not owes_syncs(m):
+        return 0
+    return mapping_stale(c.world, index, False, bus, length,
+                         c.event.kind == KIND_DMA_SYNC_FOR_DEVICE)
 
 
 cdef int add_call(dv_effects* f, dv_context* c, int mistake, uint64_t cpu_bytes,
@@ -685,28 +930,43 @@ cdef int add_call(dv_effects* f, dv_context* c, int mistake, uint64_t cpu_bytes,
 
 
 cdef int note_map(dv_effects* f, const dv_context* c) noexcept nogil:
-    """A mapping brings caches and memory together."""
+    """A mapping brings caches and memory together; keep how far up memory is mapped."""
     cdef const dv_event* e = c.event
-    cdef const dv_side* phys
+    cdef const dv_side* phys = event_side(c.batch, e, SIDE_SG_PHYS) if e.side != 0 else NULL
+    cdef const dv_side* bus = event_side(c.batch, e, SIDE_SG_BUS) if e.side != 0 else NULL
+    cdef bint streaming = e.kind == KIND_DMA_MAP and not e.flags & F_MMIO
     cdef dv_used* u
-    cdef uint64_t end
+    cdef uint64_t end, first, length
     cdef uint32_t i
-    if e.flags & F_PHYS_UNKNOWN or event_failed(e):
-        return 0
-    if not e.flags & F_LENGTH_UNKNOWN:
-        touch(f, e.phys_addr, e.length, c.number.record, CLEANED, 0)
-    if e.kind != KIND_DMA_MAP or e.flags & F_MMIO:
+    if event_failed(e):
         return 0
     u = used_by(f, c.device)
     if u == NULL:
         return -1
-    phys = event_side(c.batch, e, SIDE_SG_PHYS) if e.side != 0 else NULL
+    if e.flags & F_PHYS_UNKNOWN:
+        u.unplaced += streaming
+        return 0
     end = e.phys_addr + (e.length if phys == NULL and not e.flags & F_LENGTH_UNKNOWN else 1)
-    if phys != NULL:
+    if phys == NULL and not e.flags & F_LENGTH_UNKNOWN:
+        cleaned(f, c, e.phys_addr, e.length)
+    elif phys != NULL:
         for i in range(phys.stored):
-            end = max(end, side_entries(phys)[i].address + 1)
-    u.highest_mapped = max(u.highest_mapped, end)
+            first = side_entries(phys)[i].address
+            end = max(end, first + 1)
+            # Where the list was merged nothing tells how long an entry is: at most its page.
+            length = 4096 - (first & 4095)
+            if bus != NULL and bus.full == phys.full and i < bus.stored:
+                length = side_entries(bus)[i].length
+            cleaned(f, c, first, length)
+    if streaming:
+        u.highest_mapped = max(u.highest_mapped, end)
     return 0
+
+
+cdef inline void cleaned(dv_effects* f, const dv_context* c, uint64_t phys,
+                         uint64_t length) noexcept nogil:
+    if touches_matter(f) and not c.event.flags & F_SKIP_SYNC:
+        touched(&f.touches, phys, length, c.number.record, CLEANED, 0)
 
 
 cdef int judge_persistent(dv_effects* f, dv_context* c) noexcept nogil:
@@ -799,37 +1059,43 @@ cdef int effects_cpu_mapping(dv_effects* f, dv_context* c) noexcept nogil:
         if bounced(&f.platforms[i], w, m) or cached_apart(&f.platforms[i], m):
             set_effect(&v, i, EFFECT_BREAKS,
                        CAUSE_SHARED_AT_ONCE if registered(m) else CAUSE_STALE_FOR_CPU, 0)
-        elif streams(m) and not registered(m):
+        elif owes_syncs(m) and not registered(m):
             set_effect(&v, i, EFFECT_LUCK, CAUSE_CONTRACT, 0)
     return incident_add(&f.incidents, c, f.count, &v, index, 0, c.event.length)
 
 
 cdef int effects_cpu(dv_effects* f, dv_context* c) noexcept nogil:
     cdef const dv_event* e = c.event
+    cdef const dv_platform* p
     cdef const dv_touch* t
     cdef dv_verdict v
     cdef uint32_t i
-    cdef dv_used* u
-    if e.flags & (F_PHYS_UNKNOWN | F_LENGTH_UNKNOWN) or e.length == 0:
-        return 0
-    if e.kind == KIND_CPU_WRITE:
-        touch(f, e.phys_addr, e.length, c.number.record, CPU_WRITES, 0)
-        return 0
-    u = used_by(f, c.device)
+    cdef uint64_t bytes = 0
+    cdef dv_used* u = used_by(f, c.device)
+    cdef bint copied
     if u == NULL:
         return -1
-    u.cpu_accesses += 1
-    if f.device_touches == 0:
+    if e.flags & (F_PHYS_UNKNOWN | F_LENGTH_UNKNOWN) or e.length == 0:
         return 0
-    t = last_touch(f, e.phys_addr, e.length, 0)
-    if t == NULL or t.what != DEVICE_WRITES:
+    u.cpu_accesses += 1
+    if e.kind == KIND_CPU_WRITE:
+        touched(&f.touches, e.phys_addr, e.length, c.number.record, CPU_WRITES, 0)
+        return 0
+    t = newest_by_device(&f.touches, e.phys_addr, e.length, &bytes)
+    if t == NULL:
         return 0
     memset(&v, 0, sizeof(dv_verdict))
-    v.bytes = e.length
+    v.bytes = bytes
     v.mistake = t.mistake
+    v.rests_on_syncs = t.what == LEFT_BEHIND
     for i in range(f.count):
-        if not f.platforms[i].recorded and not f.platforms[i].coherent:
+        p = &f.platforms[i]
+        copied = t.bounced != 0 if p.recorded else p.bounce == BOUNCE_ALWAYS or (
+            p.bounce == BOUNCE_ABOVE_WIDTH and e.phys_addr + (e.length - 1) > p.highest)
+        if not p.recorded and not p.coherent or t.what == LEFT_BEHIND and copied:
             set_effect(&v, i, EFFECT_BREAKS, CAUSE_STALE_FOR_CPU, 0)
+        elif t.what == LEFT_BEHIND:
+            set_effect(&v, i, EFFECT_LUCK, CAUSE_CONTRACT, 0)
     return incident_add(&f.incidents, c, f.count, &v, 0, 0, e.length)
 
 
@@ -887,8 +1153,10 @@ cdef int finish_device(dv_effects* f, dv_world* w, dv_used* u) noexcept nogil:
         copied = u.bounced != 0 if p.recorded else p.bounce == BOUNCE_ALWAYS or \
             (p.bounce == BOUNCE_ABOVE_WIDTH and u.highest != 0 and u.highest - 1 > p.highest)
         if copied or (not p.recorded and not p.coherent):
-            set_effect(&v, i, EFFECT_BREAKS if u.registers else EFFECT_CANNOT_TELL,
-                       CAUSE_SHARED_AT_ONCE, 0)
+            if u.registers:
+                set_effect(&v, i, EFFECT_BREAKS, CAUSE_SHARED_AT_ONCE, 0)
+            else:
+                set_effect(&v, i, EFFECT_CANNOT_TELL, CAUSE_MAY_BE_SHARED, 0)
     return incident_add(&f.incidents, &c, f.count, &v, 0, 0, u.registered_bytes)
 
 

@@ -16,7 +16,7 @@ from dmaverify.core.groups cimport (
 from dmaverify.core.incidents cimport PLATFORMS_MAX, dv_incident
 from dmaverify.core.resolve cimport (
     OBJ_EVENT, OBJ_FOREIGN, OBJ_GHOST, OBJ_MAPPING, OBJ_MAPPINGS, context_accessed, context_accesses,
-    context_init, context_resolve, dv_context, fault_allowed,
+    context_init, context_resolve, context_spanned, dv_context, fault_allowed,
 )
 from dmaverify.core.transfers cimport dv_transfer, transfers_begin, transfers_end
 from dmaverify.core.vm cimport (
@@ -25,7 +25,7 @@ from dmaverify.core.vm cimport (
 )
 from dmaverify.core.world cimport (
     CPUS, CPU_WROTE, DEVICE_WROTE, HANDED_TO_CPU, HANDED_TO_DEVICE, MARK_DIRECTION, MARK_LENGTH,
-    MARK_PHYS, MARK_VIRT, OWNED_BY_CPU, OWNED_BY_DEVICE, STATE_FREE, STATE_GHOST, STATE_LIVE,
+    MARK_PHYS, MARK_VIRT, OWNED_BY_CPU, OWNED_BY_DEVICE, SCAN_MAX, STATE_FREE, STATE_GHOST, STATE_LIVE,
     dv_device, dv_mapping, dv_place, dv_world, iommu_ended, iommu_map, iommu_unmap, mapping_add,
     mapping_end, mapping_owned, mapping_touch, memory_add, neighbours_touch, retire_stale,
     world_deinit, world_device, world_init,
@@ -263,8 +263,26 @@ cdef int apply_transfer(dv_world* w, dv_context* c) noexcept nogil:
     if w.mappings[index].transfers != 0:
         w.mappings[index].transfers -= 1
         transfers_end(&w.open, index, e.object, e.bus_addr)
-    if e.kind == KIND_DEV_WRITE and not e.flags & F_LENGTH_UNKNOWN:
-        return mapping_touch(w, index, False, e.bus_addr, e.length, DEVICE_WROTE)
+    if e.kind != KIND_DEV_WRITE or e.flags & F_LENGTH_UNKNOWN:
+        return 0
+    if mapping_touch(w, index, False, e.bus_addr, e.length, DEVICE_WROTE) < 0:
+        return -1
+    return spanned_written(w, c)
+
+
+cdef int spanned_written(dv_world* w, dv_context* c) noexcept nogil:
+    """Mark what a device wrote in the mappings that its write went on into."""
+    cdef const dv_event* e = c.event
+    cdef uint64_t at = c.held, room = 0, end = e.length - c.past_end
+    cdef uint32_t other, steps = 0
+    while at < end and steps < SCAN_MAX:
+        steps += 1
+        other = context_spanned(c, at, &room)
+        if other == 0:
+            return 0
+        if mapping_touch(w, other, False, e.bus_addr + at, min(room, end - at), DEVICE_WROTE) < 0:
+            return -1
+        at += room
     return 0
 
 
@@ -713,7 +731,7 @@ cdef class Engine:
                     i, d.maps + d.allocs, u.accesses, u.cpu_accesses,
                     bool(d.syncs or d.bounces or self.g.world.syncs_traced), u.registered,
                     u.registered_bytes, u.bypass_accesses, u.bypass_bytes, u.bypass_lines,
-                    u.longest, u.highest_mapped))
+                    u.longest, u.highest_mapped, u.unplaced))
         return out
 
     def hits(self):
@@ -797,7 +815,8 @@ cdef class Engine:
             "across_gap": w.across_gap, "lost": w.lost, "gaps": w.gaps, "refused": w.refused,
             "forgotten": w.forgotten, "asked_late": w.asked_late,
             "crowded": w.shadow.crowded, "live": w.live,
-            "overflow": self.g.groups.overflow, "iommu_events": w.iommu_events,
+            "overflow": self.g.groups.overflow, "incidents": self.g.effects.incidents.overflow,
+            "iommu_events": w.iommu_events,
             "undecided": w.undecided, "unexplained": w.unexplained,
             "bounces": sum([w.devices[i].bounces for i in range(w.device_count)]),
         }
