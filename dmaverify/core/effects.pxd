@@ -24,6 +24,7 @@ cdef struct dv_used:
     uint64_t highest         # end of the highest of them, physical
     uint64_t highest_mapped  # end of the highest memory of all streaming mappings
     uint64_t unplaced        # streaming mappings whose memory is not told
+    uint64_t unpaired        # lists of which nothing tells what memory their parts are
     uint64_t bounced         # of them in a bounce buffer of the recording machine
     uint64_t bypass_accesses
     uint64_t bypass_bytes

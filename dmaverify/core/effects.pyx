@@ -20,7 +20,7 @@ from dmaverify.core.incidents cimport (
     CAUSE_STALE_FOR_DEVICE, CAUSE_TOO_WIDE, CAUSE_TRANSLATION_GONE, CAUSE_UNKNOWN_MEMORY,
     EFFECT_BREAKS, EFFECT_CANNOT_TELL, EFFECT_LUCK, EFFECT_REFUSED, MISTAKE_AFTER_UNMAP,
     MISTAKE_CPU_WRITE_LOST, MISTAKE_FAILED_USED, MISTAKE_FOREIGN, MISTAKE_LEAK, MISTAKE_NONE, MISTAKE_NO_SYNC_FOR_CPU,
-    MISTAKE_NO_SYNC_FOR_DEVICE, MISTAKE_OUT_OF_RANGE, MISTAKE_SHARED_LINE, MISTAKE_UNMAPPED, MISTAKE_UNMAP_IN_TRANSFER,
+    MISTAKE_NO_SYNC_FOR_DEVICE, MISTAKE_OUT_OF_RANGE, MISTAKE_SHARED_LINE, MISTAKE_UNMAPPED, MISTAKE_UNMAP_IN_TRANSFER, MISTAKE_WHILE_DEVICE_OWNS,
     MISTAKE_WRONG_DIRECTION,
     dv_incident, dv_verdict, incident_add, incident_at, incident_retell,
     incidents_deinit, incidents_init,
@@ -38,6 +38,7 @@ from dmaverify.core.touches cimport (
 )
 from dmaverify.core.world cimport (
     MARK_BOUNCED, MARK_DIRECTION, MARK_EXISTING, MARK_LENGTH, MARK_PHYS, MARK_WHOLE_PAGES, SCAN_MAX, STATE_LIVE, dv_mapping, dv_world,
+    list_in_pages,
     mapping_stale,
 )
 from dmaverify.model.events cimport (
@@ -57,6 +58,9 @@ from dmaverify.model.platform cimport (
 cdef enum:                   # model/fields.py: facts of an event
     DIRTY_LINE_BYTES = 36
     NEIGHBOUR_BYTES = 38
+    OWNED_BYTES = 39
+    WRITE_OPEN = 40
+    READ_OPEN = 41
 
 cdef enum:
     PAGES_LOOKED_AT = 256    # pages of one access that are looked up
@@ -276,8 +280,19 @@ cdef inline uint64_t page_room(const dv_platform* p, const dv_reach* r) noexcept
     return -r.end & (p.page_bytes - 1)
 
 
-cdef void judge_past(const dv_platform* p, const dv_reach* r, bint translated, bint copied,
-                     uint32_t i, dv_verdict* v) noexcept nogil:
+cdef inline bint guarded(const dv_platform* p, const dv_mapping* m, bint copied) noexcept nogil:
+    """Tell whether a guard begins where a mapping ends."""
+    return copied or (p.common_buffers_at_end and not p.recorded and m.type >= TYPE_COHERENT and
+                      not m.marks & MARK_EXISTING)
+
+
+cdef inline bint shared_whole(const dv_platform* p, const dv_mapping* m) noexcept nogil:
+    """Tell whether a mapping's own pages are shared with a device that reaches nothing else."""
+    return p.private_memory and not p.recorded and m.type >= TYPE_COHERENT
+
+
+cdef void judge_past(const dv_platform* p, const dv_reach* r, const dv_mapping* m,
+                     bint translated, bint copied, uint32_t i, dv_verdict* v) noexcept nogil:
     """The part of an access that runs past the end of its mapping."""
     if translated and r.past > page_room(p, r):
         if not p.recorded or not r.others_pages:
@@ -286,8 +301,10 @@ cdef void judge_past(const dv_platform* p, const dv_reach* r, bint translated, b
             set_effect(v, i, EFFECT_BREAKS, CAUSE_FOREIGN_BYTES, 0)
         else:
             set_effect(v, i, EFFECT_LUCK, CAUSE_CONTRACT, 0)
-    elif copied and not translated:
+    elif guarded(p, m, copied) and not translated:
         set_effect(v, i, EFFECT_BREAKS, CAUSE_GUARD, 0)
+    elif shared_whole(p, m) and r.past > page_room(p, r):
+        set_effect(v, i, EFFECT_BREAKS, CAUSE_PRIVATE, 0)
     elif r.foreign and not copied and not r.reads:
         may_break(v, i, r, CAUSE_FOREIGN_BYTES)
     else:
@@ -315,7 +332,7 @@ cdef void judge_mapped(dv_effects* f, dv_context* c, const dv_reach* r, const dv
     if tr == TRANSLATION_NESTED and m.flags & F_MMIO and not p.second_reaches_mmio:
         set_effect(v, i, EFFECT_BREAKS, CAUSE_MMIO, 2)
     if r.past != 0:
-        judge_past(p, r, tr != TRANSLATION_NONE, copied, i, v)
+        judge_past(p, r, m, tr != TRANSLATION_NONE, copied, i, v)
     if r.wrong:
         if copied and r.writes:
             set_effect(v, i, EFFECT_BREAKS, CAUSE_DEVICE_BYTES_LOST, 0)
@@ -363,6 +380,8 @@ cdef void judge_late(dv_effects* f, dv_context* c, const dv_reach* r, const dv_m
             set_effect(v, i, EFFECT_BREAKS, CAUSE_FILL, 0)
         if not r.unknown:
             set_effect(v, i, EFFECT_LUCK, CAUSE_CONTRACT, 0)
+    elif shared_whole(p, m):
+        set_effect(v, i, EFFECT_BREAKS, CAUSE_PRIVATE, 0)
     else:
         judge_reused(p, r, CAUSE_CONTRACT, m, i, v)
 
@@ -424,7 +443,11 @@ cdef void judge_loose(dv_effects* f, dv_context* c, const dv_reach* r, uint32_t 
             set_effect(v, i, EFFECT_BREAKS, CAUSE_OTHER_MEMORY, 0)
         else:
             set_effect(v, i, EFFECT_LUCK, CAUSE_CONTRACT, 0)
-    elif p.private_memory and not copied:
+    elif from_ == FROM_PAST and near != 0 and guarded(p, &c.world.mappings[near], False):
+        set_effect(v, i, EFFECT_BREAKS, CAUSE_GUARD, 0)
+    elif p.private_memory and not copied and not (
+            beside and near != 0 and shared_whole(p, &c.world.mappings[near]) and
+            r.past <= page_room(p, r) and r.before <= r.start & (p.page_bytes - 1)):
         set_effect(v, i, EFFECT_BREAKS, CAUSE_PRIVATE, 0)
     elif copied:
         set_effect(v, i, EFFECT_BREAKS, CAUSE_GUARD, 0)
@@ -533,7 +556,9 @@ cdef int judge_access(dv_effects* f, dv_context* c) noexcept nogil:
     r.writes = device_writes(e)
     r.reads = device_reads(e)
     r.unknown = not r.writes and not r.reads
-    r.length = 1 if e.flags & F_LENGTH_UNKNOWN or e.length == 0 else e.length
+    r.length = 1 if e.flags & F_LENGTH_UNKNOWN else e.length
+    if r.length == 0:
+        return 0  # it touches nothing
     if index != 0:
         return judge_at_mapping(f, c, index, &r)
     memset(&v, 0, sizeof(dv_verdict))
@@ -770,10 +795,12 @@ cdef int judge_end(dv_effects* f, dv_context* c, int mistake) noexcept nogil:
     # What is in memory that was allocated goes with it, and nobody is the worse for it.
     if index != 0 and e.kind == KIND_DMA_UNMAP and skips and owes_syncs(m):
         leave_behind(f, c, m)
-    elif index != 0 and w.shadow.mask_lines != 0 and e.kind == KIND_DMA_UNMAP and not skips:
+    elif index != 0 and e.kind == KIND_DMA_UNMAP and not skips:
         whole = e.flags & F_LENGTH_UNKNOWN or m.type == TYPE_SG
         to_cpu = (m.direction if e.flags & F_DIRECTION_UNKNOWN else e.direction) != DIR_TO_DEVICE
-        if not to_cpu:
+        if w.shadow.mask_lines == 0:
+            pass
+        elif not to_cpu:
             # What was written against the direction of the mapping itself is told as that.
             if m.direction != DIR_TO_DEVICE:
                 lost = mapping_stale(w, index, False, 0, ALL, True)
@@ -783,7 +810,9 @@ cdef int judge_end(dv_effects* f, dv_context* c, int mistake) noexcept nogil:
             overwritten = mapping_stale(w, index, False, e.bus_addr, e.length, False)
             lost = mapping_stale(w, index, False, 0, ALL, True) - \
                 mapping_stale(w, index, False, e.bus_addr, e.length, True)
-        if to_cpu:
+        if to_cpu and touches_matter(f):
+            if judge_raw(f, c, m) < 0:
+                return -1
             clean_mapping(f, c, m)
     if index != 0 and registered(m) and mistake == MISTAKE_NONE:
         return judge_shared(f, c, overwritten)
@@ -830,6 +859,33 @@ cdef void leave_behind(dv_effects* f, const dv_context* c, const dv_mapping* m) 
             touch(&f.touches, &one)
             runs += 1
         s = seg.sibling
+
+
+cdef int judge_raw(dv_effects* f, const dv_context* c, const dv_mapping* m) noexcept nogil:
+    """What a device wrote to memory by another way than the mapping is lost when the mapping's
+    bounce buffer is copied over it.
+    """
+    cdef uint32_t s = m.first, i, steps = 0
+    cdef const dv_segment* seg
+    cdef const dv_touch* t = NULL
+    cdef uint64_t bytes = 0
+    cdef dv_verdict v
+    while s != 0 and t == NULL and f.touches.by_device != 0 and steps < SCAN_MAX:
+        seg = &c.world.shadow.segments[s]
+        if seg.phys_length != 0:
+            t = newest_by_device(&f.touches, seg.phys, seg.phys_length, &bytes)
+        s = seg.sibling
+        steps += 1
+    if t == NULL or t.what != DEVICE_WRITES or t.record < m.made.record:
+        return 0
+    memset(&v, 0, sizeof(dv_verdict))
+    v.mistake = t.mistake
+    v.bytes = bytes
+    v.across_gap = m.epoch != c.world.gaps
+    for i in range(f.count):
+        if bounced(&f.platforms[i], c.world, m):
+            set_effect(&v, i, EFFECT_BREAKS, CAUSE_DEVICE_BYTES_LOST, 0)
+    return incident_add(&f.incidents, c, f.count, &v, c.meant[OBJ_MAPPING], 0, m.length)
 
 
 cdef inline bint touches_matter(const dv_effects* f) noexcept nogil:
@@ -958,6 +1014,8 @@ cdef int note_map(dv_effects* f, const dv_context* c) noexcept nogil:
             if bus != NULL and bus.full == phys.full and i < bus.stored:
                 length = side_entries(bus)[i].length
             cleaned(f, c, first, length)
+    if streaming and phys != NULL and bus != NULL and bus.full != phys.full:
+        u.unpaired += not list_in_pages(bus, phys)
     if streaming:
         u.highest_mapped = max(u.highest_mapped, end)
     return 0
@@ -1049,7 +1107,7 @@ cdef int effects_cpu_mapping(dv_effects* f, dv_context* c) noexcept nogil:
         return -1
     u.cpu_accesses += 1
     if c.stale == 0 or c.event.kind != KIND_CPU_READ:
-        return 0
+        return judge_owner(f, c, m)
     memset(&v, 0, sizeof(dv_verdict))
     v.rests_on_syncs = 1
     v.bytes = c.stale
@@ -1062,6 +1120,31 @@ cdef int effects_cpu_mapping(dv_effects* f, dv_context* c) noexcept nogil:
         elif owes_syncs(m) and not registered(m):
             set_effect(&v, i, EFFECT_LUCK, CAUSE_CONTRACT, 0)
     return incident_add(&f.incidents, c, f.count, &v, index, 0, c.event.length)
+
+
+cdef int judge_owner(dv_effects* f, dv_context* c, const dv_mapping* m) noexcept nogil:
+    """An access of the CPU while the bytes are the device's: no copy makes that right or wrong."""
+    cdef bint known = True, read_open, write_open, reads = c.event.kind == KIND_CPU_READ
+    cdef dv_verdict v
+    cdef uint32_t i
+    if not streams(m) or registered(m) or not m.marks & MARK_DIRECTION:
+        return 0
+    write_open = m.transfers != 0 and event_fact(c, WRITE_OPEN, &known) != 0
+    read_open = m.transfers != 0 and event_fact(c, READ_OPEN, &known) != 0
+    memset(&v, 0, sizeof(dv_verdict))
+    v.mistake = MISTAKE_WHILE_DEVICE_OWNS
+    v.across_gap = m.epoch != c.world.gaps
+    v.rests_on_syncs = reads or not (read_open or write_open)
+    if v.rests_on_syncs:
+        # What both only read harms nobody, and of what goes to the device nothing comes back.
+        if m.direction == DIR_TO_DEVICE or \
+                (reads and m.direction == DIR_BIDIRECTIONAL and not write_open) or \
+                event_fact(c, OWNED_BYTES, &known) == 0:
+            return 0
+    v.bytes = c.event.length
+    for i in range(f.count):
+        set_effect(&v, i, EFFECT_LUCK, CAUSE_CONTRACT, 0)
+    return incident_add(&f.incidents, c, f.count, &v, c.meant[OBJ_MAPPING], 0, c.event.length)
 
 
 cdef int effects_cpu(dv_effects* f, dv_context* c) noexcept nogil:

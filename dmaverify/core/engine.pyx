@@ -731,7 +731,7 @@ cdef class Engine:
                     i, d.maps + d.allocs, u.accesses, u.cpu_accesses,
                     bool(d.syncs or d.bounces or self.g.world.syncs_traced), u.registered,
                     u.registered_bytes, u.bypass_accesses, u.bypass_bytes, u.bypass_lines,
-                    u.longest, u.highest_mapped, u.unplaced))
+                    u.longest, u.highest_mapped, u.unplaced, u.unpaired))
         return out
 
     def hits(self):

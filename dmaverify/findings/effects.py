@@ -50,6 +50,11 @@ MISSING_WORDS = {
         "the physical addresses of some mappings of {devices} are not in the recording",
         "record the events of dma:* with phys_addr",
     ),
+    Missing.PARTS: (
+        "which memory the parts of some lists of {devices} are, merged by an IOMMU, is not in the "
+        "recording",
+        "record on a machine without an IOMMU, or map lists of single pages",
+    ),
     Missing.DIRECTIONS: (
         "whether some accesses of {devices} were reads or writes is not in the recording",
         "record tracepoints of the driver, or give a device's log that has it",
@@ -237,6 +242,8 @@ class _Row:
                 self._lack(Missing.DEVICE_ACCESSES, facts.device)
             if self._moves_bytes(facts) and not facts.cpu_accesses:
                 self._lack(Missing.CPU_ACCESSES, facts.device)
+            if self._moves_bytes(facts) and facts.unpaired:
+                self._lack(Missing.PARTS, facts.device)
             if facts.unplaced and self._asks_where():
                 self._lack(Missing.PHYSICAL, facts.device)
         if self._told.gaps:

@@ -101,6 +101,7 @@ class Missing(IntEnum):
     DIRECTIONS = 8
     FLUSHES = 9
     SHARING = 10
+    PARTS = 11
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +166,7 @@ class DeviceFacts:
         highest: where the highest known memory of its streaming mappings ends, physical; 0 where
             none is known.
         unplaced: streaming mappings whose physical address is not told.
+        unpaired: lists that an IOMMU merged, of which nothing tells what memory a part is.
     """
 
     device: int
@@ -180,3 +182,4 @@ class DeviceFacts:
     longest: int = 0
     highest: int = 0
     unplaced: int = 0
+    unpaired: int = 0

@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from dmaverify.model.effect import Cause, Mistake
+from dmaverify.model.effect import Cause, DeviceFacts, Mistake
 from dmaverify.model.kinds import EventKind, Flag, MapType
 from dmaverify.model.platform import Effect
 from tests.oracle.nouns import Call
-from tests.unit.core.calls import call, dma_list, dma_map, dma_sync, dma_unmap, unlist
+from tests.unit.core.calls import call, dma_list, dma_map, dma_sync, dma_unmap, fed, unlist
 from tests.unit.core.rows import (
-    BOUND, MAPPED, PLATFORMS, READABLE, cause, cpu, incidents, memory, one, reads, row, writes,
+    BOUND, MAPPED, NOTHING, PLATFORMS, READABLE, cause, cpu, incidents, memory, one, reads, row,
+    writes,
 )
 
 K, E, C = EventKind, Effect, Cause
@@ -91,9 +92,9 @@ def test_a_sync_of_a_list_takes_what_the_cpu_wrote() -> None:
     both = list_sync(K.DMA_SYNC_FOR_CPU, (0x10000, 0x800), (0x20000, 0x800))
     first = list_sync(K.DMA_SYNC_FOR_CPU, (0x10000, 0x800))
 
-    assert "~X~~~X~X~" == row([LIST, dirty, both])
-    assert 64 == one([LIST, dirty, both], "non-coherent").bytes
-    assert "........." == row([LIST, dirty, first])
+    assert "~X~~~X~X~" == row([LIST, both, dirty, both])
+    assert 64 == one([LIST, both, dirty, both], "non-coherent").bytes
+    assert "........." == row([LIST, both, dirty, first])
 
 
 def test_a_sync_brings_to_memory_what_a_raw_address_reads() -> None:
@@ -126,3 +127,84 @@ def test_registered_memory_loses_what_the_cpu_wrote() -> None:
         (n.mistake, n.outcomes[0].effect, n.outcomes[0].cause) for n in found
     ]  # fmt: skip
     assert {E.WORKS} == {n.outcomes[1].effect for n in found}
+
+
+def test_a_merged_list_of_single_pages_has_its_memory() -> None:
+    """As many entries as pages are one page each: the CPU reads the second one unsynced."""
+    read = cpu(K.CPU_READ, 0xA0000, 64)
+    merged = dma_list([(0x10000, 0x2800)], [0x90000, 0xA0000, 0xB0000])
+    longer = dma_list([(0x10000, 0x2800)], [0x90000, 0xA0000])
+
+    assert "~X~~~X~X~" == row([merged, writes(0x10000, 0x2800), read])
+    assert "........." == row([longer, writes(0x10000, 0x2800), read])
+    assert [(0, 0), (0, 1)] == [
+        (f.unplaced, f.unpaired) for f in (facts([merged]), facts([longer]))
+    ]
+
+
+def facts(calls: list[Call]) -> DeviceFacts:
+    """Return what is told about the only device."""
+    (found,) = fed(NOTHING, calls, platforms=(PLATFORMS["flat"],)).device_facts()
+    return found
+
+
+def test_a_mapping_without_memory_is_counted() -> None:
+    """Where it lies decides on some platforms."""
+    assert 1 == facts([dma_map(phys_addr=None)]).unplaced
+
+
+def test_a_raw_write_is_lost_under_the_copy_of_a_bounce_buffer() -> None:
+    """The device goes around the mapping, and the unmap puts the mapping's bytes over it."""
+    mapped = dma_map(phys_addr=0x91000)
+    calls = [BOUND, mapped, writes(0x91000, 64), dma_unmap()]
+    found = incidents(calls, PLATFORMS["driver-verifier"], PLATFORMS["flat"])
+
+    assert (4, Mistake.DEVICE_ACCESS_UNMAPPED, C.DEVICE_BYTES_LOST) == (
+        found[-1].first.record, found[-1].mistake, found[-1].outcomes[0].cause
+    )  # fmt: skip
+    assert "~X" == row(calls)[:2]
+    assert "~~" == row([BOUND, memory(0x91000), writes(0x91000, 64), mapped, dma_unmap()])[:2]
+
+
+# ---- who owns them ---------------------------------------------------------------------------
+
+
+def test_a_write_while_the_device_owns_the_bytes_is_against_the_contract() -> None:
+    """Handed over behind it, it arrives everywhere; the CPU was to take the buffer first."""
+    both = replace(MAPPED, direction=0)
+    dirty = cpu(K.CPU_WRITE, 0x91000, 64)
+    hand_over = [call(K.DMA_SYNC_FOR_DEVICE, direction=0), reads()]
+
+    assert "~~~~~~~~~" == row([both, dirty, *hand_over])
+    assert "........." == row([both, dma_sync(direction=0), dirty, *hand_over])
+    assert "........." == row([READABLE, dirty, call(K.DMA_SYNC_FOR_DEVICE, direction=1), reads()])
+
+
+@pytest.mark.parametrize("kind", [K.CPU_READ, K.CPU_WRITE])
+def test_an_access_of_the_cpu_during_a_transfer(kind: EventKind) -> None:
+    """The device has not said that it is ready: old bytes or new ones, on any platform."""
+    start = call(K.DEV_START, object=1)
+    calls = [MAPPED, dma_sync(), start, cpu(kind, 0x91000, 64)]
+
+    assert ("~~~~~~~~~" if kind == K.CPU_WRITE else ".........") == row(calls)
+    assert "~~~~~~~~~" == row([MAPPED, start, cpu(kind, 0x91000, 64)])
+
+
+# ---- allocations at an end -------------------------------------------------------------------
+
+
+def test_an_allocation_ends_at_a_guard_or_at_private_memory() -> None:
+    """Driver Verifier pushes it to the end of its pages; a guest shares whole pages."""
+    ring = allocated(MapType.COHERENT, length=100)
+
+    assert "~X~~~~~~~" == row([ring, writes(length=110)])
+    assert "~XXX~~~XX" == row([ring, writes(length=0x1010)])
+    assert (E.BREAKS, C.PRIVATE, 0) == cause([ring, writes(length=0x1010)], "confidential-vm")
+    assert "~X~~~~~~~" == row([BOUND, ring, writes(0x1080, 8)])
+    freed = [BOUND, ring, allocated(MapType.COHERENT, K.DMA_FREE, length=100), writes(length=8)]
+    assert (E.BREAKS, C.PRIVATE, 0) == cause(freed, "confidential-vm")
+
+
+def test_an_access_of_nothing_touches_nothing() -> None:
+    """A transfer of no bytes may stand right behind a mapping."""
+    assert "........." == row([BOUND, MAPPED, writes(0x2000, 0)])

@@ -8,7 +8,7 @@ from dmaverify.model.effect import Cause, Mistake
 from dmaverify.model.kinds import EventKind
 from dmaverify.model.platform import Effect
 from tests.oracle.nouns import Call
-from tests.unit.core.calls import call, dma_list, dma_map, dma_unmap, unlist
+from tests.unit.core.calls import call, dma_list, dma_map, dma_sync, dma_unmap, unlist
 from tests.unit.core.rows import (
     BOUND, MAPPED, PLATFORMS, cause, cpu, incidents, memory, one, reads, row, writes,
 )
@@ -178,9 +178,11 @@ def test_an_access_without_a_direction_is_not_guessed() -> None:
     dirty = cpu(K.CPU_WRITE, 0x91000, 64)
     both = replace(MAPPED, direction=0)
 
-    assert "~?~~~?~?~" == row([both, dirty, touches()])
+    taken = [both, dma_sync(direction=0), dirty]
+
+    assert "~?~~~?~?~" == row([*taken, touches()])
     assert "~X~~~X~X~" == row([replace(MAPPED, direction=1), dirty, touches()])
-    assert (E.CANNOT_TELL, C.NO_DIRECTION, 0) == cause([both, dirty, touches()], "non-coherent")
+    assert (E.CANNOT_TELL, C.NO_DIRECTION, 0) == cause([*taken, touches()], "non-coherent")
     assert (E.CANNOT_TELL, C.NO_DIRECTION, 0) == cause(
         [BOUND, both, dma_unmap(direction=0), touches()], "driver-verifier"
     )
