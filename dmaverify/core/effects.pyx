@@ -757,6 +757,7 @@ cdef int effects_seen(dv_effects* f, dv_context* c, bint settled) noexcept nogil
     cdef dv_used* u = used_by(f, c.device)
     cdef dv_incident* item
     cdef dv_verdict v
+    cdef uint32_t i
     if u == NULL:
         return -1
     if e.kind != KIND_DEV_FAULT:
@@ -771,6 +772,13 @@ cdef int effects_seen(dv_effects* f, dv_context* c, bint settled) noexcept nogil
         fault_seen(f, &item.verdict)
         return 0
     memset(&v, 0, sizeof(dv_verdict))
+    for i in range(f.count):
+        # What one IOMMU refuses, a strict one does; elsewhere nothing tells what it was.
+        if f.platforms[i].translation != TRANSLATION_NONE and \
+                f.platforms[i].flush_after_ns == 0 and f.platforms[i].flush_after_unmaps == 0:
+            set_effect(&v, i, EFFECT_BREAKS, CAUSE_FAULT_SEEN, 1)
+        else:
+            set_effect(&v, i, EFFECT_CANNOT_TELL, CAUSE_NEEDS_ORDER, 0)
     fault_seen(f, &v)
     v.bytes = 1
     return incident_add(&f.incidents, c, f.count, &v, 0, 0, 1)
@@ -794,7 +802,7 @@ cdef int judge_end(dv_effects* f, dv_context* c, int mistake) noexcept nogil:
         mistake = MISTAKE_UNMAP_IN_TRANSFER
     # What is in memory that was allocated goes with it, and nobody is the worse for it.
     if index != 0 and e.kind == KIND_DMA_UNMAP and skips and owes_syncs(m):
-        leave_behind(f, c, m)
+        leave_behind(f, c, m, 0)
     elif index != 0 and e.kind == KIND_DMA_UNMAP and not skips:
         whole = e.flags & F_LENGTH_UNKNOWN or m.type == TYPE_SG
         to_cpu = (m.direction if e.flags & F_DIRECTION_UNKNOWN else e.direction) != DIR_TO_DEVICE
@@ -810,10 +818,13 @@ cdef int judge_end(dv_effects* f, dv_context* c, int mistake) noexcept nogil:
             overwritten = mapping_stale(w, index, False, e.bus_addr, e.length, False)
             lost = mapping_stale(w, index, False, 0, ALL, True) - \
                 mapping_stale(w, index, False, e.bus_addr, e.length, True)
+        if lost != 0:
+            leave_behind(f, c, m, e.bus_addr + e.length if to_cpu else 0)
         if to_cpu and touches_matter(f):
             if judge_raw(f, c, m) < 0:
                 return -1
-            clean_mapping(f, c, m)
+            if lost == 0:
+                clean_mapping(f, c, m)
     if index != 0 and registered(m) and mistake == MISTAKE_NONE:
         return judge_shared(f, c, overwritten)
     return add_call(f, c, mistake, overwritten, lost, beside(c))
@@ -838,8 +849,9 @@ cdef int judge_shared(dv_effects* f, dv_context* c, uint64_t overwritten) noexce
     return incident_add(&f.incidents, c, f.count, &v, index, 0, m.length)
 
 
-cdef void leave_behind(dv_effects* f, const dv_context* c, const dv_mapping* m) noexcept nogil:
-    """Remember the device's bytes that an unmap without a sync does not bring to the CPU."""
+cdef void leave_behind(dv_effects* f, const dv_context* c, const dv_mapping* m,
+                       uint64_t bus) noexcept nogil:
+    """Remember the device's bytes, from a bus address on, that an unmap does not bring to the CPU."""
     cdef const dv_world* w = c.world
     cdef uint32_t s = m.first, runs = 0
     cdef const dv_segment* seg
@@ -854,6 +866,10 @@ cdef void leave_behind(dv_effects* f, const dv_context* c, const dv_mapping* m) 
         seg = &w.shadow.segments[s]
         end = 0
         while seg.phys_length != 0 and runs < RUNS_MAX and device_run(seg, end, &start, &end):
+            if seg.start + start < bus:
+                start = bus - seg.start
+            if start >= end:
+                continue
             one.phys_addr = seg.phys + start
             one.length = end - start
             touch(&f.touches, &one)

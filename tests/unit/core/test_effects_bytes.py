@@ -208,3 +208,17 @@ def test_an_allocation_ends_at_a_guard_or_at_private_memory() -> None:
 def test_an_access_of_nothing_touches_nothing() -> None:
     """A transfer of no bytes may stand right behind a mapping."""
     assert "........." == row([BOUND, MAPPED, writes(0x2000, 0)])
+
+
+@pytest.mark.parametrize(("end", "left"), [
+    (dma_unmap(length=0x800), 0x800), (dma_unmap(direction=1), 0x1000),
+])  # fmt: skip
+def test_what_a_wrong_unmap_leaves_behind_is_stale(end: Call, left: int) -> None:
+    """The copy is gone at the unmap; where caches are in between the read finds old lines."""
+    calls = [MAPPED, writes(), end, cpu(K.CPU_READ, 0x91000)]
+    found = incidents(calls, PLATFORMS["non-coherent"])
+
+    assert (4, E.BREAKS, left) == (
+        found[-1].first.record, found[-1].outcomes[0].effect, found[-1].bytes
+    )  # fmt: skip
+    assert "~X~~~X~X~" == row(calls)
