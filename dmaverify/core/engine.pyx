@@ -582,6 +582,7 @@ cdef class Engine:
 
     cdef dv_engine g
     cdef uint32_t told_witnesses
+    cdef uint32_t told_incidents
     cdef readonly object program
 
     def __cinit__(self, program, *, bint time_known=True, bint syncs_traced=False,
@@ -759,9 +760,12 @@ cdef class Engine:
         return None
 
     def fresh_witnesses(self):
-        """Return the offsets of the source lines that groups made since the last call name."""
+        """Return the offsets of the source lines that groups and incidents made since the last
+        call name.
+        """
         cdef uint32_t i, k
         cdef dv_group* item
+        cdef dv_incident* found
         out = []
         for i in range(self.told_witnesses, self.g.groups.count):
             item = &self.g.groups.items[i]
@@ -771,6 +775,16 @@ cdef class Engine:
                 if item.views[k].mapping.state == STATE_GHOST:
                     out.append(item.views[k].mapping.ended.offset)
         self.told_witnesses = self.g.groups.count
+        # An incident that is told anew names another line: all that are kept are few.
+        for i in range(self.g.effects.incidents.count):
+            found = &self.g.effects.incidents.items[i]
+            if i >= self.told_incidents or found.retold:
+                out.append(found.event.offset)
+                found.retold = 0
+                if found.has_mapping:
+                    out.append(found.mapping.made.offset)
+                    out.append(found.mapping.ended.offset)
+        self.told_incidents = self.g.effects.incidents.count
         return out
 
     def witnesses_between(self, uint64_t start, uint64_t end):

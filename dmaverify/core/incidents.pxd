@@ -105,6 +105,7 @@ cdef struct dv_incident:
     uint64_t ordinal         # accesses of the device by then; 0 = not an access
     uint64_t length
     uint8_t has_mapping
+    uint8_t retold           # since somebody asked for its lines
     dv_mapping mapping
 
 cdef struct dv_incidents:

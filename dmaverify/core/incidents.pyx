@@ -143,4 +143,5 @@ cdef void incident_retell(dv_incidents* s, dv_incident* item, const dv_context* 
     s.accesses += 1
     item.verdict = v[0]
     item.count = 1
+    item.retold = 1
     tell(item, c, index, ordinal, length)

@@ -186,6 +186,7 @@ class _Row:
             lucky=self._count(Effect.WORKS_BY_LUCK),
             unclear=self._count(Effect.CANNOT_TELL),
             costs=tuple(self._costs()),
+            trace=self._context.index,
         )  # fmt: skip
         return row if decides is None else self._decided(row, decides)
 
@@ -307,6 +308,7 @@ class _Row:
                 time_ns=here.time_ns,
                 stage=outcome.stage,
                 why=cause_words(outcome, self._platform),
+                source=here.source,
             )
 
     def _costs(self) -> Iterator[BypassCost]:

@@ -127,7 +127,7 @@ _LIMITS = {
 #: What `--platform` takes for the word that means each of them.
 _ALL = "all"
 _NAME_MOST = 40
-_NAME = re.compile(r"(?=.{1,%d}$)[a-z0-9]+(-[a-z0-9]+)*" % _NAME_MOST)
+_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _TITLE_MOST = 100
 _POWERS = {"page_bytes", "line_bytes"}
 
@@ -150,10 +150,11 @@ def platform_from(table: Mapping[str, Any], path: str) -> Platform:
     for key in ("name", "title"):
         if not isinstance(table.get(key), str) or not table[key].strip():
             raise UsageError(f"{path}: a platform needs a {key}, in quotes")
-    if not _NAME.fullmatch(table["name"]) or table["name"] == _ALL:
+    name = table["name"]
+    if not _NAME.fullmatch(name) or len(name) > _NAME_MOST or name == _ALL:
         raise UsageError(
             f"{path}: name is up to {_NAME_MOST} small letters and digits with dashes between, "
-            f"and not {_ALL!r}, not {table['name'][:_NAME_MOST]!r}"
+            f"and not {_ALL!r}, not {name[:_NAME_MOST]!r}"
         )
     if len(table["title"]) > _TITLE_MOST or not table["title"].isprintable():
         raise UsageError(f"{path}: title is a phrase of up to {_TITLE_MOST} characters, in a line")

@@ -50,8 +50,8 @@ def choose(names: Sequence[str]) -> tuple[Platform, ...]:
         names: names, paths of TOML files (they end in ".toml"), or "all".
 
     Raises:
-        UsageError: a name is not known or is that of two platforms, a file is not good, or there are
-            too many.
+        UsageError: a name is not known or is that of two platforms, a file is not good, or
+            there are too many.
     """
     chosen: dict[str, Platform] = {}
     for name in names:

@@ -12,7 +12,18 @@ from tests.oracle.nouns import Call
 from tests.property.events import batch_of
 from tests.unit.core.calls import call, dma_map, dma_sync, dma_unmap, life, lost, numbered
 from tests.unit.core.rows import (
-    BOUND, MAPPED, NOTHING, PLATFORMS, READABLE, cause, cpu, incidents, memory, one, reads, row,
+    BOUND,
+    MAPPED,
+    NOTHING,
+    PLATFORMS,
+    READABLE,
+    cause,
+    cpu,
+    incidents,
+    memory,
+    one,
+    reads,
+    row,
     writes,
 )
 
@@ -365,3 +376,12 @@ def test_a_platform_of_ones_own() -> None:
     assert (E.BREAKS, C.STALE_FOR_CPU, 0) == cause(
         [MAPPED, writes(), cpu(K.CPU_READ, 0x91000)], mixed
     )
+
+
+def test_the_lines_of_an_incident_are_asked_for_once() -> None:
+    """Its event, and where its mapping was made and ended; from a pipe they are kept."""
+    engine = Engine(NOTHING, platforms=(PLATFORMS["iommu"],))
+    engine.feed(batch_of(numbered(LATE)))
+
+    assert 3 == len(engine.fresh_witnesses())
+    assert [] == engine.fresh_witnesses()

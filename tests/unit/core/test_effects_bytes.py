@@ -10,7 +10,18 @@ from dmaverify.model.platform import Effect
 from tests.oracle.nouns import Call
 from tests.unit.core.calls import call, dma_list, dma_map, dma_sync, dma_unmap, fed, unlist
 from tests.unit.core.rows import (
-    BOUND, MAPPED, NOTHING, PLATFORMS, READABLE, cause, cpu, incidents, memory, one, reads, row,
+    BOUND,
+    MAPPED,
+    NOTHING,
+    PLATFORMS,
+    READABLE,
+    cause,
+    cpu,
+    incidents,
+    memory,
+    one,
+    reads,
+    row,
     writes,
 )
 

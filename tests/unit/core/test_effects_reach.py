@@ -10,7 +10,17 @@ from dmaverify.model.platform import Effect
 from tests.oracle.nouns import Call
 from tests.unit.core.calls import call, dma_list, dma_map, dma_sync, dma_unmap, unlist
 from tests.unit.core.rows import (
-    BOUND, MAPPED, PLATFORMS, cause, cpu, incidents, memory, one, reads, row, writes,
+    BOUND,
+    MAPPED,
+    PLATFORMS,
+    cause,
+    cpu,
+    incidents,
+    memory,
+    one,
+    reads,
+    row,
+    writes,
 )
 
 K, E, C = EventKind, Effect, Cause
