@@ -139,7 +139,7 @@ cdef uint64_t stale_for_device(const dv_segment* s, uint64_t start, uint64_t end
 
 cdef uint64_t next_bit(const uint64_t* mask, uint64_t lines, uint64_t at,
                        bint wanted) noexcept nogil:
-    """Return the first bit at or behind `at` that is set, or is not; the end where there is none."""
+    """Return the first bit at or behind `at` that is set, or is not; where none is, the end."""
     cdef uint64_t line = at // LINE_BYTES, bits
     while line < lines:
         bits = mask[line] if wanted else ~mask[line]

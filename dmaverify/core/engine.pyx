@@ -5,9 +5,10 @@ from libc.stdint cimport int32_t, uint32_t, uint64_t, uint8_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
+from dmaverify.core.between cimport between_deinit, between_init, dv_effects, dv_used
+from dmaverify.core.calls cimport judge_left
 from dmaverify.core.effects cimport (
-    dv_effects, dv_used, effects_cpu, effects_cpu_mapping, effects_deinit, effects_finish, effects_init,
-    effects_judge, effects_left, effects_seen,
+    effects_cpu, effects_cpu_mapping, effects_finish, effects_judge, effects_seen,
 )
 from dmaverify.core.groups cimport (
     GROUP_FIELDS, RULE_FOLDS, RULE_TELLS, dv_group, dv_groups, dv_rule, dv_view, dv_word,
@@ -15,7 +16,8 @@ from dmaverify.core.groups cimport (
 )
 from dmaverify.core.incidents cimport PLATFORMS_MAX, dv_incident
 from dmaverify.core.resolve cimport (
-    OBJ_EVENT, OBJ_FOREIGN, OBJ_GHOST, OBJ_MAPPING, OBJ_MAPPINGS, context_accessed, context_accesses,
+    OBJ_EVENT, OBJ_FOREIGN, OBJ_GHOST, OBJ_MAPPING, OBJ_MAPPINGS, context_accessed,
+    context_accesses,
     context_init, context_resolve, context_spanned, dv_context, fault_allowed,
 )
 from dmaverify.core.transfers cimport dv_transfer, transfers_begin, transfers_end
@@ -25,7 +27,8 @@ from dmaverify.core.vm cimport (
 )
 from dmaverify.core.world cimport (
     CPUS, CPU_WROTE, DEVICE_WROTE, HANDED_TO_CPU, HANDED_TO_DEVICE, MARK_DIRECTION, MARK_LENGTH,
-    MARK_PHYS, MARK_VIRT, OWNED_BY_CPU, OWNED_BY_DEVICE, SCAN_MAX, STATE_FREE, STATE_GHOST, STATE_LIVE,
+    MARK_PHYS, MARK_VIRT, OWNED_BY_CPU, OWNED_BY_DEVICE, SCAN_MAX, STATE_FREE, STATE_GHOST,
+    STATE_LIVE,
     dv_device, dv_mapping, dv_place, dv_world, iommu_ended, iommu_map, iommu_unmap, mapping_add,
     mapping_end, mapping_owned, mapping_touch, memory_add, neighbours_touch, retire_stale,
     world_deinit, world_device, world_init,
@@ -140,7 +143,7 @@ cdef int left_mapped(dv_engine* g, dv_batch* b, const dv_event* e,
         context_init(&c, w, b, &left, n)
         c.meant[OBJ_MAPPING] = index
         c.count = m.count
-        if g.effects.count != 0 and effects_left(&g.effects, &c) < 0:
+        if g.effects.count != 0 and judge_left(&g.effects, &c) < 0:
             return -1
         if run_rules(g, &c) < 0 or mapping_end(w, index, e, n, w.gaps) < 0:
             return -1
@@ -603,7 +606,7 @@ cdef class Engine:
         cdef dv_platform* p
         if len(platforms) > PLATFORMS_MAX:
             raise InternalError(f"{len(platforms)} platforms in one run, {PLATFORMS_MAX} at most")
-        if effects_init(&self.g.effects, seed, <uint32_t>len(platforms)) < 0:
+        if between_init(&self.g.effects, seed, <uint32_t>len(platforms)) < 0:
             raise MemoryError()
         for i, source in enumerate(platforms):
             p = &self.g.effects.platforms[i]
@@ -680,7 +683,7 @@ cdef class Engine:
     def __dealloc__(self):
         world_deinit(&self.g.world)
         groups_deinit(&self.g.groups)
-        effects_deinit(&self.g.effects)
+        between_deinit(&self.g.effects)
         free(self.g.code)
         free(self.g.rules)
         free(self.g.index)
