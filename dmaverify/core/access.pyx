@@ -25,12 +25,12 @@ from dmaverify.core.touches cimport (
     CPU_WRITES, DEVICE_WRITES, cpu_wrote_since, dv_touch, ends_since, last_touch, touched,
 )
 from dmaverify.core.world cimport (
-    MARK_DIRECTION, MARK_LENGTH, MARK_PHYS, SCAN_MAX, STATE_LIVE, dv_mapping, dv_world,
-    mapping_stale,
+    MARK_DIRECTION, MARK_LENGTH, SCAN_MAX, STATE_LIVE, dv_mapping, dv_world, mapping_stale,
 )
 from dmaverify.model.events cimport (
-    DIR_FROM_DEVICE, DIR_TO_DEVICE, F_LENGTH_UNKNOWN, F_MMIO, F_SKIP_SYNC, F_TIME_UNKNOWN,
-    KIND_DEV_FAULT, TYPE_SG, device_reads, device_writes, dv_event, event_failed,
+    DIR_BIDIRECTIONAL, DIR_FROM_DEVICE, DIR_TO_DEVICE, F_LENGTH_UNKNOWN, F_MMIO, F_SKIP_SYNC,
+    F_TIME_UNKNOWN, KIND_DEV_FAULT, TYPE_SG, device_reads, device_writes, dv_event,
+    event_failed,
 )
 from dmaverify.model.platform cimport TRANSLATION_NONE
 
@@ -82,24 +82,49 @@ cdef void learn_end(dv_context* c, uint32_t index, dv_reach* r) noexcept nogil:
     r.foreign = others_memory(w, index, r.phys, r.past)
 
 
+cdef uint64_t ended_run(const dv_world* w, const dv_mapping* m, uint64_t bus) noexcept nogil:
+    """Return how many bytes from a bus address on an ended mapping held in a row; 0 = not known."""
+    cdef uint32_t s = m.first, steps = 0
+    cdef const dv_segment* seg
+    cdef uint64_t run = 0
+    if m.type != TYPE_SG:
+        if not m.marks & MARK_LENGTH or bus < m.bus_addr or bus - m.bus_addr >= m.length:
+            return 0
+        return m.length - (bus - m.bus_addr)
+    while s != 0 and steps < SCAN_MAX:
+        seg = &w.shadow.segments[s]
+        if bus + run >= seg.start and bus + run - seg.start < seg.length:
+            run += seg.length - (bus + run - seg.start)
+        elif run != 0:
+            break
+        s = seg.sibling
+        steps += 1
+    return run
+
+
 cdef void learn_late(dv_effects* f, dv_context* c, const dv_mapping* m, dv_reach* r) noexcept nogil:
     """Learn what became of the memory, and of the translation, of a mapping that has ended."""
     cdef const dv_event* e = c.event
-    cdef uint64_t since = 0, into = e.bus_addr - m.bus_addr
+    cdef const dv_touch* t
+    cdef uint64_t since = 0, run
     r.lazy_known = c.world.time_known and m.ended.flags & 1 and not e.flags & F_TIME_UNKNOWN
     if r.lazy_known and e.time > m.ended.time:
         since = e.time - m.ended.time
     r.within_lazy = since <= LAZY_NS and ends_since(&f.touches, m.ended.record) <= LAZY_UNMAPS
-    if e.bus_addr >= m.bus_addr and m.type != TYPE_SG and m.marks & MARK_LENGTH and \
-            into <= m.length and r.length > m.length - into:
-        r.past = r.length - (m.length - into)
-        r.end = (m.phys_addr if m.marks & MARK_PHYS else m.bus_addr) + m.length
-    if e.bus_addr < m.bus_addr and m.type != TYPE_SG or \
-            not memory_at(c.world, m, e.bus_addr, False, &r.phys):
+    run = ended_run(c.world, m, e.bus_addr)
+    if run == 0:
+        return
+    r.end = e.bus_addr + run
+    r.past = r.length - run if r.length > run else 0
+    if not memory_at(c.world, m, e.bus_addr, False, &r.phys):
         return
     r.phys_known = True
+    if memory_at(c.world, m, r.end, True, &since):
+        r.end = since
     r.foreign = others_memory(c.world, 0, r.phys, r.length)
     r.overwrites = cpu_wrote_since(&f.touches, r.phys, r.length, m.ended.record)
+    t = last_touch(&f.touches, r.phys, r.length, 0) if r.overwrites else NULL
+    r.unclean = t != NULL and t.what == CPU_WRITES
 
 
 cdef void learn_direction(const dv_event* e, const dv_mapping* m, dv_reach* r) noexcept nogil:
@@ -109,6 +134,15 @@ cdef void learn_direction(const dv_event* e, const dv_mapping* m, dv_reach* r) n
     r.writes = m.direction == DIR_FROM_DEVICE
     r.reads = m.direction == DIR_TO_DEVICE
     r.unknown = not r.writes and not r.reads
+
+
+cdef inline bint goes(const dv_reach* r, const dv_mapping* m) noexcept nogil:
+    """Tell whether a mapping's direction allows an access, or nothing tells that it does not."""
+    if not m.marks & MARK_DIRECTION or m.direction == DIR_BIDIRECTIONAL:
+        return True
+    if r.writes:
+        return m.direction == DIR_FROM_DEVICE
+    return m.direction == DIR_TO_DEVICE or not r.reads
 
 
 cdef void learn_spanned(dv_context* c, dv_reach* r, uint32_t* index) noexcept nogil:
@@ -124,12 +158,13 @@ cdef void learn_spanned(dv_context* c, dv_reach* r, uint32_t* index) noexcept no
         other = context_spanned(c, at, &room)
         if other == 0:
             return
+        learn_direction(e, &w.mappings[other], r)
         unsent = mapping_stale(w, other, False, e.bus_addr + at, min(room, end - at), False)
         if not r.wrong and r.unsent == 0 and (
-                unsent != 0 or not event_allowed(e, &w.mappings[other])):
+                unsent != 0 or not goes(r, &w.mappings[other])):
             index[0] = other
         r.unsent += unsent
-        r.wrong = r.wrong or ((r.writes or r.reads) and not event_allowed(e, &w.mappings[other]))
+        r.wrong = r.wrong or not goes(r, &w.mappings[other])
         at += room
 
 
@@ -255,7 +290,7 @@ cdef int judge_at_mapping(dv_effects* f, dv_context* c, uint32_t index,
     cdef uint32_t i
     learn_direction(e, m, r)
     r.unsent = c.unsent
-    r.wrong = (r.writes or r.reads) and not event_allowed(e, m)
+    r.wrong = not goes(r, m)
     if registered(m) and (r.writes or r.reads):
         note_bypass(&f.used[c.device], e, r)
     if not e.flags & F_LENGTH_UNKNOWN:
@@ -334,7 +369,7 @@ cdef int judge_access(dv_effects* f, dv_context* c) noexcept nogil:
         v.mistake = MISTAKE_AFTER_UNMAP
         v.across_gap = m.epoch != w.gaps
         learn_direction(e, m, &r)
-        r.wrong = (r.writes or r.reads) and not event_allowed(e, m)
+        r.wrong = not goes(&r, m)
         learn_late(f, c, m, &r)
         for i in range(f.count):
             judge_late(f, c, &r, m, i, &v)

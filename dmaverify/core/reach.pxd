@@ -25,7 +25,7 @@ cdef struct dv_reach:
     uint64_t phys            # of the first byte past the end, or of a late access
     bint phys_known
     uint64_t unsent          # bytes that the CPU wrote and did not hand over
-    bint unclean             # what the CPU wrote before the mapping is in its cache yet
+    bint unclean             # what the CPU wrote there is in its cache yet, and no call's matter
     uint64_t dirty           # bytes that the CPU wrote, and has in its cache, in the same lines
     bint overwrites          # the CPU has written there since the mapping ended
     bint within_lazy

@@ -106,11 +106,14 @@ cdef bint within_flush(const dv_effects* f, const dv_context* c, const dv_platfo
 cdef void judge_reused(const dv_platform* p, const dv_reach* r, int luck, const dv_mapping* m,
                        uint32_t i, dv_verdict* v) noexcept nogil:
     """A late access that reaches the memory itself, whoever has it by now."""
-    if r.overwrites and not r.reads:
+    cdef bint stale = r.unclean and cached_apart(p, m)  # for one who reads
+    if r.unknown and stale:
+        set_effect(v, i, EFFECT_BREAKS, CAUSE_CPU_BYTES_LOST, 0)
+    elif r.overwrites and not r.reads:
         may_break(v, i, r, CAUSE_CPU_BYTES_LOST)
     elif r.foreign and not r.reads:
         may_break(v, i, r, CAUSE_FOREIGN_BYTES)
-    elif r.overwrites and cached_apart(p, m):
+    elif stale:
         set_effect(v, i, EFFECT_BREAKS, CAUSE_STALE_FOR_DEVICE, 0)
     else:
         set_effect(v, i, EFFECT_LUCK, luck, 0)
@@ -136,7 +139,9 @@ cdef void judge_late(dv_effects* f, dv_context* c, const dv_reach* r, const dv_m
         elif not bounced(p, c.world, m):
             judge_reused(p, r, CAUSE_NOT_FLUSHED, m, i, v)
     elif bounced(p, c.world, m):
-        if not r.reads:
+        if r.unknown and p.guard_bytes != 0:
+            set_effect(v, i, EFFECT_BREAKS, CAUSE_LATE_WINDOW, 0)
+        elif not r.reads:
             may_break(v, i, r, CAUSE_LATE_WINDOW)
         elif p.guard_bytes != 0:
             set_effect(v, i, EFFECT_BREAKS, CAUSE_FILL, 0)

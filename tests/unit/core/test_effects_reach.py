@@ -194,7 +194,7 @@ def test_an_access_without_a_direction_is_not_guessed() -> None:
     assert "~X~~~X~X~" == row([replace(MAPPED, direction=1), dirty, touches()])
     assert (E.CANNOT_TELL, C.NO_DIRECTION, 0) == cause([*taken, touches()], "non-coherent")
     assert (E.CANNOT_TELL, C.NO_DIRECTION, 0) == cause(
-        [BOUND, both, dma_unmap(direction=0), touches()], "driver-verifier"
+        [BOUND, both, dma_unmap(direction=0), touches()], "confidential-vm"
     )
     assert (E.BREAKS, C.LATE_WINDOW, 0) == cause(
         [BOUND, MAPPED, dma_unmap(), touches()], "driver-verifier"
