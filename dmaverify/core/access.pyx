@@ -5,8 +5,10 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memset
 
 from dmaverify.core.between cimport (
-    blame, dv_effects, dv_used, memory_at, others_memory, registered, set_effect, translation,
+    blame, cached_apart, dv_effects, dv_used, memory_at, others_memory, registered, set_effect,
+    translation,
 )
+from dmaverify.core.coherence cimport LINE_BYTES
 from dmaverify.core.facts cimport event_fact
 from dmaverify.core.incidents cimport (
     CAUSE_CONTRACT, CAUSE_FAULT_SEEN, CAUSE_NEEDS_ORDER, CAUSE_NO_MEMORY, CAUSE_OTHER_DOMAIN,
@@ -15,7 +17,7 @@ from dmaverify.core.incidents cimport (
     MISTAKE_OUT_OF_RANGE, MISTAKE_SHARED_LINE, MISTAKE_UNMAPPED, MISTAKE_WRONG_DIRECTION,
     dv_incident, dv_verdict, incident_add, incident_at, incident_retell,
 )
-from dmaverify.core.reach cimport dv_reach, judge_late, judge_loose, judge_mapped
+from dmaverify.core.reach cimport dirty_on, dv_reach, judge_late, judge_loose, judge_mapped
 from dmaverify.core.resolve cimport (
     FROM_BEFORE, FROM_ERROR, FROM_PAST, FROM_PHYSICAL, FROM_POINTER, OBJ_ENCLOSING, OBJ_FOREIGN,
     OBJ_GHOST, OBJ_MAPPING, context_spanned, dv_context, event_allowed,
@@ -278,6 +280,19 @@ cdef int add_access(dv_effects* f, dv_context* c, dv_verdict* v, uint32_t index,
     return incident_add(&f.incidents, c, f.count, v, index, ordinal, r.length)
 
 
+cdef void learn_other_lines(const dv_effects* f, const dv_context* c, const dv_mapping* m,
+                            dv_reach* r) noexcept nogil:
+    """Learn what the CPU wrote in the lines of a write, where lines are not of the usual length."""
+    cdef uint32_t i
+    if f.touches.by_cpu == 0 or m.state != STATE_LIVE or c.event.flags & F_LENGTH_UNKNOWN:
+        return
+    r.memory_known = memory_at(c.world, m, c.event.bus_addr, False, &r.memory)
+    r.since = m.made.record
+    for i in range(f.count):
+        if f.platforms[i].line_bytes != LINE_BYTES and cached_apart(&f.platforms[i], m):
+            r.other_dirty = max(r.other_dirty, dirty_on(f, &f.platforms[i], r))
+
+
 cdef int judge_at_mapping(dv_effects* f, dv_context* c, uint32_t index,
                           dv_reach* r) noexcept nogil:
     """An access of what is mapped, by its direction, its range and whose bytes are there."""
@@ -301,8 +316,9 @@ cdef int judge_at_mapping(dv_effects* f, dv_context* c, uint32_t index,
         r.unclean = r.reads and unclean(f, c, m)
     if r.writes:
         r.dirty = event_fact(c, DIRTY_LINE_BYTES, &known)
-    if not r.wrong and not r.unclean and r.past + r.unsent + r.dirty == 0 and \
-            not m.flags & F_MMIO:
+        learn_other_lines(f, c, m, r)
+    if not r.wrong and not r.unclean and not m.flags & F_MMIO and \
+            r.past + r.unsent + r.dirty + r.other_dirty == 0:
         return 0
     memset(&v, 0, sizeof(dv_verdict))
     v.bytes = r.length
@@ -316,9 +332,10 @@ cdef int judge_at_mapping(dv_effects* f, dv_context* c, uint32_t index,
                 memory_at(w, m, e.bus_addr, False, &phys):
             touched(&f.touches, phys, r.length, c.number.record, DEVICE_WRITES,
                     MISTAKE_WRONG_DIRECTION)
-    if v.mistake == MISTAKE_NONE and (r.unsent != 0 or r.dirty != 0 or r.unclean):
+    if v.mistake == MISTAKE_NONE and (r.unsent + r.dirty + r.other_dirty != 0 or r.unclean):
         v.rests_on_syncs = 1
-        v.bytes = r.unsent if r.unsent != 0 else r.dirty if r.dirty != 0 else r.length
+        v.bytes = r.unsent if r.unsent != 0 else \
+            r.length if r.unclean else max(r.dirty, r.other_dirty)
         if not registered(m):
             v.mistake = MISTAKE_NO_SYNC_FOR_DEVICE if r.unsent != 0 or r.unclean else \
                 MISTAKE_SHARED_LINE

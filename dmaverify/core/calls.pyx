@@ -8,7 +8,7 @@ from dmaverify.core.between cimport (
     blame, bounced, cached_apart, dv_effects, dv_used, memory_at, owes_syncs, physical_end,
     registered, set_effect, streams, touches_matter, used_by,
 )
-from dmaverify.core.coherence cimport device_run
+from dmaverify.core.coherence cimport LINE_BYTES, device_run
 from dmaverify.core.facts cimport event_fact
 from dmaverify.core.incidents cimport (
     CAUSE_CONTRACT, CAUSE_CPU_BYTES_LOST, CAUSE_DEVICE_BYTES_LOST, CAUSE_NEIGHBOURS_LOST,
@@ -19,17 +19,19 @@ from dmaverify.core.incidents cimport (
 from dmaverify.core.resolve cimport OBJ_ENCLOSING, OBJ_FOREIGN, OBJ_GHOST, OBJ_MAPPING, dv_context
 from dmaverify.core.shadow cimport dv_segment
 from dmaverify.core.touches cimport (
-    CLEANED, DEVICE_WRITES, LEFT_BEHIND, dv_touch, end_seen, newest_by_device, touch, touched,
+    CLEANED, DEVICE_WRITES, LEFT_BEHIND, dirty_bytes, dv_touch, end_seen, newest_by_device,
+    touch, touched,
 )
 from dmaverify.core.world cimport (
-    MARK_BOUNCED, MARK_EXISTING, SCAN_MAX, dv_mapping, dv_world, list_in_pages, mapping_stale,
+    MARK_BOUNCED, MARK_EXISTING, MARK_LENGTH, MARK_PHYS, SCAN_MAX, dv_mapping, dv_world,
+    list_in_pages, mapping_stale,
 )
 from dmaverify.model.events cimport (
     DIR_FROM_DEVICE, DIR_TO_DEVICE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN,
     F_MMIO, F_NULL_CPU, F_PHYS_UNKNOWN, F_SKIP_SYNC, KIND_DMA_ALLOC, KIND_DMA_MAP,
     KIND_DMA_SYNC_FOR_CPU, KIND_DMA_SYNC_FOR_DEVICE, KIND_DMA_UNMAP, SIDE_SG_BUS, SIDE_SG_PHYS,
-    TYPE_COHERENT, TYPE_SG, dv_entry, dv_event, dv_side, event_failed, event_side, event_type,
-    side_entries,
+    TYPE_COHERENT, TYPE_SG, TYPE_SINGLE, dv_entry, dv_event, dv_side, event_failed, event_side,
+    event_type, side_entries,
 )
 from dmaverify.model.platform cimport TRANSLATION_NONE, dv_platform
 
@@ -45,8 +47,36 @@ cdef inline uint64_t beside(const dv_context* c) noexcept nogil:
     return event_fact(c, NEIGHBOUR_BYTES, &known)
 
 
+cdef uint64_t beside_on(const dv_effects* f, const dv_context* c, const dv_platform* p,
+                        uint64_t usual) noexcept nogil:
+    """Count what the CPU wrote beside a mapping that goes with the cache lines of a call, of the
+    length that lines have on a platform; `usual`: where they have the usual one.
+    """
+    cdef const dv_event* e = c.event
+    cdef const dv_mapping* m = &c.world.mappings[c.meant[OBJ_MAPPING]]
+    cdef uint64_t line = p.line_bytes - 1, first = m.phys_addr, end, start, bytes = 0
+    if p.line_bytes == LINE_BYTES or p.recorded or p.coherent:
+        return usual
+    if m.type != TYPE_SINGLE or not m.marks & MARK_PHYS or not m.marks & MARK_LENGTH or \
+            m.length == 0 or m.length > ALL - line - m.phys_addr:
+        return 0
+    end = first + m.length
+    start = first
+    if e.kind != KIND_DMA_UNMAP and not e.flags & F_LENGTH_UNKNOWN and e.length != 0 and \
+            e.bus_addr - m.bus_addr < m.length:
+        start += e.bus_addr - m.bus_addr
+        end = min(end, start + (min(e.length, m.length)))
+    if start & ~line < first:
+        bytes = dirty_bytes(&f.touches, start & ~line, first - (start & ~line), m.made.record)
+    end = ((end - 1) | line) + 1
+    if end > first + m.length:
+        bytes += dirty_bytes(
+            &f.touches, first + m.length, end - (first + m.length), m.made.record)
+    return bytes
+
+
 cdef int add_call(dv_effects* f, dv_context* c, int mistake, uint64_t cpu_bytes,
-                  uint64_t device_bytes, uint64_t neighbours) noexcept nogil:
+                  uint64_t device_bytes, uint64_t neighbours, bint throws) noexcept nogil:
     """Keep what platforms make of a call: bytes of the CPU that it overwrites, bytes of the device
     that it does not bring over or overwrites, bytes beside the mapping, and a broken contract.
     """
@@ -55,14 +85,19 @@ cdef int add_call(dv_effects* f, dv_context* c, int mistake, uint64_t cpu_bytes,
     cdef uint32_t index = c.meant[OBJ_MAPPING], i
     cdef const dv_mapping* m = &w.mappings[index]
     cdef const dv_platform* p
+    cdef uint64_t widest = 0
     cdef dv_verdict v
-    if cpu_bytes + device_bytes + neighbours == 0 and mistake == MISTAKE_NONE:
+    if throws and index != 0 and f.touches.by_cpu != 0:
+        for i in range(f.count):
+            widest = max(widest, beside_on(f, c, &f.platforms[i], neighbours))
+    if cpu_bytes + device_bytes + neighbours + widest == 0 and mistake == MISTAKE_NONE:
         return 0
     memset(&v, 0, sizeof(dv_verdict))
     v.mistake = <uint8_t>mistake
     v.rests_on_syncs = mistake == MISTAKE_NONE
     v.across_gap = index != 0 and m.epoch != w.gaps
-    v.bytes = cpu_bytes + device_bytes if cpu_bytes + device_bytes != 0 else neighbours
+    v.bytes = cpu_bytes + device_bytes if cpu_bytes + device_bytes != 0 else \
+        max(neighbours, widest)
     blame(&v, MISTAKE_CPU_WRITE_LOST if cpu_bytes != 0 else
           MISTAKE_NO_SYNC_FOR_CPU if device_bytes != 0 else MISTAKE_SHARED_LINE)
     for i in range(f.count):
@@ -72,7 +107,8 @@ cdef int add_call(dv_effects* f, dv_context* c, int mistake, uint64_t cpu_bytes,
                 set_effect(&v, i, EFFECT_BREAKS, CAUSE_DEVICE_BYTES_LOST, 0)
             if cpu_bytes != 0:
                 set_effect(&v, i, EFFECT_BREAKS, CAUSE_CPU_BYTES_LOST, 0)
-        elif index != 0 and cached_apart(p, m) and cpu_bytes + neighbours != 0:
+        elif index != 0 and cached_apart(p, m) and \
+                cpu_bytes + (beside_on(f, c, p, neighbours) if throws else neighbours) != 0:
             set_effect(&v, i, EFFECT_BREAKS,
                        CAUSE_CPU_BYTES_LOST if cpu_bytes != 0 else CAUSE_NEIGHBOURS_LOST, 0)
         if v.mistake != MISTAKE_SHARED_LINE:  # elsewhere sharing a line is nothing
@@ -176,7 +212,7 @@ cdef int judge_end(dv_effects* f, dv_context* c, int mistake) noexcept nogil:
     cdef uint32_t index = c.meant[OBJ_MAPPING]
     cdef const dv_mapping* m = &w.mappings[index]
     cdef uint64_t lost = 0, overwritten = 0
-    cdef bint to_cpu, whole, skips = (e.flags | m.flags) & F_SKIP_SYNC != 0
+    cdef bint to_cpu = False, whole, skips = (e.flags | m.flags) & F_SKIP_SYNC != 0
     if e.kind == KIND_DMA_UNMAP and not e.flags & F_NULL_CPU:
         end_seen(&f.touches, c.number.record)
     if index != 0 and registered(m) and note_registered(f, c.world, m, e.site) < 0:
@@ -210,7 +246,8 @@ cdef int judge_end(dv_effects* f, dv_context* c, int mistake) noexcept nogil:
                 clean_mapping(f, c, m)
     if index != 0 and registered(m) and mistake == MISTAKE_NONE:
         return judge_shared(f, c, overwritten)
-    return add_call(f, c, mistake, overwritten, lost, beside(c))
+    return add_call(f, c, mistake, overwritten, lost, beside(c), e.kind == KIND_DMA_UNMAP and
+                    not skips and to_cpu)
 
 
 cdef uint64_t moved(dv_effects* f, dv_context* c, uint64_t bus, uint64_t length) noexcept nogil:
@@ -246,7 +283,8 @@ cdef int judge_sync(dv_effects* f, dv_context* c, int mistake) noexcept nogil:
                 newer += moved(f, c, entries[i].address, entries[i].length)
         elif not e.flags & (F_BUS_UNKNOWN | F_LENGTH_UNKNOWN):
             newer = moved(f, c, e.bus_addr, e.length)
-    return add_call(f, c, mistake, newer if to_cpu else 0, 0 if to_cpu else newer, near)
+    return add_call(f, c, mistake, newer if to_cpu else 0, 0 if to_cpu else newer, near,
+                    to_cpu and c.meant[OBJ_MAPPING] != 0 and bus == NULL)
 
 
 cdef inline void cleaned(dv_effects* f, const dv_context* c, uint64_t phys,

@@ -81,7 +81,7 @@ cdef int effects_judge(dv_effects* f, dv_context* c) noexcept nogil:
     if kind == KIND_DMA_MAP or kind == KIND_DMA_ALLOC:
         if note_map(f, c) < 0 or judge_persistent(f, c) < 0:
             return -1
-        return add_call(f, c, mistake, 0, 0, 0)
+        return add_call(f, c, mistake, 0, 0, 0, False)
     if kind == KIND_DMA_UNMAP or kind == KIND_DMA_FREE:
         return judge_end(f, c, mistake)
     if kind == KIND_DMA_SYNC_FOR_CPU or kind == KIND_DMA_SYNC_FOR_DEVICE:

@@ -27,12 +27,18 @@ cdef struct dv_reach:
     uint64_t unsent          # bytes that the CPU wrote and did not hand over
     bint unclean             # what the CPU wrote there is in its cache yet, and no call's matter
     uint64_t dirty           # bytes that the CPU wrote, and has in its cache, in the same lines
+    uint64_t other_dirty     # the same, where lines are of another length
+    uint64_t memory          # where it begins in memory
+    bint memory_known
+    uint32_t since           # the event that mapped it
     bint overwrites          # the CPU has written there since the mapping ended
     bint within_lazy
     bint lazy_known
 
 # An access that lies, or begins, in a live mapping; through one that has ended; of what is mapped
 # for nobody. `i` is the platform.
+# Count the bytes that the CPU wrote in the lines of a write, of the length that lines have there.
+cdef uint64_t dirty_on(const dv_effects* f, const dv_platform* p, const dv_reach* r) noexcept nogil
 cdef void judge_mapped(dv_effects* f, dv_context* c, const dv_reach* r, const dv_mapping* m,
                        uint32_t i, dv_verdict* v) noexcept nogil
 cdef void judge_late(dv_effects* f, dv_context* c, const dv_reach* r, const dv_mapping* m,

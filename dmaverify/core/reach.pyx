@@ -7,6 +7,7 @@ from dmaverify.core.between cimport (
     bounced, cached_apart, dv_effects, guarded, owes_syncs, registered, set_effect,
     shared_whole, translation,
 )
+from dmaverify.core.coherence cimport LINE_BYTES
 from dmaverify.core.incidents cimport (
     CAUSE_CONTRACT, CAUSE_CPU_BYTES_LOST, CAUSE_DEVICE_BYTES_LOST, CAUSE_FILL,
     CAUSE_FOREIGN_BYTES, CAUSE_GUARD, CAUSE_LATE_WINDOW, CAUSE_LINE_SHARED, CAUSE_MMIO,
@@ -20,7 +21,7 @@ from dmaverify.core.resolve cimport (
     FROM_BEFORE, FROM_PAST, FROM_PHYSICAL, FROM_POINTER, FROM_TRUNCATED, OBJ_ENCLOSING,
     dv_context,
 )
-from dmaverify.core.touches cimport ends_since
+from dmaverify.core.touches cimport dirty_bytes, ends_since
 from dmaverify.core.world cimport dv_mapping
 from dmaverify.model.events cimport F_MMIO, F_TIME_UNKNOWN, KIND_DEV_ACCESS
 from dmaverify.model.platform cimport TRANSLATION_NESTED, TRANSLATION_NONE, dv_platform
@@ -55,6 +56,14 @@ cdef void judge_past(const dv_platform* p, const dv_reach* r, const dv_mapping* 
         set_effect(v, i, EFFECT_LUCK, CAUSE_SAME_PAGE if translated else CAUSE_CONTRACT, 0)
 
 
+cdef uint64_t dirty_on(const dv_effects* f, const dv_platform* p, const dv_reach* r) noexcept nogil:
+    cdef uint64_t line = p.line_bytes - 1, first = r.memory & ~line
+    if p.line_bytes == LINE_BYTES or not r.memory_known or r.length == r.past:
+        return r.dirty
+    return dirty_bytes(
+        &f.touches, first, ((r.memory + (r.length - r.past - 1)) | line) - first + 1, r.since)
+
+
 cdef void judge_mapped(dv_effects* f, dv_context* c, const dv_reach* r, const dv_mapping* m,
                        uint32_t i, dv_verdict* v) noexcept nogil:
     """An access that lies, or begins, in a live mapping."""
@@ -74,7 +83,7 @@ cdef void judge_mapped(dv_effects* f, dv_context* c, const dv_reach* r, const dv
         elif copied and not p.copies_in_always and not p.recorded:
             set_effect(v, i, EFFECT_BREAKS, CAUSE_FILL, 0)
         set_effect(v, i, EFFECT_LUCK, CAUSE_CONTRACT, 0)
-    if r.dirty != 0 and cached_apart(p, m):
+    if r.writes and cached_apart(p, m) and dirty_on(f, p, r) != 0:
         set_effect(v, i, EFFECT_BREAKS, CAUSE_LINE_SHARED, 0)
     if r.unsent == 0 and not r.unclean:
         return

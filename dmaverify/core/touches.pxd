@@ -45,6 +45,10 @@ cdef const dv_touch* last_touch(const dv_touches* t, uint64_t phys, uint64_t len
 # bytes the newest of such touches are of is put into `bytes`.
 cdef const dv_touch* newest_by_device(const dv_touches* t, uint64_t phys, uint64_t length,
                                       uint64_t* bytes) noexcept nogil
+# Count the bytes of a range that the CPU wrote last, after an event, and that nothing has cleaned
+# since.
+cdef uint64_t dirty_bytes(const dv_touches* t, uint64_t phys, uint64_t length,
+                          uint32_t since) noexcept nogil
 # Tell whether the CPU was the last to write into a range, and did so after an event.
 cdef bint cpu_wrote_since(const dv_touches* t, uint64_t phys, uint64_t length,
                           uint32_t record) noexcept nogil

@@ -58,9 +58,12 @@ cdef const dv_touch* last_touch(const dv_touches* t, uint64_t phys, uint64_t len
     return NULL
 
 
-cdef void search(const dv_touches* t, uint64_t phys, uint64_t length, uint32_t age,
-                 uint32_t* steps, const dv_touch** found, uint64_t* bytes) noexcept nogil:
-    """Look for what was newest of each part of a range, among all touches but the `age` newest."""
+cdef void search(const dv_touches* t, bint device, uint32_t since, uint64_t phys,
+                 uint64_t length, uint32_t age, uint32_t* steps,
+                 const dv_touch** found, uint64_t* bytes) noexcept nogil:
+    """Look for what was newest of each part of a range, among all touches but the `age` newest:
+    the device's, or what the CPU wrote, later than an event.
+    """
     cdef const dv_touch* one
     cdef uint64_t before, past
     while age < t.count and length != 0 and steps[0] < STEPS_MAX:
@@ -72,11 +75,12 @@ cdef void search(const dv_touches* t, uint64_t phys, uint64_t length, uint32_t a
         before = one.phys_addr - phys if one.phys_addr > phys else 0
         past = phys - one.phys_addr if phys > one.phys_addr else 0
         past = min(one.length - past, length - before)  # bytes of the range that it touched
-        if one.what >= DEVICE_WRITES:
+        if one.record > since and (
+                one.what >= DEVICE_WRITES if device else one.what == CPU_WRITES):
             if found[0] == NULL:
                 found[0] = one
             bytes[0] += past
-        search(t, phys, before, age, steps, found, bytes)
+        search(t, device, since, phys, before, age, steps, found, bytes)
         phys += before + past
         length -= before + past
 
@@ -87,8 +91,18 @@ cdef const dv_touch* newest_by_device(const dv_touches* t, uint64_t phys, uint64
     cdef uint32_t steps = 0
     bytes[0] = 0
     if t.by_device != 0:
-        search(t, phys, length, 0, &steps, &found, bytes)
+        search(t, True, 0, phys, length, 0, &steps, &found, bytes)
     return found
+
+
+cdef uint64_t dirty_bytes(const dv_touches* t, uint64_t phys, uint64_t length,
+                          uint32_t since) noexcept nogil:
+    cdef const dv_touch* found = NULL
+    cdef uint32_t steps = 0
+    cdef uint64_t bytes = 0
+    if t.by_cpu != 0:
+        search(t, False, since, phys, length, 0, &steps, &found, &bytes)
+    return bytes
 
 
 cdef bint cpu_wrote_since(const dv_touches* t, uint64_t phys, uint64_t length,

@@ -317,9 +317,12 @@ class _Row:
         for facts in self._told.facts:
             if not facts.registered:
                 continue
-            lines, moved = float(-(-facts.longest // _LINE)), float(facts.longest)
+            line = self._platform.line_bytes
+            lines, moved = float(-(-facts.longest // line)), float(facts.longest)
             if facts.bypass_accesses:
                 lines = facts.bypass_lines / facts.bypass_accesses
+                if line != _LINE:  # the engine counts lines of the usual length
+                    lines = max(1.0, lines * _LINE / line)
                 moved = facts.bypass_bytes / facts.bypass_accesses
             yield BypassCost(
                 self._context.device_name(facts.device),

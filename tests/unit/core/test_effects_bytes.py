@@ -233,3 +233,31 @@ def test_what_a_wrong_unmap_leaves_behind_is_stale(end: Call, left: int) -> None
         found[-1].first.record, found[-1].outcomes[0].effect, found[-1].bytes
     )  # fmt: skip
     assert "~X~~~X~X~" == row(calls)
+
+
+# ---- cache lines of another length -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(("line", "lost", "shared"), [(32, 0, 0), (64, 0, 0), (128, 8, 8)])
+def test_lines_are_as_long_as_the_platform_says(line: int, lost: int, shared: int) -> None:
+    """The CPU writes 40 bytes behind the end of a mapping of one usual line."""
+    platform = replace(PLATFORMS["non-coherent"], line_bytes=line)
+    mapped = dma_map(phys_addr=0x91000, length=64)
+    dirty = cpu(K.CPU_WRITE, 0x91000 + 64 + 40, 8)
+    at_unmap = incidents([mapped, dirty, dma_unmap(length=64)], platform)
+    at_write = incidents([mapped, dirty, writes(length=64)], platform)
+
+    assert lost == sum(n.bytes for n in at_unmap)
+    assert shared == sum(n.bytes for n in at_write)
+    assert {Mistake.SHARED_CACHELINE} >= {n.mistake for n in at_unmap + at_write}
+    assert [] == incidents([dirty, mapped, writes(length=64), dma_unmap(length=64)], platform)
+
+
+def test_short_lines_keep_more_neighbours() -> None:
+    """What lies behind the last line of 32 bytes, and in the last of 64, is safe on the first."""
+    calls = [dma_map(phys_addr=0x91000, length=32), cpu(K.CPU_WRITE, 0x91020, 8),
+             dma_unmap(length=32)]  # fmt: skip
+    usual = PLATFORMS["non-coherent"]
+    (found,) = incidents(calls, usual, replace(usual, line_bytes=32))
+
+    assert [E.BREAKS, E.WORKS] == [o.effect for o in found.outcomes]
