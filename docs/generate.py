@@ -45,6 +45,8 @@ from dmaverify.model.kinds import EventKind, MapType, MemoryKind, Provenance  # 
 from dmaverify.model.platform import EFFECT_NAMES, Effect, Platform  # noqa: E402
 from dmaverify.model.program import Rule  # noqa: E402
 from dmaverify.pipeline.platforms import built_in  # noqa: E402
+from dmaverify.pipeline.scenario_matrix import scenario_matrix  # noqa: E402
+from dmaverify.report.matrix import SIGNS  # noqa: E402
 from dmaverify.trace.events import EVENTS, EventSpec, Slot  # noqa: E402
 
 REFERENCE = ROOT / "docs/reference"
@@ -63,7 +65,8 @@ OBJECTS = {
     "mapping": "the live mapping that the event means: the best fit",
     "ghost": "the mapping that last covered the address and has ended",
     "foreign": "a live mapping of another device at this address",
-    "enclosing": "a live mapping of this device that has the address inside it",
+    "enclosing": "a live mapping of this device that has the address inside it, or that an "
+    "access just misses; at a map, one whose pages the IOMMU has just given to the new one",
     "overlap": "a live mapping that shares bytes of memory with the one being made",
     "neighbour": "a live mapping that shares a cache line, but no byte, with the one being made",
 }
@@ -77,6 +80,7 @@ SLOT_NAMES = {
     Slot.STATUS: "status", Slot.UNMAPPED: "unmapped", Slot.DMA_MASK: "dma_mask",
     Slot.FORCE: "forced", Slot.FAULT_FLAGS: "direction", Slot.TEXT: "text",
     Slot.OBJECT: "object, transfer", Slot.OPERATION: "kind, direction", Slot.MEMORY: "memory",
+    Slot.PFN: "phys_addr, length", Slot.ORDER: "length",
 }  # fmt: skip
 
 
@@ -92,6 +96,48 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
 def code(words: Iterable[str]) -> str:
     """Return words as code, with commas between."""
     return ", ".join(f"`{word}`" for word in words)
+
+
+# ---- blocks within pages
+
+_BLOCK = re.compile(r"(<!-- made: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+#: The candidates of the 2005 discussion: what a row is called, and the scenario that it is.
+OPENIB = (
+    ("(a) physical addresses in rings and descriptors", "openib_rings:physical_address"),
+    ("(b) common buffer", "openib_rings:common_buffer"),
+    ("(b) the same, taken to be aligned", "openib_rings:common_buffer_taken_as_aligned"),
+    ("(b) the same, and it is aligned", "openib_rings:common_buffer_on_page"),
+    ("(c) list for each request", "openib_memory:per_request"),
+    ("(d) list held for a registration", "openib_memory:list_held"),
+    ("(d) the same, used both ways", "openib_memory:list_held_both_ways"),
+    ("(e) registration by MDL pages", "openib_memory:mdl_addresses"),
+    ("(f) registration by common buffers of its pages", "openib_memory:persistent"),
+    ("(g) rings by lists", "openib_rings:scatter_gather"),
+    ("(h) page-at-a-time workaround", "openib_rings:page_at_a_time"),
+    ("(h) the same, buffers on pages", "openib_rings:page_at_a_time_on_page"),
+    ("(i) datagrams without mapping", "openib_memory:mads_unmapped"),
+    ("(i) datagrams with mapping", "openib_memory:mads_mapped"),
+    ("(j) another device's adapter", "openib_memory:other_adapter"),
+)
+
+
+def openib() -> Iterator[str]:
+    """Give the table of the candidates by platform, as `dmaverify matrix` has it."""
+    platforms = [p for p in built_in() if not p.recorded]
+    rows = []
+    for title, scenario in OPENIB:
+        report = scenario_matrix(scenario, platforms)
+        rows.append([title, *[SIGNS[r.effect][1] for r in report.platforms]])
+    yield from table(["", *[p.name for p in platforms]], rows)
+
+
+MADE_BLOCKS = {"openib": openib}
+
+
+def with_blocks(text: str) -> str:
+    """Return a page with the blocks in it made anew."""
+    return _BLOCK.sub(lambda m: m[1] + "\n".join(MADE_BLOCKS[m[2]]()) + "\n" + m[3], text)
 
 
 # ---- platforms.md
@@ -460,7 +506,7 @@ def make(name: str) -> str:
     """Return the text that a page should have."""
     if name in MADE_PAGES:
         return "\n".join(MADE_PAGES[name]()).rstrip("\n") + "\n"
-    return console.refreshed((ROOT / name).read_text("utf-8"))
+    return with_blocks(console.refreshed((ROOT / name).read_text("utf-8")))
 
 
 def difference(name: str) -> str:

@@ -2,16 +2,16 @@
 """What an event means, looked up in the world as it was before the event."""
 
 from libc.stdint cimport uint32_t, uint64_t
-from libc.string cimport memset
 
 from dmaverify.core.shadow cimport (
-    GRID_BUS, GRID_GHOST, GRID_MEMORY, GRID_PHYS, dv_segment, dv_walk, walk_init, walk_next,
+    GRID_BUS, GRID_GHOST, GRID_MEMORY, GRID_PHYS, dv_segment, dv_walk, segment_is_identical,
+    walk_init, walk_next,
 )
 from dmaverify.core.table cimport table_get
 from dmaverify.core.world cimport (
-    CPUS, MARK_AMBIGUOUS, MARK_DIRECTION, MARK_LENGTH, MARK_VIRT, MARK_WHOLE_PAGES, SCAN_MAX,
-    STATE_GHOST, STATE_LIVE, dv_device, dv_mapping, dv_world, ghosts_ask, ghosts_index,
-    iommu_removed, list_key, mapping_stale,
+    CPUS, MARK_AMBIGUOUS, MARK_DIRECTION, MARK_IOMMU, MARK_LENGTH, MARK_VIRT, MARK_WHOLE_PAGES,
+    SCAN_MAX, STATE_GHOST, STATE_LIVE, dv_device, dv_mapping, dv_world, ghosts_ask, ghosts_index,
+    iommu_is_live, iommu_removed, list_key, mapping_stale,
 )
 from dmaverify.model.events cimport (
     DIR_BIDIRECTIONAL, DIR_FROM_DEVICE, DIR_TO_DEVICE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_FAILED,
@@ -24,11 +24,13 @@ from dmaverify.model.events cimport (
 
 cdef uint64_t PAGE = 4096
 cdef uint64_t LINE = 64  # bytes of a cache line, where the recording does not say
+# Copied to begin with: for a struct of this size the compiler clears memory by a slow loop.
+cdef dv_context NO_CONTEXT
 
 
 cdef void context_init(dv_context* c, dv_world* w, const dv_batch* b, const dv_event* e,
                        const dv_number* n) noexcept nogil:
-    memset(c, 0, sizeof(dv_context))
+    c[0] = NO_CONTEXT
     c.world = w
     c.batch = b
     c.event = e
@@ -363,7 +365,8 @@ cdef void overlap_range(dv_context* c, uint64_t phys, uint64_t length, int* best
     if length == 0 or phys + length < phys or end < phys:
         return
     overlap_grid(c, GRID_PHYS, phys, length, best, best_line)
-    overlap_grid(c, GRID_BUS, phys, length, best, best_line)
+    if c.world.shadow.identical != 0:
+        overlap_grid(c, GRID_BUS, phys, length, best, best_line)
 
 
 cdef void overlap_grid(dv_context* c, int grid, uint64_t phys, uint64_t length, int* best,
@@ -382,8 +385,7 @@ cdef void overlap_grid(dv_context* c, int grid, uint64_t phys, uint64_t length, 
         seg = &w.shadow.segments[s]
         m = &w.mappings[seg.mapping]
         # The bus grid tells of memory only where bus and physical address are the same.
-        if m.marks & MARK_AMBIGUOUS or (grid == GRID_BUS and (
-                seg.phys != seg.start or seg.phys_length == 0)):
+        if m.marks & MARK_AMBIGUOUS or (grid == GRID_BUS and not segment_is_identical(seg)):
             s = walk_next(&walk)
             continue
         score = preference(m, c.device)
@@ -394,6 +396,37 @@ cdef void overlap_grid(dv_context* c, int grid, uint64_t phys, uint64_t length, 
             take_newer(c, OBJ_OVERLAP, seg.mapping, score, best)
         else:
             take_newer(c, OBJ_NEIGHBOUR, seg.mapping, score, best_line)
+        s = walk_next(&walk)
+
+
+cdef void find_translated(dv_context* c) noexcept nogil:
+    """Find a mapping of the device at whose pages the IOMMU has just put another.
+
+    An unmap may be logged later than the map that reuses its address, but the IOMMU's own
+    removal is not: it explains the older mapping. Source: Linux drivers/iommu/dma-iommu.c,
+    __iommu_dma_unmap(); kernel/dma/mapping.c, dma_unmap_page_attrs().
+    """
+    cdef dv_world* w = c.world
+    cdef dv_walk walk
+    cdef const dv_mapping* m
+    cdef uint64_t start = c.event.bus_addr & ~(PAGE - 1)
+    cdef uint64_t last, length = c.event.length
+    cdef const dv_side* bus = \
+        event_side(c.batch, c.event, SIDE_SG_BUS) if c.event.side != 0 else NULL
+    cdef uint32_t s
+    cdef int best = 0
+    if bus != NULL and bus.stored != 0:
+        length = side_entries(bus)[0].length
+    last = c.event.bus_addr + (length - 1 if length != 0 else 0)
+    if last < c.event.bus_addr:
+        last = ~<uint64_t>0
+    walk_init(&walk, &w.shadow, GRID_BUS, start, (last | (PAGE - 1)) - start + 1)
+    s = walk_next(&walk)
+    while s != 0:
+        m = &w.mappings[w.shadow.segments[s].mapping]
+        if m.device == c.device and m.marks & MARK_IOMMU and \
+                iommu_removed(w, m.bus_addr) <= 0:
+            take_newer(c, OBJ_ENCLOSING, w.shadow.segments[s].mapping, 1, &best)
         s = walk_next(&walk)
 
 
@@ -409,6 +442,10 @@ cdef void resolve_map(dv_context* c) noexcept nogil:
     c.world.counts += 1
     if phys != NULL:
         c.count = phys.full
+    # After a loss nobody knows what the IOMMU removed.
+    if c.world.devices[c.device].iommu_seen and c.world.gaps == 0 and \
+            not e.flags & F_BUS_UNKNOWN and iommu_is_live(c.world, e.bus_addr):
+        find_translated(c)
     if bus != NULL and bus.stored != 0:
         b = side_entries(bus)
         p = side_entries(phys) if phys != NULL and phys.full == bus.full else NULL
@@ -638,7 +675,7 @@ cdef bint memory_is_mapped(dv_world* w, uint64_t phys, uint64_t length) noexcept
     s = walk_next(&walk)
     while s != 0:
         seg = &w.shadow.segments[s]
-        if seg.phys == seg.start and seg.phys_length != 0:
+        if segment_is_identical(seg):
             return True
         s = walk_next(&walk)
     return False
@@ -786,7 +823,7 @@ cdef int context_accesses(dv_context* c, uint32_t* ret, int room) noexcept nogil
         s = walk_next(&walk)
         while s != 0:
             seg = &w.shadow.segments[s]
-            if (grid == GRID_PHYS or (seg.phys == seg.start and seg.phys_length != 0)) and \
+            if (grid == GRID_PHYS or segment_is_identical(seg)) and \
                     first_count(c, &w.mappings[seg.mapping]):
                 if found == room:
                     w.shadow.crowded += 1
@@ -803,7 +840,6 @@ cdef int context_accesses(dv_context* c, uint32_t* ret, int room) noexcept nogil
 
 
 cdef void context_accessed(dv_context* c, uint32_t index) noexcept nogil:
-    c.present = 0
     c.meant[OBJ_MAPPING] = index
     c.stale = mapping_stale(c.world, index, True, c.event.phys_addr, c.event.length, True)
     c.unsent = mapping_stale(c.world, index, True, c.event.phys_addr, c.event.length, False)

@@ -1,7 +1,7 @@
 # cython: language_level=3
 """The state of the replay: devices, mappings, ghosts and the IOMMU's pages."""
 
-from libc.stdint cimport int32_t, uint32_t, uint64_t, uint8_t
+from libc.stdint cimport int32_t, uint16_t, uint32_t, uint64_t, uint8_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memset
 
@@ -10,10 +10,11 @@ from dmaverify.core.coherence cimport (
     handed_to_device, neighbour_wrote, neighbours_settled, owned_by, stale_for_cpu,
     stale_for_device,
 )
+from dmaverify.core.commands cimport commands_deinit
 from dmaverify.core.shadow cimport (
-    GRID_BUS, GRID_GHOST, GRID_MEMORY, GRID_PHYS, PAGE_SHIFT, dv_segment, dv_walk, segment_free,
-    segment_link, segment_new, segment_settle, segment_unlink, shadow_deinit, shadow_init,
-    walk_init, walk_next,
+    CELLS_MAX, GRID_BUS, GRID_GHOST, GRID_MEMORY, GRID_PHYS, PAGE_SHIFT, dv_segment, dv_walk,
+    segment_free, segment_is_identical, segment_link, segment_new, segment_settle, segment_unlink,
+    shadow_deinit, shadow_init, walk_init, walk_next,
 )
 from dmaverify.core.table cimport (
     dv_slot, table_deinit, table_find, table_get, table_init, table_remove, table_set, table_slot,
@@ -22,19 +23,23 @@ from dmaverify.core.transfers cimport transfers_deinit, transfers_forget
 from dmaverify.model.events cimport (
     DIR_NONE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN, F_PHYS_UNKNOWN, F_SKIP_SYNC,
     F_TIME_UNKNOWN, F_TRUNCATED, KIND_DMA_ALLOC, SIDE_CPU, SIDE_SG_BUS, SIDE_SG_PHYS,
-    TYPE_COHERENT, TYPE_SG, dv_batch, dv_entry, dv_event, dv_number, dv_side, event_side,
-    event_type, side_entries,
+    TYPE_COHERENT, TYPE_SG, TYPE_SINGLE, dv_batch, dv_entry, dv_event, dv_number, dv_side,
+    event_side, event_type, side_entries,
 )
 
 cdef uint64_t PAGE_MASK = (1 << PAGE_SHIFT) - 1
-cdef uint32_t IOMMU_LIVE = <uint32_t>1 << 31
-cdef uint32_t KEEP_LIVE = 1
+cdef uint32_t COUNT_SHIFT = 16
+cdef uint32_t COUNT_MAX = 0xFFFF
 cdef int32_t BALANCE_ZERO = 0x8000
 cdef uint32_t NONE = ~<uint32_t>0
+# Bytes of a run of several segments: more, and a look for what it covers would give up.
+cdef uint64_t RUN_MAX = <uint64_t>(CELLS_MAX - 1) << PAGE_SHIFT
 # Ghosts that one look for covered ones visits; with few ghosts in all, it is worth more.
 cdef uint32_t FEW_LOOKS = 2
 cdef uint32_t MANY_LOOKS = 8
 cdef uint64_t IOMMU_CLEAR_MAX = 1024  # pages; a longer range leaves some marked as live
+# Copied to begin with: for a struct of this size the compiler clears memory by a slow loop.
+cdef dv_mapping NO_MAPPING
 
 
 cdef int world_init(dv_world* w, uint64_t seed, uint32_t ghost_limit,
@@ -43,6 +48,7 @@ cdef int world_init(dv_world* w, uint64_t seed, uint32_t ghost_limit,
     w.ghost_limit = ghost_limit
     w.live_limit = live_limit
     w.time_known = 1
+    w.commands.seed = seed
     w.mapping_capacity = 1024
     w.mapping_count = 1
     w.device_capacity = 16
@@ -52,6 +58,7 @@ cdef int world_init(dv_world* w, uint64_t seed, uint32_t ghost_limit,
     w.cpu_rows = <uint8_t*>calloc(CPUS, 1)
     if w.mappings == NULL or w.devices == NULL or w.cpu_rows == NULL:
         return -1
+    w.mappings[0] = NO_MAPPING
     if ghost_limit >= RING_LEAST:
         w.ring.capacity = RING_LEAST
         w.ring.mappings = <dv_mapping*>malloc(RING_LEAST * sizeof(dv_mapping))
@@ -77,6 +84,7 @@ cdef void world_deinit(dv_world* w) noexcept nogil:
     table_deinit(&w.lists)
     table_deinit(&w.iommu)
     transfers_deinit(&w.open)
+    commands_deinit(&w.commands)
     memset(w, 0, sizeof(dv_world))
 
 
@@ -125,7 +133,7 @@ cdef uint32_t mapping_new(dv_world* w) noexcept nogil:
             w.mapping_capacity *= 2
         index = w.mapping_count
         w.mapping_count += 1
-    memset(&w.mappings[index], 0, sizeof(dv_mapping))
+    w.mappings[index] = NO_MAPPING
     return index
 
 
@@ -320,7 +328,7 @@ cdef void describe(dv_world* w, dv_mapping* m, const dv_batch* b, const dv_event
     m.epoch = w.gaps
     m.count = 1
     m.segments = 1
-    m.marks = MARK_WHOLE_PAGES
+    m.marks = MARK_THERE | MARK_WHOLE_PAGES
     if not e.flags & F_PHYS_UNKNOWN:
         m.marks |= MARK_PHYS
     if not e.flags & F_LENGTH_UNKNOWN:
@@ -408,20 +416,24 @@ cdef void drop_ghost(dv_world* w, uint32_t index) noexcept nogil:
     mapping_release(w, index)
 
 
-cdef void drop_ghost_segment(dv_world* w, uint32_t s) noexcept nogil:
-    """Forget one segment of an ended mapping, and with the last one what no list names."""
+cdef void drop_ghost_run(dv_world* w, uint32_t s) noexcept nogil:
+    """Forget one run of an ended mapping, and with the last one what no list names."""
     cdef uint32_t index = w.shadow.segments[s].mapping
     cdef dv_mapping* m = &w.mappings[index]
-    cdef uint32_t at = m.first
-    if at == s:
-        m.first = w.shadow.segments[s].sibling
-    else:
-        while w.shadow.segments[at].sibling != s:
-            at = w.shadow.segments[at].sibling
-        w.shadow.segments[at].sibling = w.shadow.segments[s].sibling
+    cdef uint32_t before = 0, at = m.first
+    while at != s:
+        before = at
+        at = w.shadow.segments[at].sibling
     segment_unlink(&w.shadow, s, False)
-    segment_free(&w.shadow, s)
-    w.ghost_segments -= 1
+    while at != 0 and w.shadow.segments[at].cells[0] == 0:
+        s = at
+        at = w.shadow.segments[s].sibling
+        segment_free(&w.shadow, s)
+        w.ghost_segments -= 1
+    if before != 0:
+        w.shadow.segments[before].sibling = at
+    else:
+        m.first = at
     if m.first == 0 and not m.marks & MARK_IN_LIST:
         drop_ghost(w, index)
 
@@ -449,13 +461,21 @@ cdef void supersede(dv_world* w, uint32_t by, uint64_t start, uint64_t length) n
         while s != 0 and looks != 0:
             looks -= 1
             seg = &w.shadow.segments[s]
-            if seg.start >= start and seg.length <= length - (seg.start - start) and \
+            if seg.start >= start and seg.run <= length - (seg.start - start) and \
                     ended_before(&w.mappings[seg.mapping], &w.mappings[by]):
                 drop = s
                 break
             s = walk_next(&walk)
         if drop != 0:
-            drop_ghost_segment(w, drop)
+            drop_ghost_run(w, drop)
+
+
+cdef int link_run(dv_world* w, uint32_t first, uint64_t length) noexcept nogil:
+    """Link a run of a ghost's segments into the grid, in place of what it covers."""
+    cdef dv_segment* seg = &w.shadow.segments[first]
+    seg.run = length
+    supersede(w, seg.mapping, seg.start, length)
+    return segment_link(&w.shadow, first, GRID_GHOST)
 
 
 cdef void supersede_list(dv_world* w, uint32_t index) noexcept nogil:
@@ -527,9 +547,8 @@ cdef int ring_take(dv_world* w, uint32_t at) noexcept nogil:
     w.shadow.segments[s].mapping = index
     w.ring.keys[at].device = 0
     ghost_chain(w, index)
-    supersede(w, index, w.shadow.segments[s].start, w.shadow.segments[s].length)
     w.ghost_segments += 1
-    return segment_link(&w.shadow, s, GRID_GHOST)
+    return link_run(w, s, w.ring.keys[at].length)
 
 
 cdef inline uint32_t ring_older(const dv_ring* r, uint32_t at) noexcept nogil:
@@ -619,6 +638,7 @@ cdef int mapping_end(dv_world* w, uint32_t index, const dv_event* e, const dv_nu
     if m.transfers != 0:
         transfers_forget(&w.open, index)
     m.state = STATE_GHOST
+    m.marks &= <uint16_t>~MARK_FREED  # where it was freed gives way to where it ended
     m.epoch = epoch
     m.ended = place_of(e, n)
     if w.ring.capacity == 0 or m.marks & MARK_IN_LIST or not placed or \
@@ -636,34 +656,62 @@ cdef int mapping_end(dv_world* w, uint32_t index, const dv_event* e, const dv_nu
 cdef int grid_ghost(dv_world* w, uint32_t index) noexcept nogil:
     """Make an ended mapping a ghost in the grid, with some of its segments."""
     cdef dv_mapping* m = &w.mappings[index]
-    cdef uint32_t s = m.first, after, tail = 0, kept = 0
-    cdef bint placed
     if m.marks & MARK_IN_LIST:
         supersede_list(w, index)
     ghost_chain(w, index)
+    retire_segments(w, m)
+    if link_runs(w, m.first) < 0:
+        return -1
+    while w.ghosts > w.ghost_limit or w.ghost_segments > <uint64_t>w.ghost_limit * 4:
+        w.forgotten += 1
+        drop_ghost(w, w.ghost_last)
+    return 0
+
+
+cdef void retire_segments(dv_world* w, dv_mapping* m) noexcept nogil:
+    """Take a mapping's segments out of the live grids, and keep the first ones that had a place."""
+    cdef uint32_t s = m.first, after, tail = 0, kept = 0
+    cdef bint placed
+    m.first = 0
     while s != 0:
         after = w.shadow.segments[s].sibling
         placed = w.shadow.segments[s].cells[0] != 0
         segment_unlink(&w.shadow, s, False)
         segment_unlink(&w.shadow, s, True)
-        segment_settle(&w.shadow, s)
         if kept < GHOST_SEGMENTS and placed:
-            supersede(w, index, w.shadow.segments[s].start, w.shadow.segments[s].length)
-            w.ghost_segments += 1
-            if segment_link(&w.shadow, s, GRID_GHOST) < 0:
-                return -1
-            kept += 1
-            tail = s
-        else:
+            segment_settle(&w.shadow, s)
+            w.shadow.segments[s].sibling = 0
             if tail != 0:
-                w.shadow.segments[tail].sibling = 0
+                w.shadow.segments[tail].sibling = s
             else:
-                m.first = 0
+                m.first = s
+            tail = s
+            kept += 1
+        else:
             segment_free(&w.shadow, s)
         s = after
-    while w.ghosts > w.ghost_limit or w.ghost_segments > <uint64_t>w.ghost_limit * 4:
-        w.forgotten += 1
-        drop_ghost(w, w.ghost_last)
+    w.ghost_segments += kept
+
+
+cdef int link_runs(dv_world* w, uint32_t s) noexcept nogil:
+    """Link the runs of a ghost's segments; one of no bytes is no part of a longer one."""
+    cdef dv_segment* seg
+    cdef uint32_t first
+    cdef uint64_t length
+    while s != 0:
+        first = s
+        seg = &w.shadow.segments[s]
+        length = seg.length
+        s = seg.sibling
+        while s != 0 and 0 < length < RUN_MAX:
+            seg = &w.shadow.segments[s]
+            if seg.length == 0 or seg.length > RUN_MAX - length or seg.start < length or \
+                    seg.start - length != w.shadow.segments[first].start:
+                break
+            length += seg.length
+            s = seg.sibling
+        if link_run(w, first, length) < 0:
+            return -1
     return 0
 
 
@@ -681,8 +729,7 @@ cdef void find_stale(dv_world* w, uint32_t device, int grid, bint memory, uint64
         m = &w.mappings[seg.mapping]
         # The bus grid tells of memory only where bus and physical address are the same.
         if m.device == device and m.epoch != w.gaps and \
-                not (memory and grid == GRID_BUS and
-                     (seg.phys != seg.start or seg.phys_length == 0)) and \
+                not (memory and grid == GRID_BUS and not segment_is_identical(seg)) and \
                 (oldest[0] == 0 or m.serial < w.mappings[oldest[0]].serial):
             oldest[0] = seg.mapping
         s = walk_next(&walk)
@@ -729,18 +776,49 @@ cdef int retire_stale(dv_world* w, const dv_batch* b, const dv_event* e,
     return 0
 
 
-cdef int memory_add(dv_world* w, uint64_t phys, uint64_t length, uint32_t kind) noexcept nogil:
+cdef void memory_forget(dv_world* w, uint64_t phys, uint64_t length) noexcept nogil:
     cdef dv_walk walk
-    cdef uint32_t s, old = 1
-    if length == 0:
-        return 0
-    while old != 0:
+    cdef uint32_t old = 1
+    while old != 0 and w.regions != 0:
         walk_init(&walk, &w.shadow, GRID_MEMORY, phys, length)
         old = walk_next(&walk)
         if old != 0:
             segment_unlink(&w.shadow, old, False)
             segment_free(&w.shadow, old)
             w.regions -= 1
+
+
+cdef int memory_freed(dv_world* w, const dv_event* e, const dv_number* n) noexcept nogil:
+    cdef dv_walk walk
+    cdef const dv_segment* seg
+    cdef dv_mapping* m
+    cdef uint32_t s
+    cdef int grid
+    if e.flags & (F_PHYS_UNKNOWN | F_LENGTH_UNKNOWN) or e.length == 0:
+        return 0
+    memory_forget(w, e.phys_addr, e.length)
+    for grid in range(GRID_BUS, GRID_PHYS + 1):
+        walk_init(&walk, &w.shadow, grid, e.phys_addr, e.length)
+        s = walk_next(&walk)
+        while s != 0:
+            seg = &w.shadow.segments[s]
+            m = &w.mappings[seg.mapping]
+            # What the IOMMU has removed is unmapped; its line is late.
+            if (grid == GRID_PHYS or (seg.phys == seg.start and seg.phys_length != 0)) and \
+                    (m.type == TYPE_SINGLE or m.type == TYPE_SG) and \
+                    not m.marks & MARK_FREED and \
+                    (m.flags & F_BUS_UNKNOWN or iommu_removed(w, m.bus_addr) <= 0):
+                m.marks |= MARK_FREED
+                m.ended = place_of(e, n)
+            s = walk_next(&walk)
+    return 0
+
+
+cdef int memory_add(dv_world* w, uint64_t phys, uint64_t length, uint32_t kind) noexcept nogil:
+    cdef uint32_t s
+    if length == 0:
+        return 0
+    memory_forget(w, phys, length)
     if w.regions >= REGIONS_MAX:
         return 0
     s = segment_new(&w.shadow)
@@ -862,36 +940,43 @@ cdef uint64_t mapping_owned(const dv_world* w, uint32_t index, uint64_t phys,
 cdef bint iommu_is_live(const dv_world* w, uint64_t bus_addr) noexcept nogil:
     if w.iommu_events == 0:
         return False
-    return table_get(&w.iommu, bus_addr >> PAGE_SHIFT) & IOMMU_LIVE != 0
+    return table_get(&w.iommu, bus_addr >> PAGE_SHIFT) >> COUNT_SHIFT != 0
 
 
 cdef inline int32_t balance_of(uint32_t value) noexcept nogil:
     return <int32_t>(value & 0xFFFF) - BALANCE_ZERO if value != 0 else 0
 
 
-cdef inline int iommu_change(dv_world* w, uint64_t page, uint32_t live, int32_t by) noexcept nogil:
-    """Set whether a page is translated, and move its balance."""
+cdef inline int iommu_change(dv_world* w, uint64_t page, int32_t live, int32_t by) noexcept nogil:
+    """Count a translation of a page up or down, and move its balance."""
     cdef dv_slot* slot = table_slot(&w.iommu, page)
-    cdef int32_t balance
     if slot == NULL:
         return -1
-    balance = balance_of(slot.value) + by
+    iommu_set(w, slot, live, by)
+    return 0
+
+
+cdef inline void iommu_set(dv_world* w, dv_slot* slot, int32_t live, int32_t by) noexcept nogil:
+    """Change a page. Each device may have the same number translated, so there may be several."""
+    cdef uint32_t count = slot.value >> COUNT_SHIFT
+    cdef int32_t balance = balance_of(slot.value) + by
     if balance > 100:
         balance = 100
     elif balance < -100:
         balance = -100
-    if live == KEEP_LIVE:
-        live = slot.value & IOMMU_LIVE
-    if live == 0 and balance == 0:
+    if live > 0 and count < COUNT_MAX:
+        count += 1
+    elif live < 0 and count != 0:
+        count -= 1
+    if count == 0 and balance == 0:
         table_remove(&w.iommu, slot)
     else:
-        slot.value = live | <uint32_t>(balance + BALANCE_ZERO)
-    return 0
+        slot.value = count << COUNT_SHIFT | <uint32_t>(balance + BALANCE_ZERO)
 
 
 cdef int iommu_map(dv_world* w, uint64_t iova) noexcept nogil:
     w.iommu_events += 1
-    return iommu_change(w, iova >> PAGE_SHIFT, IOMMU_LIVE, 0)
+    return iommu_change(w, iova >> PAGE_SHIFT, 1, 0)
 
 
 cdef int iommu_unmap(dv_world* w, uint64_t iova, uint64_t length) noexcept nogil:
@@ -903,16 +988,15 @@ cdef int iommu_unmap(dv_world* w, uint64_t iova, uint64_t length) noexcept nogil
     # One unmap may end what several maps began.
     for i in range(1, pages if pages < IOMMU_CLEAR_MAX else IOMMU_CLEAR_MAX):
         slot = table_find(&w.iommu, page + i)
-        if slot != NULL and slot.value & IOMMU_LIVE and \
-                iommu_change(w, page + i, 0, 0) < 0:
-            return -1
-    return iommu_change(w, page, 0, 1)
+        if slot != NULL and slot.value >> COUNT_SHIFT != 0:
+            iommu_set(w, slot, -1, 0)
+    return iommu_change(w, page, -1, 1)
 
 
 cdef int iommu_ended(dv_world* w, uint64_t bus_addr) noexcept nogil:
     if w.iommu_events == 0:
         return 0
-    return iommu_change(w, bus_addr >> PAGE_SHIFT, KEEP_LIVE, -1)
+    return iommu_change(w, bus_addr >> PAGE_SHIFT, 0, -1)
 
 
 cdef int32_t iommu_removed(const dv_world* w, uint64_t bus_addr) noexcept nogil:

@@ -33,6 +33,10 @@ ROLES = {
     EventKind.MEMORY: "born",
     EventKind.CLOCK_SYNC: "synced",
     EventKind.DEV_ACCESS: "accessed",
+    EventKind.MEMORY_FREE: "released",
+    EventKind.COMMAND_BEGIN: "begun",
+    EventKind.COMMAND_ARRIVED: "completed",
+    EventKind.COMMAND_DONE: "done",
 }
 #: Offsets from here on are those of lines of another source than the trace.
 OTHER_SOURCE = 1 << 62

@@ -32,6 +32,10 @@ _SLOTS = {
     (EventKind.DEVICE_LIMITS, "boundary"): "bus_addr",
     (EventKind.DEVICE_LIMITS, "dma_mask"): "phys_addr",
     (EventKind.MEMORY, "memory"): "object", (EventKind.DEV_READ, "transfer"): "object",
+    **{(kind, name): slot
+       for kind in (EventKind.COMMAND_BEGIN, EventKind.COMMAND_ARRIVED, EventKind.COMMAND_DONE)
+       for name, slot in (
+           ("controller", "bus_addr"), ("queue", "phys_addr"), ("command", "object"))},
     (EventKind.DEV_WRITE, "transfer"): "object", (EventKind.DEV_START, "transfer"): "object",
 }  # fmt: skip
 

@@ -28,6 +28,8 @@ CLASSES = (
     "overlapping-mappings",
     "shared-cacheline",
     "iommu-unmap-short",
+    "iova-mapped-twice",
+    "mapping-without-translation",
     "device-access-unmapped",
     "device-access-after-unmap",
     "device-access-out-of-range",
@@ -37,6 +39,7 @@ CLASSES = (
     "missing-sync-for-device",
     "cpu-access-while-device-owns",
     "cpu-write-lost",
+    "freed-while-mapped",
     "leak-at-unbind",
 )
 

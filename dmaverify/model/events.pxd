@@ -35,7 +35,11 @@ cdef enum dv_kind:
     KIND_CLOCK_SYNC = 25
     KIND_DEV_ACCESS = 26
     KIND_DEREG_MR = 27
-    KIND_COUNT = 28
+    KIND_MEMORY_FREE = 28
+    KIND_COMMAND_BEGIN = 29
+    KIND_COMMAND_ARRIVED = 30
+    KIND_COMMAND_DONE = 31
+    KIND_COUNT = 32
 
 cdef enum dv_direction:
     DIR_BIDIRECTIONAL = 0

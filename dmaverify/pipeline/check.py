@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from dmaverify.core.engine import Engine
 from dmaverify.errors import TraceError, UsageError
 from dmaverify.findings.collect import collect
 from dmaverify.findings.context import TraceContext
 from dmaverify.lang.builtin import combine, compile_files, load_builtin
-from dmaverify.lang.errors import Diagnostic
 from dmaverify.model.finding import AS_RECORDED, Finding, Notice, Report, TraceInfo
 from dmaverify.model.matrix import PlatformResult
 from dmaverify.model.platform import Platform
@@ -19,8 +19,11 @@ from dmaverify.pipeline.texts import Texts
 from dmaverify.trace import open_trace
 from dmaverify.trace.base import Reader
 
+if TYPE_CHECKING:
+    from dmaverify.lang.errors import Diagnostic
+
 Progress = Callable[[int, int | None], None]
-Warn = Callable[[Diagnostic], None]
+Warn = Callable[["Diagnostic"], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +188,25 @@ def _check_trace(
     return replace(checked, notices=[*checked.notices, *kernel_notices(log, checked.findings)])
 
 
+def check_reader(reader: Reader, program: Program, options: CheckOptions) -> Report:
+    """Check what one reader gives, to its end.
+
+    Args:
+        reader: an opened trace, or a running driver's.
+        program: the rules.
+        options: what to check with; its logs are not read.
+    """
+    checked = _replay(reader, 0, program, options, None)
+    return Report(
+        traces=(checked.info,),
+        findings=tuple(checked.findings),
+        notices=_merge(checked.notices),
+        checked=checked.checked,
+        platform=options.platform,
+        platforms=checked.platforms,
+    )
+
+
 def _replay(
     reader: Reader,
     index: int,
@@ -200,7 +222,7 @@ def _replay(
     engine = Engine(
         program,
         time_known=not reader.ticks,
-        syncs_traced=syncs_traced,
+        syncs_traced=syncs_traced or reader.every_sync,
         platforms=options.platforms,
     )
     texts = Texts(reader, engine)

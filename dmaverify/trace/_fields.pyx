@@ -8,7 +8,8 @@ from libc.string cimport memcmp, memcpy, memset, strlen
 from dmaverify.model.events cimport (
     DIR_BIDIRECTIONAL, DIR_FROM_DEVICE, DIR_NONE, DIR_TO_DEVICE, F_BUS_UNKNOWN,
     F_DIRECTION_UNKNOWN, F_FAILED, F_FROM_MARK, F_HASHED, F_LENGTH_UNKNOWN, F_MMIO, F_NULL_CPU,
-    F_PHYS_UNKNOWN, F_SKIP_SYNC, F_TRUNCATED, KIND_DEV_FAULT, KIND_DEV_READ, KIND_DEV_WRITE,
+    F_PHYS_UNKNOWN, F_SKIP_SYNC, F_TRUNCATED, KIND_COMMAND_BEGIN, KIND_COMMAND_DONE,
+    KIND_DEV_FAULT, KIND_DEV_READ, KIND_DEV_WRITE,
     KIND_DMA_ALLOC, KIND_DMA_FREE, KIND_DMA_MAP, KIND_DRIVER_BOUND, KIND_DRIVER_UNBOUND, SIDE_CPU,
     SIDE_SG_BUS, SIDE_SG_PHYS, SIDE_TEXT, TYPE_SG, TYPE_SHIFT, batch_push, batch_side, dv_batch,
     dv_entry, dv_event, dv_side,
@@ -49,16 +50,20 @@ cdef enum:
     S_OBJECT = 24
     S_OPERATION = 25
     S_MEMORY = 26
+    S_PFN = 27
+    S_ORDER = 28
 
 cdef enum:
     ATTR_SKIP_SYNC = 1 << 5
     ATTR_MMIO = 1 << 10
+    PAGE_SHIFT = 12          # trace/events.py, PAGE
+    ORDERS = 32              # no block of pages is larger
 
 # Slots that hold one number, the common case.
 cdef uint32_t NUMBERS = (
     1 << S_BUS_ADDR | 1 << S_PHYS_ADDR | 1 << S_LENGTH | 1 << S_FULL_BUS | 1 << S_FULL_PHYS
     | 1 << S_TRUNCATED | 1 << S_STATUS | 1 << S_UNMAPPED | 1 << S_DMA_MASK | 1 << S_FORCE
-    | 1 << S_FAULT_FLAGS | 1 << S_OBJECT
+    | 1 << S_FAULT_FLAGS | 1 << S_OBJECT | 1 << S_PFN | 1 << S_ORDER
 )
 cdef uint64_t ALL_ONES = 0xFFFFFFFFFFFFFFFF
 
@@ -247,6 +252,14 @@ cdef inline void _number(uint32_t slot, uint64_t number, dv_values* v) noexcept 
         v.full_phys = number
     elif slot == S_OBJECT:
         v.object = number
+    elif slot == S_PFN:
+        v.phys_addr = number << PAGE_SHIFT
+        if not v.seen & 1 << S_LENGTH:
+            v.length = <uint64_t>1 << PAGE_SHIFT
+        v.seen |= 1 << S_PHYS_ADDR | 1 << S_LENGTH
+    elif slot == S_ORDER:
+        v.length = <uint64_t>1 << (PAGE_SHIFT + (number if number < ORDERS else 0))
+        v.seen |= 1 << S_LENGTH
 
 
 # A field that is no plain number: a list, a name, an unknown value. Return where it ends.
@@ -342,7 +355,7 @@ cdef inline const char* _value(dv_tables* t, const dv_spec* spec, uint32_t key, 
         return q
     if 1 << slot & NUMBERS:
         q = read_number(p, end, spec.hexadecimal[key], &number)
-        if q != NULL and (q == end or q[0] == c' '):
+        if q != NULL and (q == end or q[0] == c' ' or q[0] == c','):
             _number(slot, number, v)
             return q
     return _other_value(t, spec, slot, p, end, v)
@@ -352,6 +365,8 @@ cdef inline const char* _value(dv_tables* t, const dv_spec* spec, uint32_t key, 
 cdef const char* _opening(dv_tables* t, const dv_spec* spec, const char* p, const char* end,
                           dv_values* v) noexcept nogil:
     cdef const char* stop
+    cdef const char* q
+    cdef uint64_t number = 0
     if p < end and p[0] == c'[' and starts(p, end, b"[FAILED TO PARSE]"):
         return p + strlen(b"[FAILED TO PARSE]")
     if p < end and p[0] == c'I' and starts(p, end, b"IOMMU:"):
@@ -361,6 +376,12 @@ cdef const char* _opening(dv_tables* t, const dv_spec* spec, const char* p, cons
         p = skip_spaces(find_space(p, end), end)   # the driver
     elif starts(p, end, b"dev_name:"):
         p = skip_spaces(p + 9, end)
+    elif KIND_COMMAND_BEGIN <= spec.kind <= KIND_COMMAND_DONE and starts(p, end, b"nvme"):
+        q = read_number(p + 4, end, False, &number)
+        if q != NULL and q < end and q[0] == c':':
+            _number(S_BUS_ADDR, number, v)
+            return q + 1
+        return p
     elif spec.shape != SHAPE_DEVICE:
         return p
     stop = p

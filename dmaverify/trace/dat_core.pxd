@@ -60,7 +60,9 @@ cdef enum:               # slots; repeats events.Slot, as far as binary events h
     SLOT_OBJECT = 24     # number of a transfer; of a mark, the address of its text
     SLOT_OPERATION = 25
     SLOT_MEMORY = 26
-    SLOT_COUNT = 27
+    SLOT_PFN = 27
+    SLOT_ORDER = 28
+    SLOT_COUNT = 29
 
 cdef enum dat_result:
     DAT_END = 0          # nothing is left

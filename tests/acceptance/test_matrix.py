@@ -31,8 +31,13 @@ def trace(name: str) -> Path:
 
 
 def matrix(name: str, *options: str) -> dict[str, dict[str, Any]]:
-    """Return the rows of a recording's matrix by platform."""
-    done = run("matrix", trace(name), "--output", "json", *options)
+    """Return the rows of a labelled recording's matrix by platform."""
+    return rows_of(trace(name), *options)
+
+
+def rows_of(path: Path, *options: str) -> dict[str, dict[str, Any]]:
+    """Return the rows of a trace's matrix by platform."""
+    done = run("matrix", path, "--output", "json", *options)
     assert done.code in (0, 5), done.err
     return {p["name"]: p for p in json.loads(done.out)["platforms"]}
 
@@ -236,13 +241,6 @@ def recorded(folder: Path, *events: str) -> Path:
         f"    a-1 [000] ..... {i / 1e6:.6f}: {line}\n" for i, line in enumerate(lines, 1)
     ))  # fmt: skip
     return path
-
-
-def rows_of(path: Path) -> dict[str, dict[str, Any]]:
-    """Return the matrix of a recording by platform."""
-    done = run("matrix", path, "--output", "json")
-    assert 0 == done.code, done.err
-    return {p["name"]: p for p in json.loads(done.out)["platforms"]}
 
 
 MAP = "dma_map: type=single direction=from_device bus_addr=0x10000 length=64"

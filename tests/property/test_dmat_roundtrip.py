@@ -106,7 +106,7 @@ def test_every_stored_field_is_drawn() -> None:
     """The property covers each field that is stored with an event."""
     drawn = {"bus_addr", "phys_addr", "length", "direction", "type", "virt_addr", "failed",
              "skip_sync", "mmio", "unmapped", "dma_mask", "max_segment", "boundary",
-             "memory", "transfer"}  # fmt: skip
+             "memory", "transfer", "controller", "queue", "command"}  # fmt: skip
 
     assert {f.name for f in EVENT_FIELDS if f.stored} == drawn
 

@@ -79,6 +79,12 @@ DECIDES = {
     "neighbour-bytes-lost": ("TOLERATED", "1 MiB"),
     "sync-during-transfer": ("ALLOWED", "true"),
     "long-lived-polling": ("MANY", "1000"),
+    "iova-mapped-twice": ("IGNORED", "1 MiB"),
+    "mapping-without-translation": ("ALLOWED", "true"),
+    "page-shared-by-devices": ("reads_only", "{ to_device, from_device, bidirectional }"),
+    "freed-while-mapped": ("ALLOWED", "1000"),
+    "unmap-before-completion": ("ALLOWED", "1"),
+    "resource-is-memory": ("TOLERATED", "1 MiB"),
 }  # fmt: skip
 
 
