@@ -23,9 +23,7 @@ from dmaverify.core.resolve cimport (
     OBJ_GHOST, OBJ_MAPPING, context_spanned, dv_context, event_allowed,
 )
 from dmaverify.core.shadow cimport GRID_BUS, dv_segment, dv_walk, walk_init, walk_next
-from dmaverify.core.touches cimport (
-    CPU_WRITES, DEVICE_WRITES, cpu_wrote_since, dv_touch, ends_since, last_touch, touched,
-)
+from dmaverify.core.touches cimport DEVICE_WRITES, cpu_wrote_since, dirty_bytes, ends_since, touched
 from dmaverify.core.world cimport (
     MARK_DIRECTION, MARK_LENGTH, SCAN_MAX, STATE_LIVE, dv_mapping, dv_world, mapping_stale,
 )
@@ -107,7 +105,6 @@ cdef uint64_t ended_run(const dv_world* w, const dv_mapping* m, uint64_t bus) no
 cdef void learn_late(dv_effects* f, dv_context* c, const dv_mapping* m, dv_reach* r) noexcept nogil:
     """Learn what became of the memory, and of the translation, of a mapping that has ended."""
     cdef const dv_event* e = c.event
-    cdef const dv_touch* t
     cdef uint64_t since = 0, run
     r.lazy_known = c.world.time_known and m.ended.flags & 1 and not e.flags & F_TIME_UNKNOWN
     if r.lazy_known and e.time > m.ended.time:
@@ -125,8 +122,8 @@ cdef void learn_late(dv_effects* f, dv_context* c, const dv_mapping* m, dv_reach
         r.end = since
     r.foreign = others_memory(c.world, 0, r.phys, r.length)
     r.overwrites = cpu_wrote_since(&f.touches, r.phys, r.length, m.ended.record)
-    t = last_touch(&f.touches, r.phys, r.length, 0) if r.overwrites else NULL
-    r.unclean = t != NULL and t.what == CPU_WRITES
+    r.unclean = r.overwrites and \
+        dirty_bytes(&f.touches, r.phys, r.length, m.ended.record) != 0
 
 
 cdef void learn_direction(const dv_event* e, const dv_mapping* m, dv_reach* r) noexcept nogil:
@@ -160,6 +157,7 @@ cdef void learn_spanned(dv_context* c, dv_reach* r, uint32_t* index) noexcept no
         other = context_spanned(c, at, &room)
         if other == 0:
             return
+        r.last = other
         learn_direction(e, &w.mappings[other], r)
         unsent = mapping_stale(w, other, False, e.bus_addr + at, min(room, end - at), False)
         if not r.wrong and r.unsent == 0 and (
@@ -175,12 +173,11 @@ cdef bint unclean(const dv_effects* f, const dv_context* c, const dv_mapping* m)
     and that no sync has handed over.
     """
     cdef uint64_t phys = 0
-    cdef const dv_touch* t
     if not m.flags & F_SKIP_SYNC or f.touches.by_cpu == 0 or \
             not memory_at(c.world, m, c.event.bus_addr, False, &phys):
         return False
-    t = last_touch(&f.touches, phys, c.event.length, 0)
-    return t != NULL and t.what == CPU_WRITES and t.record < m.made.record
+    return dirty_bytes(&f.touches, phys, c.event.length, 0) > \
+        dirty_bytes(&f.touches, phys, c.event.length, m.made.record)
 
 
 cdef void learn_before(dv_context* c, uint32_t near, dv_reach* r) noexcept nogil:
@@ -212,7 +209,6 @@ cdef void learn_loose(dv_effects* f, dv_context* c, uint32_t near, dv_reach* r) 
     """Learn what lies where nothing is mapped for the device."""
     cdef dv_world* w = c.world
     cdef const dv_mapping* m = &w.mappings[near]
-    cdef const dv_touch* t
     cdef uint64_t bus = c.event.bus_addr
     if near != 0 and c.provenance == FROM_PAST:
         r.past = c.distance + r.length
@@ -224,8 +220,7 @@ cdef void learn_loose(dv_effects* f, dv_context* c, uint32_t near, dv_reach* r) 
         learn_before(c, near, r)
     elif c.provenance == FROM_PHYSICAL:
         # What the CPU wrote and no call has brought to memory since.
-        t = last_touch(&f.touches, bus, r.length, 0)
-        r.overwrites = t != NULL and t.what == CPU_WRITES
+        r.overwrites = dirty_bytes(&f.touches, bus, r.length, 0) != 0
 
 
 cdef void note_bypass(dv_used* u, const dv_event* e, const dv_reach* r) noexcept nogil:
@@ -304,6 +299,7 @@ cdef int judge_at_mapping(dv_effects* f, dv_context* c, uint32_t index,
     cdef bint known = True
     cdef uint32_t i
     learn_direction(e, m, r)
+    r.last = index
     r.unsent = c.unsent
     r.wrong = not goes(r, m)
     if registered(m) and (r.writes or r.reads):
@@ -323,7 +319,7 @@ cdef int judge_at_mapping(dv_effects* f, dv_context* c, uint32_t index,
     memset(&v, 0, sizeof(dv_verdict))
     v.bytes = r.length
     if r.past != 0:
-        learn_end(c, index, r)
+        learn_end(c, r.last, r)
         blame(&v, MISTAKE_OUT_OF_RANGE)
         v.bytes = r.past
     if r.wrong:

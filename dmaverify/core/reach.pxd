@@ -17,6 +17,7 @@ cdef struct dv_reach:
     bint wrong               # the direction of the mapping does not allow it
     uint64_t length          # 1 where it is not told
     uint64_t past            # bytes past the end of the mapping
+    uint32_t last            # of several mappings that it spans, the last
     uint64_t end             # where the mapping ends: physical where known, else bus
     uint64_t before          # bytes before the mapping that it begins in front of
     uint64_t start           # where that mapping starts: physical where known, else bus

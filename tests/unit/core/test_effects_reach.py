@@ -228,3 +228,22 @@ def test_an_unmap_during_a_transfer_breaks_the_contract() -> None:
     assert "~~~~~~~~~" == row(calls)
     assert Mistake.UNMAP_DURING_TRANSFER == one(calls, "flat").mistake
     assert "........." == row([BOUND, MAPPED, start, writes(object=1), dma_unmap()])
+
+
+def test_past_the_last_of_several_mappings_lies_its_own_memory() -> None:
+    """The first of them is a list; what is overwritten lies behind the second."""
+    first = dma_list([(0x10000, 0x800), (0x10800, 0x800)], [0x10000, 0x10800])
+    second = dma_map(0x11000, phys_addr=0x11000)
+    other = dma_map(0x12400, phys_addr=0x12400, length=0x100, device=2)
+
+    assert "X" == row([first, second, other, writes(0x10000, 0x2500)])[0]
+    assert "~" == row([first, second, other, writes(0x10000, 0x2400)])[0]
+
+
+def test_a_late_read_of_what_is_clean_in_part() -> None:
+    """A mapping of its other half does not clean what the CPU wrote in the first."""
+    half = dma_map(0x50000, phys_addr=0x91800, length=0x800, device=2)
+    calls = [BOUND, replace(MAPPED, direction=1), dma_unmap(direction=1),
+             cpu(K.CPU_WRITE, 0x91000, 64), half, reads()]  # fmt: skip
+
+    assert (E.BREAKS, C.STALE_FOR_DEVICE, 0) == cause(calls, "non-coherent")
