@@ -125,6 +125,7 @@ def page_at_a_time(sim: Simulation) -> None:
     Works with the cache type that common buffers have, as long as these begin at a page.
 
     Expect: nothing
+    Expect on driver-verifier: cpu-access-out-of-range
     Outcome: foreign and guard on driver-verifier
     """
     _page_at_a_time(sim, MEMORY_CACHING_TYPE.MmNonCached)
@@ -134,6 +135,7 @@ def page_at_a_time_cached(sim: Simulation) -> None:
     """(h) The same with a cached view of memory that is not cached.
 
     Expect: nothing
+    Expect on driver-verifier: cpu-access-out-of-range
     Outcome: stale on non-coherent; foreign and guard on driver-verifier
     """
     _page_at_a_time(sim, MEMORY_CACHING_TYPE.MmCached)

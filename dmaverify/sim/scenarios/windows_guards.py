@@ -68,6 +68,18 @@ def padding_after(sim: Simulation) -> None:
     _write(sim, 0, SIZE + 64)
 
 
+def driver_past_the_end(sim: Simulation) -> None:
+    """A driver writes eight bytes behind its common buffer, by its own address.
+
+    Expect: cpu-access-out-of-range
+    Outcome: guard on driver-verifier
+    """
+    with driver(sim) as it:
+        virt, logical = it.ops.AllocateCommonBuffer(it.adapter, SIZE)
+        sim.cpu.write(virt + SIZE, b"too much")
+        it.ops.FreeCommonBuffer(it.adapter, SIZE, logical, virt)
+
+
 def free_register(sim: Simulation) -> None:
     """A device writes into a buffer whose list was put before.
 
