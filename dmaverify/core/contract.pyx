@@ -13,9 +13,7 @@ from dmaverify.core.incidents cimport (
     MISTAKE_SYNC_UNMAPPED, MISTAKE_UNMAP_DIRECTION, MISTAKE_UNMAP_OTHER_DEVICE, MISTAKE_UNMAP_SIZE,
     MISTAKE_UNMAP_TYPE, MISTAKE_UNMAP_UNMAPPED, MISTAKE_ZERO_LENGTH,
 )
-from dmaverify.core.resolve cimport (
-    OBJ_ENCLOSING, OBJ_FOREIGN, OBJ_MAPPING, OBJ_OVERLAP, dv_context,
-)
+from dmaverify.core.resolve cimport OBJ_FOREIGN, OBJ_MAPPING, OBJ_OVERLAP, dv_context
 from dmaverify.core.world cimport (
     MARK_DIRECTION, MARK_LENGTH, MARK_VIRT, MARK_WHOLE_PAGES, dv_mapping,
 )

@@ -182,9 +182,9 @@ cdef void touch(dv_effects* f, uint64_t phys, uint64_t length, uint32_t record, 
 cdef const dv_touch* last_touch(const dv_effects* f, uint64_t phys, uint64_t length,
                                 int but) noexcept nogil:
     """Return the newest touch of a range but those of one kind, or NULL."""
-    cdef uint32_t i, at = f.touch_next
+    cdef uint32_t _, at = f.touch_next
     cdef const dv_touch* t
-    for i in range(f.touch_count):
+    for _ in range(f.touch_count):
         at = at - 1 if at != 0 else TOUCHES - 1
         t = &f.touches[at]
         if t.what != but and (t.phys_addr - phys < length if t.phys_addr >= phys

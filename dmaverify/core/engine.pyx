@@ -3,25 +3,26 @@
 
 from libc.stdint cimport int32_t, uint32_t, uint64_t, uint8_t
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 from dmaverify.core.effects cimport (
-    dv_effects, dv_used, effects_cpu, effects_cpu_mapping, effects_deinit, effects_finish, effects_init,
-    effects_judge, effects_left, effects_seen,
+    dv_effects, dv_used, effects_cpu, effects_cpu_mapping, effects_deinit, effects_finish,
+    effects_init, effects_judge, effects_left, effects_seen,
 )
 from dmaverify.core.groups cimport (
     GROUP_FIELDS, RULE_FOLDS, RULE_TELLS, dv_group, dv_groups, dv_rule, dv_view, dv_word,
     groups_deinit, groups_forget, groups_hit, groups_init, groups_told, groups_word,
 )
 from dmaverify.core.incidents cimport PLATFORMS_MAX, dv_incident
+from dmaverify.core.link cimport guard_of, objects_used, program_link, traits_of
 from dmaverify.core.resolve cimport (
-    OBJ_EVENT, OBJ_FOREIGN, OBJ_GHOST, OBJ_MAPPING, OBJ_MAPPINGS, context_accessed, context_accesses,
+    OBJ_FOREIGN, OBJ_GHOST, OBJ_MAPPING, context_accessed, context_accesses,
     context_init, context_resolve, dv_context, fault_allowed,
 )
 from dmaverify.core.transfers cimport dv_transfer, transfers_begin, transfers_end
 from dmaverify.core.vm cimport (
-    OP_FEQ, OP_FNE, OP_FNIN, OP_HOLDS, OP_JUMP, OP_LOAD, OP_NOT_APPLICABLE, OP_SHOWF, OP_VIOLATED,
-    OP_XIST, OP_XMISS, OUT_FAULT, dv_instruction, dv_shown, program_check, rule_run,
+    OP_HOLDS, OP_NOT_APPLICABLE, OUT_FAULT, dv_frame, dv_instruction, dv_shown, dv_step, frame_init,
+    program_check, rule_run,
 )
 from dmaverify.core.world cimport (
     CPUS, CPU_WROTE, DEVICE_WROTE, HANDED_TO_CPU, HANDED_TO_DEVICE, MARK_DIRECTION, MARK_LENGTH,
@@ -53,13 +54,12 @@ from dmaverify.model.kinds import EventKind, Flag, MapType, Severity
 from dmaverify.model.platform import Effect
 
 cdef enum:
-    FIELD_TYPE = 5           # model/fields.py: the event's `type`
     TYPES = 16               # map types that a row's flags have room for
 
 cdef struct dv_engine:
     dv_world world
     dv_groups groups
-    dv_instruction* code
+    dv_step* code
     dv_rule* rules
     uint32_t rule_count
     uint32_t* index          # rules of cell i: index_rules[index[i]:index[i + 1]]
@@ -79,18 +79,19 @@ cdef int run_rules(dv_engine* g, dv_context* c) noexcept nogil:
     cdef int outcome
     cdef dv_rule* rule
     cdef dv_shown shown
-    for i in range(OBJ_MAPPING, OBJ_MAPPINGS):
-        if c.meant[i] != 0:
-            c.present |= <uint32_t>1 << i
+    cdef dv_frame frame
+    cdef uint64_t traits
+    frame_init(&frame, c)
+    traits = traits_of(&frame)
     for i in range(g.index[at], g.index[at + 1]):
         number = g.index_rules[i]
         rule = &g.rules[number]
-        if c.present & rule.present != rule.present or c.present & rule.absent:
+        if (traits ^ rule.guard.want) & rule.guard.care:
             continue
         rule.runs += 1
         shown.known = 0
         shown.count = 0
-        outcome = rule_run(g.code, rule.entry, c, &shown)
+        outcome = rule_run(g.code, rule.guard.start, &frame, &shown)
         if outcome == OP_NOT_APPLICABLE:
             continue
         if outcome == OP_HOLDS:
@@ -428,40 +429,6 @@ cdef int engine_feed(dv_engine* g, dv_batch* b) noexcept nogil:
     return 0
 
 
-cdef uint32_t objects_used(const dv_instruction* code, int32_t entry) noexcept nogil:
-    """Return a bit for each object that the rule at `entry` asks for."""
-    cdef uint32_t uses = 0
-    cdef int32_t at = entry, last = entry
-    while True:
-        if code[at].op == OP_LOAD or OP_FEQ <= code[at].op <= OP_XMISS or code[at].op == OP_SHOWF:
-            uses |= <uint32_t>1 << (code[at].b & 31)
-        if OP_JUMP <= code[at].op <= OP_XMISS and code[at].target > last:
-            last = code[at].target
-        if code[at].op <= OP_VIOLATED and at >= last:
-            return uses
-        at += 1
-
-
-cdef void find_guards(const dv_instruction* code, dv_rule* rule) noexcept nogil:
-    """Learn from a rule's first instructions when it can not apply, to spare running it.
-
-    They are a row of conditions, each of which ends in "not applicable" where it fails.
-    """
-    cdef const dv_instruction* i = code + rule.entry
-    rule.types = ~<uint32_t>0
-    while OP_FEQ <= i.op <= OP_XMISS and code[i.target].op == OP_NOT_APPLICABLE:
-        if i.op == OP_XMISS and i.c == 0 and OBJ_MAPPING <= i.b < OBJ_MAPPINGS:
-            rule.present |= <uint32_t>1 << i.b
-        elif i.op == OP_XIST and i.c == 0 and OBJ_MAPPING <= i.b < OBJ_MAPPINGS:
-            rule.absent |= <uint32_t>1 << i.b
-        elif i.b == OBJ_EVENT and i.c == FIELD_TYPE:
-            if i.op == OP_FNE and i.imm < 16:
-                rule.types &= <uint32_t>1 << i.imm
-            elif i.op == OP_FNIN:
-                rule.types &= <uint32_t>i.imm
-        i += 1
-
-
 cdef object place_event(const dv_place* p, values):
     return Witness(p.record, p.line, p.offset, p.time, Event(
         time=p.time, offset=p.offset, record=p.record, line=p.line, site=p.site, cpu=p.cpu,
@@ -605,32 +572,33 @@ cdef class Engine:
             p.common_buffers_at_end = source.common_buffers_at_end
 
     cdef load(self, program):
-        cdef const unsigned char[::1] code
+        cdef const unsigned char[::1] packed
+        cdef const dv_instruction* code = NULL
         cdef int32_t count = len(program.code) // sizeof(dv_instruction)
         cdef dv_rule* rule
         cdef uint32_t i
         self.g.rule_count = len(program.rules)
-        self.g.code = <dv_instruction*>malloc((count + 1) * sizeof(dv_instruction))
+        self.g.code = <dv_step*>malloc((count + 1) * sizeof(dv_step))
         self.g.rules = <dv_rule*>calloc(self.g.rule_count + 1, sizeof(dv_rule))
         if self.g.code == NULL or self.g.rules == NULL:
             raise MemoryError()
         if count:
-            code = program.code
-            memcpy(self.g.code, &code[0], count * sizeof(dv_instruction))
+            packed = program.code
+            code = <const dv_instruction*>&packed[0]
         entries = [r.entry for r in program.rules]
         entries += [n.entry for r in program.rules for n in r.needs]
         if len(program.code) % sizeof(dv_instruction) or \
-                not program_check(self.g.code, count) or not all(0 <= e < count for e in entries):
+                not program_check(code, count) or not all(0 <= e < count for e in entries):
             raise InternalError("a compiled rule program is not well formed")
         needs = {}
+        program_link(code, count, self.g.code)
         for i, source in enumerate(program.rules):
             rule = &self.g.rules[i]
             if source.needs:
-                rule.needs = needs.setdefault(tuple([n.because for n in source.needs]),
-                                              len(needs) + 1)
-            rule.entry = source.entry
-            rule.uses = objects_used(self.g.code, rule.entry)
-            find_guards(self.g.code, rule)
+                because = tuple([n.because for n in source.needs])
+                rule.needs = needs.setdefault(because, len(needs) + 1)
+            rule.uses = objects_used(code, source.entry)
+            rule.guard = guard_of(code, source.entry)
             if source.builtin and source.severity == Severity.ERROR:
                 rule.flags = RULE_FOLDS | RULE_TELLS
             rule.group_count = min(len(source.group), GROUP_FIELDS)
@@ -653,7 +621,7 @@ cdef class Engine:
             for number, source in enumerate(program.rules):
                 if kind in source.kinds:
                     self.g.has_rules[kind] = 1
-                    if self.g.rules[number].types >> type_ & 1:
+                    if self.g.rules[number].guard.types >> type_ & 1:
                         self.g.index_rules[at] = number
                         at += 1
         self.g.index[cells] = at
@@ -730,13 +698,15 @@ cdef class Engine:
 
     cdef unmet(self, uint32_t group):
         cdef dv_context c
+        cdef dv_frame frame
         cdef dv_shown shown
         cdef dv_group* item = &self.g.groups.items[group]
         cdef dv_batch none
         memset(&none, 0, sizeof(dv_batch))
         context_init(&c, &self.g.world, &none, &item.event, &item.number)
+        frame_init(&frame, &c)
         for number, need in enumerate(self.program.rules[item.rule].needs):
-            if rule_run(self.g.code, need.entry, &c, &shown) != OP_HOLDS:
+            if rule_run(self.g.code, need.entry, &frame, &shown) != OP_HOLDS:
                 return number
         return None
 

@@ -6,5 +6,8 @@ from libc.stdint cimport uint64_t
 
 from dmaverify.core.resolve cimport dv_context
 
+cdef enum:
+    FIRST_FACT = 36          # fields of the event with this number and above are answered here
+
 # Return the value of a field of the event; `known` tells whether there is one.
 cdef uint64_t event_fact(const dv_context* c, int number, bint* known) noexcept nogil

@@ -5,6 +5,7 @@
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
+from dmaverify.core.link cimport dv_guard
 from dmaverify.core.resolve cimport dv_context
 from dmaverify.core.table cimport dv_table
 from dmaverify.core.vm cimport dv_shown
@@ -23,11 +24,8 @@ cdef enum:
     PAGES_MAX = 64           # pages of an access that are looked at
 
 cdef struct dv_rule:
-    int32_t entry
     uint32_t uses            # bit per object that the rule asks for
-    uint32_t present         # objects without which the rule does not apply
-    uint32_t absent          # objects with which it does not
-    uint32_t types           # map types with which it may apply, one bit each
+    dv_guard guard
     uint32_t needs           # number of what it needs of the recording; 0 = nothing
     uint8_t flags
     uint8_t group_count

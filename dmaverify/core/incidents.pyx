@@ -7,7 +7,6 @@ from libc.string cimport memset
 
 from dmaverify.core.resolve cimport dv_context
 from dmaverify.core.table cimport table_deinit, table_get, table_init, table_mix, table_set
-from dmaverify.core.world cimport dv_mapping
 from dmaverify.model.events cimport (
     KIND_DEV_FAULT, device_reaches, device_reads, device_writes, dv_event,
 )

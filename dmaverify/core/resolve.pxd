@@ -38,7 +38,6 @@ cdef struct dv_context:
     const dv_number* number
     uint32_t device
     uint32_t meant[8]        # mapping index by object number; 0 = none
-    uint32_t present         # one bit for each object that there is
     uint64_t count           # entries that the caller passed
     uint64_t longest         # longest segment; 0 = unknown
     uint64_t crossing

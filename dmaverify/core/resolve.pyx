@@ -2,10 +2,10 @@
 """What an event means, looked up in the world as it was before the event."""
 
 from libc.stdint cimport uint32_t, uint64_t
-from libc.string cimport memset
 
 from dmaverify.core.shadow cimport (
-    GRID_BUS, GRID_GHOST, GRID_MEMORY, GRID_PHYS, dv_segment, dv_walk, walk_init, walk_next,
+    GRID_BUS, GRID_GHOST, GRID_MEMORY, GRID_PHYS, dv_segment, dv_walk, segment_is_identical,
+    walk_init, walk_next,
 )
 from dmaverify.core.table cimport table_get
 from dmaverify.core.world cimport (
@@ -24,11 +24,13 @@ from dmaverify.model.events cimport (
 
 cdef uint64_t PAGE = 4096
 cdef uint64_t LINE = 64  # bytes of a cache line, where the recording does not say
+# Copied to begin with: for a struct of this size the compiler clears memory by a slow loop.
+cdef dv_context NO_CONTEXT
 
 
 cdef void context_init(dv_context* c, dv_world* w, const dv_batch* b, const dv_event* e,
                        const dv_number* n) noexcept nogil:
-    memset(c, 0, sizeof(dv_context))
+    c[0] = NO_CONTEXT
     c.world = w
     c.batch = b
     c.event = e
@@ -363,7 +365,8 @@ cdef void overlap_range(dv_context* c, uint64_t phys, uint64_t length, int* best
     if length == 0 or phys + length < phys or end < phys:
         return
     overlap_grid(c, GRID_PHYS, phys, length, best, best_line)
-    overlap_grid(c, GRID_BUS, phys, length, best, best_line)
+    if c.world.shadow.identical != 0:
+        overlap_grid(c, GRID_BUS, phys, length, best, best_line)
 
 
 cdef void overlap_grid(dv_context* c, int grid, uint64_t phys, uint64_t length, int* best,
@@ -382,8 +385,7 @@ cdef void overlap_grid(dv_context* c, int grid, uint64_t phys, uint64_t length, 
         seg = &w.shadow.segments[s]
         m = &w.mappings[seg.mapping]
         # The bus grid tells of memory only where bus and physical address are the same.
-        if m.marks & MARK_AMBIGUOUS or (grid == GRID_BUS and (
-                seg.phys != seg.start or seg.phys_length == 0)):
+        if m.marks & MARK_AMBIGUOUS or (grid == GRID_BUS and not segment_is_identical(seg)):
             s = walk_next(&walk)
             continue
         score = preference(m, c.device)
@@ -615,7 +617,7 @@ cdef bint memory_is_mapped(dv_world* w, uint64_t phys, uint64_t length) noexcept
     s = walk_next(&walk)
     while s != 0:
         seg = &w.shadow.segments[s]
-        if seg.phys == seg.start and seg.phys_length != 0:
+        if segment_is_identical(seg):
             return True
         s = walk_next(&walk)
     return False
@@ -763,7 +765,7 @@ cdef int context_accesses(dv_context* c, uint32_t* ret, int room) noexcept nogil
         s = walk_next(&walk)
         while s != 0:
             seg = &w.shadow.segments[s]
-            if (grid == GRID_PHYS or (seg.phys == seg.start and seg.phys_length != 0)) and \
+            if (grid == GRID_PHYS or segment_is_identical(seg)) and \
                     first_count(c, &w.mappings[seg.mapping]):
                 if found == room:
                     w.shadow.crowded += 1
@@ -780,7 +782,6 @@ cdef int context_accesses(dv_context* c, uint32_t* ret, int room) noexcept nogil
 
 
 cdef void context_accessed(dv_context* c, uint32_t index) noexcept nogil:
-    c.present = 0
     c.meant[OBJ_MAPPING] = index
     c.stale = mapping_stale(c.world, index, True, c.event.phys_addr, c.event.length, True)
     c.unsent = mapping_stale(c.world, index, True, c.event.phys_addr, c.event.length, False)

@@ -8,6 +8,8 @@
 # Three grids share the table: live bus ranges, live physical ranges, and ghosts (ended
 # bus ranges). The key is the cell alone; devices and address spaces are compared in the
 # chain, so that another device's mapping at the same address can be found.
+# Ghosts are linked by runs: segments of one mapping that follow each other in the bus's
+# addresses are one range there, and the first of them stands for all.
 # Does not judge; does not know devices.
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
@@ -33,13 +35,14 @@ cdef struct dv_segment:
     uint64_t length      # bytes
     uint64_t phys        # physical address
     uint64_t phys_length  # bytes; 0 = not in the physical grid
+    uint64_t run         # bytes of the run that it stands for in the ghost grid
     uint32_t mapping     # index of its mapping (GRID_MEMORY: kind of memory); 0 = free
     uint32_t sibling     # next segment of the same mapping, or next free; 0 = none
     uint32_t next[4]     # links: two cells of its bus or ghost grid, two of the physical
     uint32_t prev[4]     # 0 = first of its chain
     uint8_t grid         # GRID_BUS, GRID_GHOST or GRID_MEMORY
     uint8_t level[2]     # bus or ghost level, physical level
-    uint8_t cells[2]     # cells it touches there: 0 = not linked
+    uint8_t cells[2]     # cells it touches there: 0 = not linked (or no first of a run)
     uint8_t owner        # who owns its bytes (coherence.pxd)
     uint64_t* masks      # line count, then what is newest where (coherence.pxd); NULL = both
 
@@ -51,6 +54,7 @@ cdef struct dv_shadow:
     dv_table heads
     uint32_t population[4][18]
     uint32_t levels[4]   # one bit a level that holds anything
+    uint64_t identical   # segments of the bus grid whose physical address is the same
     uint64_t crowded     # look-ups that gave up
     uint64_t mask_lines  # lines of all masks together
 
@@ -70,6 +74,16 @@ cdef inline uint64_t cell_key(int grid, int level, uint64_t cell) noexcept nogil
 cdef inline uint64_t cell_of(uint64_t address, int level) noexcept nogil:
     cdef int shift = level_shift(level)
     return address >> shift if shift < 64 else 0
+
+# Return the bytes of the range that a segment is in a grid.
+cdef inline uint64_t segment_reach(const dv_segment* seg, int grid) noexcept nogil:
+    if grid == GRID_PHYS:
+        return seg.phys_length
+    return seg.run if grid == GRID_GHOST else seg.length
+
+# True where the bus grid serves for the physical address too.
+cdef inline bint segment_is_identical(const dv_segment* seg) noexcept nogil:
+    return seg.phys == seg.start and seg.phys_length != 0
 
 cdef int shadow_init(dv_shadow* s, uint64_t seed) noexcept nogil
 cdef void shadow_deinit(dv_shadow* s) noexcept nogil
@@ -145,11 +159,7 @@ cdef inline uint32_t walk_next(dv_walk* w) noexcept nogil:
         if w.steps > CHAIN_MAX:
             w.shadow.crowded += 1
             w.link = 0
-        if w.grid == GRID_PHYS:
-            start = seg.phys
-            length = seg.phys_length
-        else:
-            start = seg.start
-            length = seg.length
+        start = seg.phys if w.grid == GRID_PHYS else seg.start
+        length = segment_reach(seg, w.grid)
         if start <= w.last and (start >= w.start or w.start - start < length):
             return index

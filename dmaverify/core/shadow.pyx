@@ -9,6 +9,9 @@ from dmaverify.core.table cimport (
     dv_slot, table_deinit, table_find, table_init, table_remove, table_swap,
 )
 
+# Copied to begin with: for a struct of this size the compiler clears memory by a slow loop.
+cdef dv_segment NO_SEGMENT
+
 
 cdef int shadow_init(dv_shadow* s, uint64_t seed) noexcept nogil:
     memset(s, 0, sizeof(dv_shadow))
@@ -46,7 +49,7 @@ cdef uint32_t segment_new(dv_shadow* s) noexcept nogil:
             s.capacity *= 2
         index = s.count
         s.count += 1
-    memset(&s.segments[index], 0, sizeof(dv_segment))
+    s.segments[index] = NO_SEGMENT
     return index
 
 
@@ -69,7 +72,7 @@ cdef int segment_link(dv_shadow* s, uint32_t index, int grid) noexcept nogil:
     cdef dv_segment* seg = &s.segments[index]
     cdef bint physical = grid == GRID_PHYS
     cdef uint64_t start = seg.phys if physical else seg.start
-    cdef uint64_t length = seg.phys_length if physical else seg.length
+    cdef uint64_t length = segment_reach(seg, grid)
     cdef uint64_t last, cell
     cdef bint failed = False
     cdef uint32_t head, link
@@ -99,6 +102,7 @@ cdef int segment_link(dv_shadow* s, uint32_t index, int grid) noexcept nogil:
         if cell == cell_of(last, level) or seg.cells[side] == 2:
             break
         cell += 1
+    s.identical += grid == GRID_BUS and segment_is_identical(seg)
     s.population[grid][level] += 1
     s.levels[grid] |= <uint32_t>1 << level
     return 0
@@ -132,6 +136,7 @@ cdef void segment_unlink(dv_shadow* s, uint32_t index, bint physical) noexcept n
         else:
             table_remove(&s.heads, head)
     seg.cells[side] = 0
+    s.identical -= grid == GRID_BUS and segment_is_identical(seg)
     s.population[grid][level] -= 1
     if s.population[grid][level] == 0:
         s.levels[grid] &= ~(<uint32_t>1 << level)

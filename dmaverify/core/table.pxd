@@ -7,6 +7,16 @@
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
+cdef extern from *:
+    """
+    /* The 128 bits of a product, folded into 64: each bit of the result hangs on all of x. */
+    static inline uint64_t dv_fold(uint64_t x, uint64_t y) {
+        unsigned __int128 product = (unsigned __int128)x * y;
+        return (uint64_t)product ^ (uint64_t)(product >> 64);
+    }
+    """
+    uint64_t dv_fold(uint64_t x, uint64_t y) noexcept nogil
+
 cdef struct dv_slot:
     uint64_t key
     uint32_t value
@@ -17,6 +27,7 @@ cdef struct dv_table:
     uint64_t mask
     uint64_t count
     uint64_t seed
+    uint64_t factor          # odd, made from the seed
 
 cdef inline uint64_t table_mix(uint64_t x) noexcept nogil:
     x ^= x >> 32
@@ -25,11 +36,19 @@ cdef inline uint64_t table_mix(uint64_t x) noexcept nogil:
     x *= <uint64_t>0xd6e8feb86659fd93
     return x ^ (x >> 32)
 
+cdef inline uint64_t table_home(const dv_table* t, uint64_t key) noexcept nogil:
+    return dv_fold(key ^ t.seed, t.factor) & t.mask
+
+# At most three slots of eight are taken: chains stay short, and their ends predictable.
+cdef inline bint table_is_full(const dv_table* t) noexcept nogil:
+    return (t.count + 1) * 8 > (t.mask + 1) * 3
+
 cdef inline int table_init(dv_table* t, uint64_t capacity, uint64_t seed) noexcept nogil:
     t.slots = <dv_slot*>calloc(capacity, sizeof(dv_slot))
     t.mask = capacity - 1
     t.count = 0
     t.seed = seed
+    t.factor = table_mix(seed) | 1
     return 0 if t.slots != NULL else -1
 
 cdef inline void table_deinit(dv_table* t) noexcept nogil:
@@ -38,7 +57,7 @@ cdef inline void table_deinit(dv_table* t) noexcept nogil:
 
 # Return the slot of a key, or NULL.
 cdef inline dv_slot* table_find(const dv_table* t, uint64_t key) noexcept nogil:
-    cdef uint64_t at = table_mix(key ^ t.seed) & t.mask
+    cdef uint64_t at = table_home(t, key)
     while t.slots[at].value != 0:
         if t.slots[at].key == key:
             return &t.slots[at]
@@ -56,7 +75,7 @@ cdef inline int table_grow(dv_table* t) noexcept nogil:
         return -1
     for i in range(t.mask + 1):
         if t.slots[i].value != 0:
-            at = table_mix(t.slots[i].key ^ t.seed) & bigger.mask
+            at = table_home(&bigger, t.slots[i].key)
             while bigger.slots[at].value != 0:
                 at = (at + 1) & bigger.mask
             bigger.slots[at] = t.slots[i]
@@ -72,9 +91,9 @@ cdef inline int table_set(dv_table* t, uint64_t key, uint32_t value) noexcept no
     if slot != NULL:
         slot.value = value
         return 0
-    if (t.count + 1) * 8 > (t.mask + 1) * 5 and table_grow(t) < 0:
+    if table_is_full(t) and table_grow(t) < 0:
         return -1
-    at = table_mix(key ^ t.seed) & t.mask
+    at = table_home(t, key)
     while t.slots[at].value != 0:
         at = (at + 1) & t.mask
     t.slots[at].key = key
@@ -86,9 +105,9 @@ cdef inline int table_set(dv_table* t, uint64_t key, uint32_t value) noexcept no
 # give it back with table_remove), or NULL when memory is gone.
 cdef inline dv_slot* table_slot(dv_table* t, uint64_t key) noexcept nogil:
     cdef uint64_t at
-    if (t.count + 1) * 8 > (t.mask + 1) * 5 and table_grow(t) < 0:
+    if table_is_full(t) and table_grow(t) < 0:
         return NULL
-    at = table_mix(key ^ t.seed) & t.mask
+    at = table_home(t, key)
     while t.slots[at].value != 0:
         if t.slots[at].key == key:
             return &t.slots[at]
@@ -103,10 +122,10 @@ cdef inline uint32_t table_swap(dv_table* t, uint64_t key, uint32_t value,
                                 bint* failed) noexcept nogil:
     cdef uint64_t at
     cdef uint32_t held
-    if (t.count + 1) * 8 > (t.mask + 1) * 5 and table_grow(t) < 0:
+    if table_is_full(t) and table_grow(t) < 0:
         failed[0] = True
         return 0
-    at = table_mix(key ^ t.seed) & t.mask
+    at = table_home(t, key)
     while t.slots[at].value != 0:
         if t.slots[at].key == key:
             held = t.slots[at].value
@@ -128,7 +147,7 @@ cdef inline void table_remove(dv_table* t, dv_slot* slot) noexcept nogil:
         at = (at + 1) & t.mask
         if t.slots[at].value == 0:
             break
-        home = table_mix(t.slots[at].key ^ t.seed) & t.mask
+        home = table_home(t, t.slots[at].key)
         if ((at - home) & t.mask) >= ((at - hole) & t.mask):
             t.slots[hole] = t.slots[at]
             hole = at

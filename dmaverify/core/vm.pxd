@@ -1,10 +1,12 @@
 # cython: language_level=3
 # Runs one rule on one event. The instructions are drawn in model/program.py, whose
-# numbers are repeated here (a test holds the two together).
+# numbers are repeated here (a test holds the two together). Before a program runs, link.pyx
+# makes steps of its instructions.
 
-from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from dmaverify.core.resolve cimport dv_context
+from dmaverify.core.resolve cimport OBJ_DEVICE, OBJ_EVENT, OBJ_MAPPING, dv_context
+from dmaverify.core.world cimport dv_device, dv_mapping
 
 cdef enum dv_op:
     OP_HOLDS = 0
@@ -41,10 +43,17 @@ cdef enum dv_op:
     OP_SHOWF = 31
     OP_COUNT = 32
 
+cdef enum:                   # steps that link.pyx makes of three: LOAD, LOAD and a comparison
+    STEP_LOADS_JEQ = 32
+    STEP_LOADS_JNE = 33
+    STEP_LOADS_JLT = 34
+    STEP_LOADS_JLE = 35
+
 cdef enum:
     OUT_FAULT = 3            # beside OP_HOLDS, OP_NOT_APPLICABLE, OP_VIOLATED
     SHOWN = 8
     REGISTERS = 16
+    BASE_CONTEXT = 7         # beside the objects: what was computed for the event
 
 cdef packed struct dv_instruction:
     uint8_t op
@@ -54,6 +63,28 @@ cdef packed struct dv_instruction:
     int32_t target
     uint64_t imm
 
+# An instruction made ready to run: where its field lies, if that is a place in memory.
+cdef struct dv_step:
+    uint8_t op
+    uint8_t a
+    uint8_t b
+    uint8_t c
+    int32_t target
+    uint64_t imm
+    uint64_t mask            # of the field in its word, shifted down; 0 = ask for it by number
+    uint16_t offset          # of the word in the struct of `base`
+    uint8_t shift
+    uint8_t base
+    uint16_t care            # bits of the base's state that tell whether the field is known,
+    uint16_t want            # and what they are then
+
+# What the steps of all rules look at for one event. A mapping that there is not is the one
+# with index 0, which is all zero.
+cdef struct dv_frame:
+    const dv_context* context
+    const char* base[9]      # by object number (not the trace), and BASE_CONTEXT
+    uint16_t state[9]        # the event's flags, a mapping's marks, the device's limits
+
 cdef struct dv_shown:
     uint64_t values[8]
     uint8_t known            # one bit a slot
@@ -61,8 +92,24 @@ cdef struct dv_shown:
 
 # Return the value of a field; `known` tells whether there is one.
 cdef uint64_t field_value(const dv_context* c, int obj, int number, bint* known) noexcept nogil
+cdef inline void frame_init(dv_frame* f, const dv_context* c) noexcept nogil:
+    cdef const dv_mapping* m
+    cdef const dv_device* d = &c.world.devices[c.device]
+    cdef int obj
+    f.context = c
+    f.base[OBJ_EVENT] = <const char*>c.event
+    f.state[OBJ_EVENT] = c.event.flags
+    for obj in range(OBJ_MAPPING, BASE_CONTEXT):
+        m = &c.world.mappings[c.meant[obj]]
+        f.base[obj] = <const char*>m
+        f.state[obj] = m.marks
+    f.base[BASE_CONTEXT] = <const char*>c
+    f.state[BASE_CONTEXT] = 0
+    f.base[OBJ_DEVICE] = <const char*>d
+    f.state[OBJ_DEVICE] = d.limits
+
 # Run a rule from its entry. The program has been checked by program_check.
-cdef int rule_run(const dv_instruction* code, int32_t entry, const dv_context* c,
+cdef int rule_run(const dv_step* code, int32_t entry, const dv_frame* f,
                   dv_shown* shown) noexcept nogil
 # Return True where every target, register and slot of a program is in range and no jump
 # goes backward, so that every run ends.

@@ -2,8 +2,9 @@
 """The rule machine: fields of an event and its world, and a loop over instructions."""
 
 from libc.stdint cimport int32_t, uint32_t, uint64_t
+from libc.string cimport memcpy
 
-from dmaverify.core.facts cimport event_fact
+from dmaverify.core.facts cimport FIRST_FACT, event_fact
 from dmaverify.core.resolve cimport OBJ_DEVICE, OBJ_EVENT, OBJ_MAPPINGS, OBJ_TRACE, dv_context
 from dmaverify.core.world cimport (
     MARK_BOUNCED, MARK_DIRECTION, MARK_LENGTH, MARK_PHYS, MARK_VIRT, MARK_WHOLE_PAGES, STATE_GHOST,
@@ -15,9 +16,14 @@ from dmaverify.model.events cimport (
     event_failed, event_type,
 )
 
+cdef extern from *:
+    bint unlikely(bint) noexcept nogil  # Cython's own
+
 
 cdef inline uint64_t event_field(const dv_context* c, int number, bint* known) noexcept nogil:
     cdef const dv_event* e = c.event
+    if number >= FIRST_FACT:
+        return event_fact(c, number, known)
     if number == 1:
         known[0] = not e.flags & F_BUS_UNKNOWN
         return e.bus_addr
@@ -101,7 +107,8 @@ cdef inline uint64_t event_field(const dv_context* c, int number, bint* known) n
         return c.provenance
     if number == 35:
         return e.object
-    return event_fact(c, number, known)
+    known[0] = False
+    return 0
 
 
 cdef uint64_t elapsed(const dv_context* c, const dv_place* since, bint* known) noexcept nogil:
@@ -247,12 +254,41 @@ cdef uint64_t field_value(const dv_context* c, int obj, int number, bint* known)
     return look_up(c, obj, number, known)
 
 
-cdef inline bint is_known(const dv_context* c, int obj, int number) noexcept nogil:
+cdef bint is_known(const dv_context* c, int obj, int number) noexcept nogil:
     cdef bint known = True
     if number == 0:
         return c.meant[obj] != 0 if 0 < obj < OBJ_MAPPINGS else obj == OBJ_DEVICE or obj == 0
-    field_value(c, obj, number, &known)
+    look_up(c, obj, number, &known)
     return known
+
+
+cdef inline bint step_knows(const dv_frame* f, const dv_step* i) noexcept nogil:
+    if i.mask == 0:
+        return is_known(f.context, i.b, i.c)
+    return (f.state[i.base] ^ i.want) & i.care == 0
+
+
+cdef uint64_t asked_field(const dv_frame* f, const dv_step* i) noexcept nogil:
+    cdef bint known = True
+    return look_up(f.context, i.b, i.c, &known)
+
+
+cdef inline uint64_t step_field(const dv_frame* f, const dv_step* i) noexcept nogil:
+    """Return the value of a step's field; 0 where it is not known."""
+    cdef uint64_t word
+    if unlikely(i.mask == 0):
+        return asked_field(f, i)
+    memcpy(&word, f.base[i.base] + i.offset, sizeof(uint64_t))
+    return (word >> i.shift) & i.mask if (f.state[i.base] ^ i.want) & i.care == 0 else 0
+
+
+cdef inline const dv_step* step_loads(const dv_frame* f, const dv_step* i,
+                                      uint64_t* r) noexcept nogil:
+    """Load two registers, and return the comparison that follows."""
+    r[i.a] = step_field(f, i)
+    i += 1
+    r[i.a] = step_field(f, i)
+    return i + 1
 
 
 cdef bint arithmetic(int op, uint64_t x, uint64_t y, uint64_t* ret) noexcept nogil:
@@ -295,25 +331,16 @@ cdef void show(dv_shown* shown, int slot, uint64_t value, bint known) noexcept n
         shown.count = <unsigned char>(slot + 1)
 
 
-# Operations that ask for the field (b, c), one bit each.
-cdef uint32_t ASKS_FIELD = (
-    1 << OP_LOAD | 1 << OP_FEQ | 1 << OP_FNE | 1 << OP_FLT | 1 << OP_FLE | 1 << OP_FGT
-    | 1 << OP_FGE | 1 << OP_FIN | 1 << OP_FNIN | <uint32_t>1 << OP_SHOWF
-)
-
-
-cdef int rule_run(const dv_instruction* code, int32_t entry, const dv_context* c,
+cdef int rule_run(const dv_step* code, int32_t entry, const dv_frame* f,
                   dv_shown* shown) noexcept nogil:
     cdef uint64_t r[16]
-    cdef uint64_t x = 0
-    cdef bint known = True, jump = False
-    cdef const dv_instruction* i = code + entry
+    cdef uint64_t x
+    cdef bint jump = False
+    cdef const dv_step* i = code + entry
     cdef int op
     # One chain of equalities: the compiler makes a jump table of it.
     while True:
         op = i.op
-        if ASKS_FIELD >> op & 1:
-            x = look_up(c, i.b, i.c, &known)
         if op == OP_HOLDS:
             return OP_HOLDS
         elif op == OP_NOT_APPLICABLE:
@@ -325,7 +352,7 @@ cdef int rule_run(const dv_instruction* code, int32_t entry, const dv_context* c
             i += 1
             continue
         elif op == OP_LOAD:
-            r[i.a] = x
+            r[i.a] = step_field(f, i)
             i += 1
             continue
         elif op == OP_JUMP:
@@ -340,30 +367,44 @@ cdef int rule_run(const dv_instruction* code, int32_t entry, const dv_context* c
         elif op == OP_JLE:
             jump = r[i.b] <= r[i.c]
         elif op == OP_FEQ:
-            jump = x == i.imm
+            jump = step_field(f, i) == i.imm
         elif op == OP_FNE:
-            jump = x != i.imm
+            jump = step_field(f, i) != i.imm
         elif op == OP_FLT:
-            jump = x < i.imm
+            jump = step_field(f, i) < i.imm
         elif op == OP_FLE:
-            jump = x <= i.imm
+            jump = step_field(f, i) <= i.imm
         elif op == OP_FGT:
-            jump = x > i.imm
+            jump = step_field(f, i) > i.imm
         elif op == OP_FGE:
-            jump = x >= i.imm
+            jump = step_field(f, i) >= i.imm
         elif op == OP_FIN:
+            x = step_field(f, i)
             jump = x < 64 and (i.imm >> x) & 1 != 0
         elif op == OP_FNIN:
+            x = step_field(f, i)
             jump = x >= 64 or (i.imm >> x) & 1 == 0
         elif op == OP_XIST:
-            jump = is_known(c, i.b, i.c)
+            jump = step_knows(f, i)
         elif op == OP_XMISS:
-            jump = not is_known(c, i.b, i.c)
+            jump = not step_knows(f, i)
+        elif op == STEP_LOADS_JEQ:
+            i = step_loads(f, i, r)
+            jump = r[i.b] == r[i.c]
+        elif op == STEP_LOADS_JNE:
+            i = step_loads(f, i, r)
+            jump = r[i.b] != r[i.c]
+        elif op == STEP_LOADS_JLT:
+            i = step_loads(f, i, r)
+            jump = r[i.b] < r[i.c]
+        elif op == STEP_LOADS_JLE:
+            i = step_loads(f, i, r)
+            jump = r[i.b] <= r[i.c]
         elif op == OP_SHOW:
             show(shown, i.a, r[i.b], True)
             jump = False
         elif op == OP_SHOWF:
-            show(shown, i.a, x, known)
+            show(shown, i.a, step_field(f, i), step_knows(f, i))
             jump = False
         else:
             if not arithmetic(op, r[i.b], r[i.c], &r[i.a]):

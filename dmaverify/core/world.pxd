@@ -39,6 +39,7 @@ cdef enum:
     MARK_IN_LIST = 128       # it is in the index of scatter/gather lists
     MARK_AMBIGUOUS = 256     # an unmap that fitted it as well was given to another
     MARK_EXISTING = 512      # an allocation made of memory that was there: it names its pages
+    MARK_THERE = 1 << 15     # on every mapping: the one with index 0 has no marks
 
 # Where an event stood, kept after its batch is gone.
 cdef struct dv_place:
@@ -127,7 +128,7 @@ cdef struct dv_world:
     dv_shadow shadow
     dv_table lists           # (device, first physical address) -> mapping of a list
     dv_table iommu           # page -> 1 << 31 while translated | balance + 0x8000
-    dv_mapping* mappings     # index 0 is never used
+    dv_mapping* mappings     # index 0 is none, and all zero
     uint32_t mapping_count
     uint32_t mapping_capacity
     uint32_t mapping_free

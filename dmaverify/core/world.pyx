@@ -11,9 +11,9 @@ from dmaverify.core.coherence cimport (
     stale_for_device,
 )
 from dmaverify.core.shadow cimport (
-    GRID_BUS, GRID_GHOST, GRID_MEMORY, GRID_PHYS, PAGE_SHIFT, dv_segment, dv_walk, segment_free,
-    segment_link, segment_new, segment_settle, segment_unlink, shadow_deinit, shadow_init,
-    walk_init, walk_next,
+    CELLS_MAX, GRID_BUS, GRID_GHOST, GRID_MEMORY, GRID_PHYS, PAGE_SHIFT, dv_segment, dv_walk,
+    segment_free, segment_is_identical, segment_link, segment_new, segment_settle, segment_unlink,
+    shadow_deinit, shadow_init, walk_init, walk_next,
 )
 from dmaverify.core.table cimport (
     dv_slot, table_deinit, table_find, table_get, table_init, table_remove, table_set, table_slot,
@@ -30,10 +30,14 @@ cdef uint32_t IOMMU_LIVE = <uint32_t>1 << 31
 cdef uint32_t KEEP_LIVE = 1
 cdef int32_t BALANCE_ZERO = 0x8000
 cdef uint32_t NONE = ~<uint32_t>0
+# Bytes of a run of several segments: more, and a look for what it covers would give up.
+cdef uint64_t RUN_MAX = <uint64_t>(CELLS_MAX - 1) << PAGE_SHIFT
 # Ghosts that one look for covered ones visits; with few ghosts in all, it is worth more.
 cdef uint32_t FEW_LOOKS = 2
 cdef uint32_t MANY_LOOKS = 8
 cdef uint64_t IOMMU_CLEAR_MAX = 1024  # pages; a longer range leaves some marked as live
+# Copied to begin with: for a struct of this size the compiler clears memory by a slow loop.
+cdef dv_mapping NO_MAPPING
 
 
 cdef int world_init(dv_world* w, uint64_t seed, uint32_t ghost_limit,
@@ -51,6 +55,7 @@ cdef int world_init(dv_world* w, uint64_t seed, uint32_t ghost_limit,
     w.cpu_rows = <uint8_t*>calloc(CPUS, 1)
     if w.mappings == NULL or w.devices == NULL or w.cpu_rows == NULL:
         return -1
+    w.mappings[0] = NO_MAPPING
     if ghost_limit >= RING_LEAST:
         w.ring.capacity = RING_LEAST
         w.ring.mappings = <dv_mapping*>malloc(RING_LEAST * sizeof(dv_mapping))
@@ -124,7 +129,7 @@ cdef uint32_t mapping_new(dv_world* w) noexcept nogil:
             w.mapping_capacity *= 2
         index = w.mapping_count
         w.mapping_count += 1
-    memset(&w.mappings[index], 0, sizeof(dv_mapping))
+    w.mappings[index] = NO_MAPPING
     return index
 
 
@@ -274,7 +279,7 @@ cdef void describe(dv_world* w, dv_mapping* m, const dv_batch* b, const dv_event
     m.epoch = w.gaps
     m.count = 1
     m.segments = 1
-    m.marks = MARK_WHOLE_PAGES
+    m.marks = MARK_THERE | MARK_WHOLE_PAGES
     if not e.flags & F_PHYS_UNKNOWN:
         m.marks |= MARK_PHYS
     if not e.flags & F_LENGTH_UNKNOWN:
@@ -362,20 +367,24 @@ cdef void drop_ghost(dv_world* w, uint32_t index) noexcept nogil:
     mapping_release(w, index)
 
 
-cdef void drop_ghost_segment(dv_world* w, uint32_t s) noexcept nogil:
-    """Forget one segment of an ended mapping, and with the last one what no list names."""
+cdef void drop_ghost_run(dv_world* w, uint32_t s) noexcept nogil:
+    """Forget one run of an ended mapping, and with the last one what no list names."""
     cdef uint32_t index = w.shadow.segments[s].mapping
     cdef dv_mapping* m = &w.mappings[index]
-    cdef uint32_t at = m.first
-    if at == s:
-        m.first = w.shadow.segments[s].sibling
-    else:
-        while w.shadow.segments[at].sibling != s:
-            at = w.shadow.segments[at].sibling
-        w.shadow.segments[at].sibling = w.shadow.segments[s].sibling
+    cdef uint32_t before = 0, at = m.first
+    while at != s:
+        before = at
+        at = w.shadow.segments[at].sibling
     segment_unlink(&w.shadow, s, False)
-    segment_free(&w.shadow, s)
-    w.ghost_segments -= 1
+    while at != 0 and w.shadow.segments[at].cells[0] == 0:
+        s = at
+        at = w.shadow.segments[s].sibling
+        segment_free(&w.shadow, s)
+        w.ghost_segments -= 1
+    if before != 0:
+        w.shadow.segments[before].sibling = at
+    else:
+        m.first = at
     if m.first == 0 and not m.marks & MARK_IN_LIST:
         drop_ghost(w, index)
 
@@ -403,13 +412,21 @@ cdef void supersede(dv_world* w, uint32_t by, uint64_t start, uint64_t length) n
         while s != 0 and looks != 0:
             looks -= 1
             seg = &w.shadow.segments[s]
-            if seg.start >= start and seg.length <= length - (seg.start - start) and \
+            if seg.start >= start and seg.run <= length - (seg.start - start) and \
                     ended_before(&w.mappings[seg.mapping], &w.mappings[by]):
                 drop = s
                 break
             s = walk_next(&walk)
         if drop != 0:
-            drop_ghost_segment(w, drop)
+            drop_ghost_run(w, drop)
+
+
+cdef int link_run(dv_world* w, uint32_t first, uint64_t length) noexcept nogil:
+    """Link a run of a ghost's segments into the grid, in place of what it covers."""
+    cdef dv_segment* seg = &w.shadow.segments[first]
+    seg.run = length
+    supersede(w, seg.mapping, seg.start, length)
+    return segment_link(&w.shadow, first, GRID_GHOST)
 
 
 cdef void supersede_list(dv_world* w, uint32_t index) noexcept nogil:
@@ -481,9 +498,8 @@ cdef int ring_take(dv_world* w, uint32_t at) noexcept nogil:
     w.shadow.segments[s].mapping = index
     w.ring.keys[at].device = 0
     ghost_chain(w, index)
-    supersede(w, index, w.shadow.segments[s].start, w.shadow.segments[s].length)
     w.ghost_segments += 1
-    return segment_link(&w.shadow, s, GRID_GHOST)
+    return link_run(w, s, w.ring.keys[at].length)
 
 
 cdef inline uint32_t ring_older(const dv_ring* r, uint32_t at) noexcept nogil:
@@ -590,34 +606,62 @@ cdef int mapping_end(dv_world* w, uint32_t index, const dv_event* e, const dv_nu
 cdef int grid_ghost(dv_world* w, uint32_t index) noexcept nogil:
     """Make an ended mapping a ghost in the grid, with some of its segments."""
     cdef dv_mapping* m = &w.mappings[index]
-    cdef uint32_t s = m.first, after, tail = 0, kept = 0
-    cdef bint placed
     if m.marks & MARK_IN_LIST:
         supersede_list(w, index)
     ghost_chain(w, index)
+    retire_segments(w, m)
+    if link_runs(w, m.first) < 0:
+        return -1
+    while w.ghosts > w.ghost_limit or w.ghost_segments > <uint64_t>w.ghost_limit * 4:
+        w.forgotten += 1
+        drop_ghost(w, w.ghost_last)
+    return 0
+
+
+cdef void retire_segments(dv_world* w, dv_mapping* m) noexcept nogil:
+    """Take a mapping's segments out of the live grids, and keep the first ones that had a place."""
+    cdef uint32_t s = m.first, after, tail = 0, kept = 0
+    cdef bint placed
+    m.first = 0
     while s != 0:
         after = w.shadow.segments[s].sibling
         placed = w.shadow.segments[s].cells[0] != 0
         segment_unlink(&w.shadow, s, False)
         segment_unlink(&w.shadow, s, True)
-        segment_settle(&w.shadow, s)
         if kept < GHOST_SEGMENTS and placed:
-            supersede(w, index, w.shadow.segments[s].start, w.shadow.segments[s].length)
-            w.ghost_segments += 1
-            if segment_link(&w.shadow, s, GRID_GHOST) < 0:
-                return -1
-            kept += 1
-            tail = s
-        else:
+            segment_settle(&w.shadow, s)
+            w.shadow.segments[s].sibling = 0
             if tail != 0:
-                w.shadow.segments[tail].sibling = 0
+                w.shadow.segments[tail].sibling = s
             else:
-                m.first = 0
+                m.first = s
+            tail = s
+            kept += 1
+        else:
             segment_free(&w.shadow, s)
         s = after
-    while w.ghosts > w.ghost_limit or w.ghost_segments > <uint64_t>w.ghost_limit * 4:
-        w.forgotten += 1
-        drop_ghost(w, w.ghost_last)
+    w.ghost_segments += kept
+
+
+cdef int link_runs(dv_world* w, uint32_t s) noexcept nogil:
+    """Link the runs of a ghost's segments; one of no bytes is no part of a longer one."""
+    cdef dv_segment* seg
+    cdef uint32_t first
+    cdef uint64_t length
+    while s != 0:
+        first = s
+        seg = &w.shadow.segments[s]
+        length = seg.length
+        s = seg.sibling
+        while s != 0 and 0 < length < RUN_MAX:
+            seg = &w.shadow.segments[s]
+            if seg.length == 0 or seg.length > RUN_MAX - length or seg.start < length or \
+                    seg.start - length != w.shadow.segments[first].start:
+                break
+            length += seg.length
+            s = seg.sibling
+        if link_run(w, first, length) < 0:
+            return -1
     return 0
 
 
@@ -635,8 +679,7 @@ cdef void find_stale(dv_world* w, uint32_t device, int grid, bint memory, uint64
         m = &w.mappings[seg.mapping]
         # The bus grid tells of memory only where bus and physical address are the same.
         if m.device == device and m.epoch != w.gaps and \
-                not (memory and grid == GRID_BUS and
-                     (seg.phys != seg.start or seg.phys_length == 0)) and \
+                not (memory and grid == GRID_BUS and not segment_is_identical(seg)) and \
                 (oldest[0] == 0 or m.serial < w.mappings[oldest[0]].serial):
             oldest[0] = seg.mapping
         s = walk_next(&walk)
@@ -826,10 +869,14 @@ cdef inline int32_t balance_of(uint32_t value) noexcept nogil:
 cdef inline int iommu_change(dv_world* w, uint64_t page, uint32_t live, int32_t by) noexcept nogil:
     """Set whether a page is translated, and move its balance."""
     cdef dv_slot* slot = table_slot(&w.iommu, page)
-    cdef int32_t balance
     if slot == NULL:
         return -1
-    balance = balance_of(slot.value) + by
+    iommu_set(w, slot, live, by)
+    return 0
+
+
+cdef inline void iommu_set(dv_world* w, dv_slot* slot, uint32_t live, int32_t by) noexcept nogil:
+    cdef int32_t balance = balance_of(slot.value) + by
     if balance > 100:
         balance = 100
     elif balance < -100:
@@ -840,7 +887,6 @@ cdef inline int iommu_change(dv_world* w, uint64_t page, uint32_t live, int32_t 
         table_remove(&w.iommu, slot)
     else:
         slot.value = live | <uint32_t>(balance + BALANCE_ZERO)
-    return 0
 
 
 cdef int iommu_map(dv_world* w, uint64_t iova) noexcept nogil:
@@ -857,9 +903,8 @@ cdef int iommu_unmap(dv_world* w, uint64_t iova, uint64_t length) noexcept nogil
     # One unmap may end what several maps began.
     for i in range(1, pages if pages < IOMMU_CLEAR_MAX else IOMMU_CLEAR_MAX):
         slot = table_find(&w.iommu, page + i)
-        if slot != NULL and slot.value & IOMMU_LIVE and \
-                iommu_change(w, page + i, 0, 0) < 0:
-            return -1
+        if slot != NULL and slot.value & IOMMU_LIVE:
+            iommu_set(w, slot, 0, 0)
     return iommu_change(w, page, 0, 1)
 
 

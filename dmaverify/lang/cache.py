@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -80,6 +79,8 @@ def save(key: Sequence[str], entry: Entry, seen: Mapping[str, str | None]) -> No
         entry: what came out.
         seen: content by path, None for a path that was looked for and is not there.
     """
+    import tempfile  # a warm run only loads
+
     with suppress(OSError, RuntimeError, ValueError):
         path = _path(key)
         body = json.dumps({

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from dmaverify.core.engine import Engine
 from dmaverify.errors import TraceError, UsageError
 from dmaverify.findings.collect import collect
 from dmaverify.findings.context import TraceContext
 from dmaverify.lang.builtin import combine, compile_files, load_builtin
-from dmaverify.lang.errors import Diagnostic
 from dmaverify.model.finding import AS_RECORDED, Finding, Notice, Report, TraceInfo
 from dmaverify.model.matrix import PlatformResult
 from dmaverify.model.platform import Platform
@@ -19,8 +19,11 @@ from dmaverify.pipeline.texts import Texts
 from dmaverify.trace import open_trace
 from dmaverify.trace.base import Reader
 
+if TYPE_CHECKING:
+    from dmaverify.lang.errors import Diagnostic
+
 Progress = Callable[[int, int | None], None]
-Warn = Callable[[Diagnostic], None]
+Warn = Callable[["Diagnostic"], None]
 
 
 @dataclass(frozen=True, slots=True)

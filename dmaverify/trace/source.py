@@ -11,7 +11,6 @@ import os
 import select
 import stat
 import sys
-import tempfile
 import zlib
 from collections.abc import Callable
 from typing import BinaryIO, Protocol
@@ -364,6 +363,8 @@ class Source:
         """
         if not self.streaming:
             return mmap.mmap(self._fd, 0, access=mmap.ACCESS_READ)
+        import tempfile  # a plain file needs none
+
         with tempfile.TemporaryFile(prefix="dmaverify-") as spool:
             self._spool(spool)
             return mmap.mmap(spool.fileno(), 0, access=mmap.ACCESS_READ)
@@ -378,6 +379,8 @@ class Source:
                 spool.write(data)
             spool.flush()
         except OSError as error:
+            import tempfile
+
             text = f"can not be kept in {tempfile.gettempdir()}: {_why(error)}; set TMPDIR"
             raise TraceError(self.path, None, text) from None
 

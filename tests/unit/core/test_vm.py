@@ -165,6 +165,29 @@ def test_any_program_ends_alike(seed: int, length: int) -> None:
     agree(written(Random(seed), length))
 
 
+def conditional(random: Random, length: int) -> bytes:
+    """Return a program that begins with conditions, most of which end it as not applicable."""
+    end = length + 2
+    code = []
+    for at in range(length):
+        if random.random() < 0.7:
+            ops, places = [Op.XIST, Op.XMISS], [*MAYBE, (0, 9), (0, 31), (8, 8)]
+        else:
+            ops, places = [Op.FNE, Op.FNIN, Op.FEQ], [(0, 5), (0, 11), (0, 4), (1, 6)]
+        obj, number = random.choice(places)
+        target = end if random.random() < 0.9 else random.randint(at + 1, end)
+        imm = random.choice([0, 1, 1, 2, 0xE, 0x2A])
+        code.append(pack(random.choice(ops), 0, obj, number, target, imm))
+    return b"".join([*code, pack(Op.SHOWF, 0, 0, 1), pack(Op.VIOLATED), pack(Op.NOT_APPLICABLE)])
+
+
+@settings(max_examples=600, deadline=None, derandomize=True)
+@given(st.integers(0, 1 << 32), st.integers(1, 4))
+def test_any_row_of_conditions_ends_alike(seed: int, length: int) -> None:
+    """Conditions that the engine takes out of a rule's beginning mean what they meant there."""
+    agree(conditional(Random(seed), length))
+
+
 HOLDS = pack(Op.HOLDS)
 MALFORMED = {
     "no instruction at all": b"",

@@ -194,6 +194,45 @@ def test_long_lists_do_not_fill_the_memory_of_ghosts() -> None:
     assert 1 == fed(NOTHING, calls, ghost_limit=15).counters["forgotten"]
 
 
+def test_adjoining_pieces_of_an_ended_list_are_one_ghost() -> None:
+    """Each piece keeps its ghost until the whole row of them is covered, by one list or more."""
+    row = [(0x10000 + 0x1000 * i, 0x1000) for i in range(4)]
+    one = [dma_list(row, [0x90000, 0x70000, 0xB0000, 0x80000])]
+    one.append(unlist([0x90000, 0x70000, 0xB0000, 0x80000]))
+    for bus, _ in row:
+        assert [0x10000, 0x4000] == asked(
+            [*one, dma_unmap(bus + 8)], "ghost", "ghost.length", ghost_limit=10
+        )
+    part = [dma_map(0x11000, length=0x2000), dma_unmap(0x11000, length=0x2000)]
+    covers = [dma_map(0x10000, length=0x8000), dma_unmap(0x10000, length=0x8000)]
+    for bus, length in ((0x10000, 0x4000), (0x11000, 0x2000), (0x13000, 0x4000)):
+        calls = [*one, *part, dma_unmap(bus)]
+        assert [length] == asked(calls, "ghost.length", ghost_limit=10)
+        assert [0x8000] == asked([*one, *covers, dma_unmap(bus)], "ghost.length", ghost_limit=10)
+    # What is left to forget tells what is still there: one ghost, or three.
+    assert 0 == fed(NOTHING, [*one, *covers], ghost_limit=2).counters["forgotten"]
+    assert 1 == fed(NOTHING, [*one, *part], ghost_limit=1).counters["forgotten"]
+
+
+def test_a_gap_between_pieces_has_no_ghost() -> None:
+    """Pieces that do not adjoin are ranges of their own, and so are pieces of no bytes."""
+    pieces = [(0x10000, 0x1000), (0x12000, 0x1000), (0x13000, 0), (0x13000, 0x1000)]
+    phys = [0x90000, 0x70000, 0xB0000, 0xB0000]
+    calls = [dma_list(pieces, phys), unlist(phys)]
+    for bus, ghost in ((0x10FFF, 0x10000), (0x11000, None), (0x12FFF, 0x10000), (0x13FFF, 0x10000)):
+        assert [ghost] == asked([*calls, dma_unmap(bus)], "ghost")
+    assert [None] == asked([*calls, dma_unmap(0x14000)], "ghost")
+
+
+def test_a_long_row_of_large_pieces_is_no_crowd() -> None:
+    """What covers 64 MiB is looked for in parts: no look-up gives up over it."""
+    pieces = [(0x4000_0000 + (i << 20), 1 << 20) for i in range(64)]
+    phys = [0x9000_0000 + (i << 21) for i in range(64)]
+    small = [dma_list([(0x1000, 0x1000)], [0x5000]), unlist([0x5000])]
+    engine = fed(NOTHING, [*small, dma_list(pieces, phys), unlist(phys)])
+    assert 0 == engine.counters["crowded"]
+
+
 def test_no_ghosts_at_all() -> None:
     """A limit of zero remembers nothing and breaks nothing."""
     engine = fed(NOTHING, [dma_map(), dma_unmap(), dma_unmap()], ghost_limit=0)

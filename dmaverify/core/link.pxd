@@ -1,0 +1,48 @@
+# cython: language_level=3
+# Makes a program ready to run: where the fields lie that its instructions ask for, and which
+# traits each rule needs before it is worth running. A replay then tests the traits of an event
+# once, as bits of one word.
+
+from libc.stdint cimport int32_t, uint32_t, uint64_t
+
+from dmaverify.core.resolve cimport OBJ_DEVICE, OBJ_MAPPING, dv_context
+from dmaverify.core.vm cimport BASE_CONTEXT, dv_frame, dv_instruction, dv_step
+from dmaverify.model.events cimport KIND_MEMORY, event_failed
+
+cdef enum:                   # traits: the bit at which each begins
+    TRAIT_OBJECTS = 0         # mappings that there are, by object number
+    TRAIT_FLAGS = 16          # the event's flags
+    TRAIT_MARKS = 32          # marks of the mapping that it means
+    TRAIT_LIMITS = 48         # limits of its device that are known
+    TRAIT_FAILED = 56
+    TRAIT_MEMORY = 57         # the kind of memory is known
+    TRAIT_LONGEST = 58        # the longest segment is known
+    TRAIT_VIRT = 59           # the CPU pointer is known
+
+# A rule whose traits are not what it wants says "not applicable": no need to run it.
+cdef struct dv_guard:
+    uint64_t care            # traits that matter
+    uint64_t want            # what they have to be
+    uint32_t types           # map types with which the rule may apply, one bit each
+    int32_t start            # where to begin: what the traits have told is left out
+
+# Make steps of `count` instructions that program_check has passed.
+cdef void program_link(const dv_instruction* code, int32_t count, dv_step* ret) noexcept nogil
+# Learn from the first instructions of the rule at `entry` when it can not apply.
+cdef dv_guard guard_of(const dv_instruction* code, int32_t entry) noexcept nogil
+# Return a bit for each object that the rule at `entry` asks for.
+cdef uint32_t objects_used(const dv_instruction* code, int32_t entry) noexcept nogil
+
+# Return the traits of an event.
+cdef inline uint64_t traits_of(const dv_frame* f) noexcept nogil:
+    cdef const dv_context* c = f.context
+    cdef uint64_t traits = <uint64_t>c.event.flags << TRAIT_FLAGS
+    cdef int obj
+    for obj in range(OBJ_MAPPING, BASE_CONTEXT):
+        traits |= <uint64_t>(c.meant[obj] != 0) << obj
+    traits |= <uint64_t>f.state[OBJ_MAPPING] << TRAIT_MARKS
+    traits |= <uint64_t>f.state[OBJ_DEVICE] << TRAIT_LIMITS
+    traits |= <uint64_t>(event_failed(c.event) != 0) << TRAIT_FAILED
+    traits |= <uint64_t>(c.memory != 0 or c.event.kind == KIND_MEMORY) << TRAIT_MEMORY
+    traits |= <uint64_t>(c.longest != 0) << TRAIT_LONGEST
+    return traits | <uint64_t>(c.virt_known != 0) << TRAIT_VIRT
