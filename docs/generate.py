@@ -33,19 +33,35 @@ from dmaverify.model.fields import (  # noqa: E402
     DEVICE_FIELDS,
     EVENT_FIELDS,
     KIND_SENTENCES,
+    HCA_OBJECTS,
     MAPPING_FIELDS,
     MAPPING_OBJECTS,
+    QP_FIELDS,
+    REGION_FIELDS,
     TRACE_FIELDS,
     Field,
     Type,
     event_has_device,
     kind_name,
 )  # fmt: skip
-from dmaverify.model.kinds import EventKind, MapType, MemoryKind, Provenance  # noqa: E402
+from dmaverify.model.kinds import (  # noqa: E402
+    AccessSide,
+    EventKind,
+    MapType,
+    MemoryKind,
+    Opcode,
+    Provenance,
+    QpState,
+    QpType,
+    RegionType,
+    Rights,
+    WcStatus,
+)
 from dmaverify.model.platform import EFFECT_NAMES, Effect, Platform  # noqa: E402
 from dmaverify.model.program import Rule  # noqa: E402
 from dmaverify.pipeline.platforms import built_in  # noqa: E402
 from dmaverify.trace.events import EVENTS, EventSpec, Slot  # noqa: E402
+from dmaverify.trace.native_hca import HCA_FIELDS  # noqa: E402
 
 REFERENCE = ROOT / "docs/reference"
 MADE = "<!-- Made by docs/generate.py: change the code, then run it. -->"
@@ -55,6 +71,7 @@ GROUPS = {
     "api": "The arguments of a call",
     "bounds": "Addresses and lengths",
     "coherence": "Memory shared by mappings, CPU and device",
+    "hca": "Keys, regions and queue pairs of an HCA",
     "iommu": "What the IOMMU did",
     "lifetime": "Life of a mapping",
 }
@@ -66,6 +83,11 @@ OBJECTS = {
     "enclosing": "a live mapping of this device that has the address inside it",
     "overlap": "a live mapping that shares bytes of memory with the one being made",
     "neighbour": "a live mapping that shares a cache line, but no byte, with the one being made",
+}
+HCA_WORDS = {
+    "region": "the live memory region that the key names",
+    "ended_region": "the region that the key named last, and that has ended",
+    "queue_pair": "the queue pair that the event names",
 }
 
 SLOT_NAMES = {
@@ -354,6 +376,15 @@ def events_page() -> Iterator[str]:
     )
     yield from ("", "Every one of them may be missing, and has these fields:", "")
     yield from _fields(MAPPING_FIELDS)
+    yield from ("", "## Regions and queue pairs", "", "From an event of an HCA:", "")
+    yield from table(
+        ("path", "what it is"),
+        ((f"`e.{name}`", HCA_WORDS[name]) for name in HCA_OBJECTS),
+    )
+    yield from ("", "Every one of them may be missing. A region has these fields:", "")
+    yield from _fields(REGION_FIELDS)
+    yield from ("", "And a queue pair these:", "")
+    yield from _fields(QP_FIELDS)
     yield from ("", "## Devices", "", "Of `e.device`, and of `device` in a `needs` clause:", "")
     yield from _fields(DEVICE_FIELDS)
     yield from ("", "## The recording", "", "Of `trace`:", "")
@@ -368,6 +399,7 @@ def _origin(kind: EventKind) -> str:
         EventKind.DEVICE_LIMITS: "the native format only",
         EventKind.DEV_WRITE: code(["edu_dma_done"]),
         EventKind.LEFT_MAPPED: "made by the engine at `driver_unbound`",
+        EventKind.LEFT_REGISTERED: "made by the engine at `dereg_mr`, or at the end",
     }.get(kind, "")
 
 
@@ -397,6 +429,14 @@ def _types() -> Iterator[str]:
         Type.KIND: "a kind's name",
         Type.MEMORY: code(k.name.lower() for k in MemoryKind),
         Type.PROVENANCE: code(p.name.lower() for p in Provenance),
+        Type.KEY: "a key, in hexadecimal: equal or not",
+        Type.RIGHTS: code(r.name.lower() for r in Rights if r.name),
+        Type.REGION_TYPE: code(t.name.lower() for t in RegionType),
+        Type.SIDE: code(s.name.lower() for s in AccessSide),
+        Type.QP_TYPE: code(t.name.lower() for t in QpType),
+        Type.QP_STATE: code(s.name.lower() for s in QpState),
+        Type.OPCODE: code(o.name.lower() for o in Opcode),
+        Type.WC_STATUS: code(s.name.lower() for s in WcStatus),
         Type.TOKEN: "a CPU pointer or its hash: equal or not, nothing else",
         Type.DEVICE: "equal or not; shown by name", Type.TASK: "equal or not; shown by name",
     }  # fmt: skip
@@ -421,7 +461,7 @@ def _kernel_events() -> Iterator[str]:
         ("kernel event", "becomes", "type", "fields", "defined in"),
         (
             (f"`{spec.name}`", _becomes(spec), spec.type.name.lower() if spec.type else "",
-             ", ".join(f"`{label}` → {SLOT_NAMES[slot]}" for label, slot in spec.fields.items()),
+             ", ".join(f"`{label}` → {_slot(spec, slot)}" for label, slot in spec.fields.items()),
              f"`{spec.source}`" if "/" in spec.source else spec.source)
             for spec in EVENTS
         ),
@@ -436,6 +476,12 @@ def _kernel_events() -> Iterator[str]:
         "The marks `dmaverify: bind DEVICE DRIVER` and `dmaverify: unbind-end DEVICE "
         "DRIVER` stand in for them."
     )
+
+
+def _slot(spec: EventSpec, slot: Slot) -> str:
+    own = {s: name for name, s in HCA_FIELDS.get(spec.kind, {}).items()}
+    made = {Slot.SIDE: "side", Slot.INTO: "moves"}
+    return own.get(slot) or made.get(slot) or SLOT_NAMES[slot]
 
 
 def _becomes(spec: EventSpec) -> str:

@@ -16,10 +16,12 @@ from dmaverify.core.groups cimport (
 from dmaverify.core.incidents cimport PLATFORMS_MAX, dv_incident
 from dmaverify.core.link cimport guard_of, objects_used, program_link, traits_of
 from dmaverify.core.resolve cimport (
-    OBJ_FOREIGN, OBJ_GHOST, OBJ_MAPPING, context_accessed, context_accesses,
-    context_init, context_resolve, dv_context, fault_allowed,
+    OBJ_FOREIGN, OBJ_GHOST, OBJ_MAPPING, OBJ_REGION, context_accessed, context_accesses,
+    context_init, context_resolve, dv_context, dv_meaning, fault_allowed,
 )
+from dmaverify.core.objects cimport dv_objects, dv_task, objects_deinit, objects_init
 from dmaverify.core.transfers cimport dv_transfer, transfers_begin, transfers_end
+from dmaverify.core.verbs cimport verbs_apply, verbs_resolve
 from dmaverify.core.vm cimport (
     OP_HOLDS, OP_NOT_APPLICABLE, OUT_FAULT, dv_frame, dv_instruction, dv_shown, dv_step, frame_init,
     program_check, rule_run,
@@ -35,11 +37,12 @@ from dmaverify.model.events cimport (
     DIR_FROM_DEVICE, DIR_NONE, DIR_TO_DEVICE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_FROM_MARK,
     F_LENGTH_UNKNOWN, F_NULL_CPU, F_PHYS_UNKNOWN, F_TIME_UNKNOWN, KIND_BOUNCE, KIND_COUNT,
     KIND_CPU_READ, KIND_CPU_WRITE, KIND_DEVICE_LIMITS, KIND_DEV_ACCESS, KIND_DEV_FAULT,
-    KIND_DEV_READ, KIND_DEV_START, KIND_DEV_WRITE, KIND_DMA_ALLOC, KIND_DMA_FREE, KIND_DMA_MAP,
+    KIND_DEREG_MR, KIND_DEV_READ, KIND_DEV_START, KIND_DEV_WRITE, KIND_DMA_ALLOC, KIND_DMA_FREE, KIND_DMA_MAP,
     KIND_DMA_SYNC_FOR_CPU, KIND_DMA_SYNC_FOR_DEVICE, KIND_DMA_UNMAP, KIND_DRIVER_BOUND,
-    KIND_DRIVER_PROBE, KIND_DRIVER_UNBOUND, KIND_IOMMU_MAP, KIND_IOMMU_UNMAP, KIND_LEFT_MAPPED,
-    KIND_LOST, KIND_MEMORY, SIDE_SG_BUS, TYPE_SHIFT, EventBatch, device_reaches, dv_batch, dv_entry,
-    dv_event, dv_number, dv_side, event_failed, event_side, event_type, side_entries,
+    KIND_DRIVER_PROBE, KIND_DRIVER_UNBOUND, KIND_IOMMU_MAP, KIND_IOMMU_UNMAP, KIND_LEFT_MAPPED, KIND_LEFT_REGISTERED,
+    KIND_LOST, KIND_ROOM, KIND_MEMORY, SIDE_SG_BUS, TYPE_SHIFT, EventBatch, device_reaches, dv_batch, dv_entry,
+    dv_event, dv_number, dv_side, event_failed, event_side, event_type,
+    event_type_of, kind_of_hca, side_entries,
 )
 from dmaverify.model.platform cimport dv_platform
 
@@ -64,11 +67,13 @@ cdef struct dv_engine:
     uint32_t rule_count
     uint32_t* index          # rules of cell i: index_rules[index[i]:index[i + 1]]
     uint32_t* index_rules    # a cell is a kind and a map type: kind * TYPES + type
-    uint8_t has_rules[32]    # kinds that any rule is about
+    uint8_t has_rules[KIND_ROOM]    # kinds that any rule is about
     uint64_t checked
     uint64_t events
     uint32_t pending         # group to tell about the mapping that this event makes, plus 1
     dv_effects effects
+    dv_objects objects
+    dv_meaning means
 
 
 cdef int run_rules(dv_engine* g, dv_context* c) noexcept nogil:
@@ -379,6 +384,60 @@ cdef int other_source(dv_engine* g, dv_context* c) noexcept nogil:
     return 0
 
 
+cdef int left_registered(dv_engine* g, dv_context* c) noexcept nogil:
+    """Run the rules on regions that a task has left to its kernel."""
+    cdef dv_event left = c.event[0]
+    cdef const dv_event* told = c.event
+    cdef int failed
+    left.kind = KIND_LEFT_REGISTERED
+    c.event = &left
+    failed = run_rules(g, c)
+    c.event = told
+    return failed
+
+
+cdef int tasks_left(dv_engine* g) noexcept nogil:
+    """Where no end of a task is recorded, only the order in which its objects went tells."""
+    cdef dv_context c
+    cdef dv_task* t
+    cdef dv_batch none
+    cdef uint32_t i
+    cdef int kind = KIND_LEFT_REGISTERED
+    if g.objects.exits != 0 or not g.has_rules[kind]:
+        return 0
+    memset(&none, 0, sizeof(dv_batch))
+    for i in range(1, g.objects.task_count):
+        t = &g.objects.task_items[i]
+        if t.left == 0:
+            continue
+        context_init(&c, &g.world, &none, &t.left_at, &t.left_number)
+        c.hca = &g.objects
+        c.means = &g.means
+        memset(c.means, 0, sizeof(dv_meaning))
+        c.means.left = t.left
+        if left_registered(g, &c) < 0:
+            return -1
+    return 0
+
+
+cdef int hca_event(dv_engine* g, dv_context* c) noexcept nogil:
+    """Judge and apply an event of an HCA: it is about keys and queue pairs, not mappings."""
+    c.means = &g.means
+    if verbs_resolve(c) < 0:
+        return -1
+    g.pending = 0
+    if g.effects.count != 0 and c.event.kind == KIND_DEREG_MR and \
+            effects_judge(&g.effects, c) < 0:
+        return -1
+    if g.has_rules[c.event.kind]:
+        g.checked += 1
+        if run_rules(g, c) < 0:
+            return -1
+    if c.means.left != 0 and left_registered(g, c) < 0:
+        return -1
+    return verbs_apply(c)
+
+
 cdef int engine_feed(dv_engine* g, dv_batch* b) noexcept nogil:
     cdef size_t i
     cdef int settled
@@ -403,6 +462,11 @@ cdef int engine_feed(dv_engine* g, dv_batch* b) noexcept nogil:
                 not event_failed(e) and retire_stale(w, b, e, &b.numbers[i]) < 0:
             return -1
         context_init(&c, w, b, e, &b.numbers[i])
+        c.hca = &g.objects
+        if kind_of_hca(e.kind):
+            if hca_event(g, &c) < 0:
+                return -1
+            continue
         context_resolve(&c)
         g.pending = 0
         if device_reaches(e):
@@ -443,7 +507,8 @@ cdef object view_to_python(const dv_view* v):
     phys = tuple([v.phys[i] for i in range(v.phys_listed)])
     values = {
         "bus_addr": m.bus_addr, "phys_addr": m.phys_addr, "length": m.length, "device": m.device,
-        "flags": flags, "direction": m.direction, "type": MapType(m.type),
+        "flags": flags, "direction": m.direction,
+        "type": MapType(m.type) if v.obj < OBJ_REGION else m.type,
         "virt_addr": m.virt_addr if m.marks & MARK_VIRT else None,
         "sg_bus": segments if m.type == 3 else (), "bus_full": m.segments if m.type == 3 else 0,
         "sg_phys": phys, "phys_full": m.count if phys else 0,
@@ -455,7 +520,8 @@ cdef object view_to_python(const dv_view* v):
     return MappingView(
         Obj(v.obj).name.lower(), m.serial, m.device, made, ended, m.bus_addr,
         m.length if m.marks & MARK_LENGTH else None,
-        m.phys_addr if m.marks & MARK_PHYS else None, m.direction, m.type, segments)
+        m.phys_addr if m.marks & MARK_PHYS else None, m.direction, m.type, segments,
+        v.number)
 
 
 cdef object word_to_python(const dv_word* word):
@@ -467,7 +533,7 @@ cdef object row_to_python(const dv_event* e, const dv_number* n, values):
         time=e.time, bus_addr=e.bus_addr, phys_addr=e.phys_addr, length=e.length, offset=e.offset,
         device=e.device, object=e.object, site=e.site, cpu=e.cpu, status=e.status,
         flags=Flag(e.flags & ((1 << TYPE_SHIFT) - 1)), kind=EventKind(e.kind),
-        direction=e.direction, type=MapType(e.flags >> TYPE_SHIFT), record=n.record, line=n.line,
+        direction=e.direction, type=event_type_of(e), record=n.record, line=n.line,
         text=None, **values))
 
 
@@ -531,6 +597,7 @@ cdef class Engine:
 
     cdef dv_engine g
     cdef uint32_t told_witnesses
+    cdef bint finished
     cdef readonly object program
 
     def __cinit__(self, program, *, bint time_known=True, bint syncs_traced=False,
@@ -541,6 +608,8 @@ cdef class Engine:
         self.program = program
         if world_init(&self.g.world, seed, ghost_limit, live_limit) < 0 or \
                 groups_init(&self.g.groups, seed, group_limit) < 0:
+            raise MemoryError()
+        if objects_init(&self.g.objects, seed, <uint32_t>min(live_limit, 1 << 30), ghost_limit) < 0:
             raise MemoryError()
         self.set_platforms(platforms, seed)
         self.g.world.time_known = time_known
@@ -628,6 +697,7 @@ cdef class Engine:
 
     def __dealloc__(self):
         world_deinit(&self.g.world)
+        objects_deinit(&self.g.objects)
         groups_deinit(&self.g.groups)
         effects_deinit(&self.g.effects)
         free(self.g.code)
@@ -651,11 +721,16 @@ cdef class Engine:
             raise MemoryError("no memory left for the shadow")
 
     def finish(self):
-        """Judge what only the whole trace tells: call it once, after the last batch.
+        """Judge what only the whole trace tells: call it after the last batch.
 
         Raises:
             MemoryError: the incidents can not grow.
         """
+        if self.finished:
+            return
+        self.finished = True
+        if tasks_left(&self.g) < 0:
+            raise MemoryError("no memory left for the hits")
         if self.g.effects.count != 0 and effects_finish(&self.g.effects, &self.g.world) < 0:
             raise MemoryError("no memory left for the incidents")
 
@@ -704,6 +779,7 @@ cdef class Engine:
         cdef dv_batch none
         memset(&none, 0, sizeof(dv_batch))
         context_init(&c, &self.g.world, &none, &item.event, &item.number)
+        c.hca = &self.g.objects
         frame_init(&frame, &c)
         for number, need in enumerate(self.program.rules[item.rule].needs):
             if rule_run(self.g.code, need.entry, &frame, &shown) != OP_HOLDS:
@@ -767,6 +843,8 @@ cdef class Engine:
             "across_gap": w.across_gap, "lost": w.lost, "gaps": w.gaps, "refused": w.refused,
             "forgotten": w.forgotten, "asked_late": w.asked_late,
             "crowded": w.shadow.crowded, "live": w.live,
+            "objects": self.g.objects.live, "objects_refused": self.g.objects.refused,
+            "objects_forgotten": self.g.objects.forgotten,
             "overflow": self.g.groups.overflow, "iommu_events": w.iommu_events,
             "undecided": w.undecided, "unexplained": w.unexplained,
             "bounces": sum([w.devices[i].bounces for i in range(w.device_count)]),

@@ -5,6 +5,7 @@
 
 from libc.stdint cimport uint32_t, uint64_t
 
+from dmaverify.core.objects cimport dv_objects
 from dmaverify.core.world cimport dv_mapping, dv_world
 from dmaverify.model.events cimport dv_batch, dv_event, dv_number
 
@@ -18,6 +19,9 @@ cdef enum:                   # as model/fields.py's Obj
     OBJ_NEIGHBOUR = 6
     OBJ_DEVICE = 8
     OBJ_TRACE = 9
+    OBJ_REGION = 10
+    OBJ_ENDED_REGION = 11
+    OBJ_QP = 12
     OBJ_MAPPINGS = 8         # numbers below this may be mappings
 
 cdef enum:                   # as model/kinds.py's Provenance
@@ -31,11 +35,30 @@ cdef enum:                   # as model/kinds.py's Provenance
     FROM_ERROR = 8
     FROM_BEFORE = 9
 
+# What an event of an HCA means.
+cdef struct dv_meaning:
+    uint32_t region          # objects; 0 = none
+    uint32_t ended
+    uint32_t qp
+    bint pd_known
+    uint64_t pd
+    bint wanted_known
+    uint32_t wanted          # rights
+    uint32_t lacking
+    int side                 # AccessSide
+    bint outside_known
+    uint64_t outside         # bytes of the range outside the region
+    bint stale_tag
+    bint pd_born
+    uint64_t left            # regions that the task left to its kernel
+
 cdef struct dv_context:
     dv_world* world
     const dv_batch* batch
     const dv_event* event
     const dv_number* number
+    dv_objects* hca          # NULL = nothing of HCAs is asked
+    dv_meaning* means
     uint32_t device
     uint32_t meant[8]        # mapping index by object number; 0 = none
     uint64_t count           # entries that the caller passed

@@ -6,22 +6,41 @@ from enum import IntEnum
 from dmaverify.model.fields import (
     DEVICE_FIELDS,
     EVENT_FIELDS,
+    HCA_OBJECTS,
     KINDS_BY_NAME,
     MAPPING_FIELDS,
     MAPPING_OBJECTS,
+    QP_FIELDS,
+    REGION_FIELDS,
     TRACE_FIELDS,
     Field,
     Obj,
     Type,
     kind_name,
 )
-from dmaverify.model.kinds import Direction, EventKind, MapType, MemoryKind, Provenance
+from dmaverify.model.hca_fields import HCA_KINDS
+from dmaverify.model.kinds import (
+    AccessSide,
+    Direction,
+    EventKind,
+    MapType,
+    MemoryKind,
+    Opcode,
+    Provenance,
+    QpState,
+    QpType,
+    RegionType,
+    WcStatus,
+)
 
 TYPE_NAMES = {
     Type.INT: "int", Type.ADDR: "addr", Type.SIZE: "size", Type.TIME: "time",
     Type.DURATION: "duration", Type.BOOL: "bool", Type.DIRECTION: "direction",
     Type.MAP_TYPE: "type", Type.KIND: "kind", Type.TOKEN: "token", Type.DEVICE: "device",
-    Type.TASK: "task", Type.MEMORY: "memory", Type.PROVENANCE: "provenance",
+    Type.TASK: "task", Type.MEMORY: "memory", Type.PROVENANCE: "provenance", Type.KEY: "key",
+    Type.RIGHTS: "rights", Type.REGION_TYPE: "region_type", Type.SIDE: "side",
+    Type.QP_TYPE: "qp_type", Type.QP_STATE: "qp_state", Type.OPCODE: "opcode",
+    Type.WC_STATUS: "status",
 }  # fmt: skip
 
 #: Types whose values have an order; the others can only be equal or not.
@@ -37,6 +56,12 @@ ENUMS: dict[Type, dict[str, int]] = {
     Type.MAP_TYPE: _words(MapType),
     Type.MEMORY: _words(MemoryKind),
     Type.PROVENANCE: _words(Provenance),
+    Type.REGION_TYPE: _words(RegionType),
+    Type.SIDE: _words(AccessSide),
+    Type.QP_TYPE: _words(QpType),
+    Type.QP_STATE: _words(QpState),
+    Type.OPCODE: _words(Opcode),
+    Type.WC_STATUS: _words(WcStatus),
     Type.KIND: {name: int(kind) for name, kind in KINDS_BY_NAME.items()},
 }
 ENUM_WORDS = frozenset(word for words in ENUMS.values() for word in words)
@@ -56,6 +81,9 @@ FIELDS_OF: dict[Obj, dict[str, Field]] = {
     Obj.TRACE: {f.name: f for f in TRACE_FIELDS},
     **{obj: {f.name: f for f in MAPPING_FIELDS} for obj in MAPPING_OBJECTS.values()},
 }
+FIELDS_OF |= {obj: {f.name: f for f in REGION_FIELDS} for obj in (Obj.REGION, Obj.ENDED_REGION)}
+FIELDS_OF[Obj.QP] = {f.name: f for f in QP_FIELDS}
+OBJECTS = MAPPING_OBJECTS | HCA_OBJECTS
 MAPPINGS = frozenset(MAPPING_OBJECTS.values())
 
 
@@ -77,7 +105,9 @@ def event_fields(kinds: Iterable[EventKind]) -> list[str]:
     own = [
         f.name + "?" * f.optional for f in EVENT_FIELDS if lacking(f, wanted) is None
     ]  # fmt: skip
-    return [*own, "range", *(f"{name}?" for name in MAPPING_OBJECTS), "device"]
+    objects = [] if wanted and all(k in HCA_KINDS for k in wanted) else [*MAPPING_OBJECTS]
+    objects += HCA_OBJECTS if any(k in HCA_KINDS for k in wanted) else []
+    return [*own, "range", *(f"{name}?" for name in objects), "device"]
 
 
 def object_fields(obj: Obj) -> list[str]:

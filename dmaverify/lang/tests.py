@@ -12,7 +12,13 @@ from dmaverify.lang.files import rule_files
 from dmaverify.lang.load import Loaded, Loader
 from dmaverify.lang.schema import ENUMS
 from dmaverify.lang.source import Source
-from dmaverify.model.fields import EVENT_FIELDS, KINDS_BY_NAME, Type, event_has_device
+from dmaverify.model.fields import (
+    DERIVED,
+    EVENT_FIELDS,
+    KINDS_BY_NAME,
+    Type,
+    event_may_name_device,
+)
 from dmaverify.model.kinds import EventKind, Flag
 from dmaverify.model.program import Span
 
@@ -33,17 +39,25 @@ _SLOTS = {
     (EventKind.DEVICE_LIMITS, "dma_mask"): "phys_addr",
     (EventKind.MEMORY, "memory"): "object", (EventKind.DEV_READ, "transfer"): "object",
     (EventKind.DEV_WRITE, "transfer"): "object", (EventKind.DEV_START, "transfer"): "object",
+    (EventKind.REG_MR_END, "remote_key"): "phys_addr",
 }  # fmt: skip
 
 _UNITS = {
     Type.SIZE: ("", "size"), Type.ADDR: ("",), Type.INT: ("",), Type.TOKEN: ("",),
+    Type.KEY: ("",), Type.RIGHTS: ("",),
 }  # fmt: skip
 _PLAIN = {
     "cpu": Type.INT, "task": Type.INT, "virt_addr": Type.TOKEN, "phys_count": Type.INT,
     "bus_count": Type.INT,
 }  # fmt: skip
-_LARGEST = {"cpu": 0xFFFF, "site": 0xFFFF_FFFF, "phys_full": 0xFFFF_FFFF, "bus_full": 0xFFFF_FFFF}
-_NAMES = {"task": "site", "phys_count": "phys_full", "bus_count": "bus_full"}
+_LARGEST = {"cpu": 0xFFFF, "site": 0xFFFF_FFFF, "object": 0xFFFF_FFFF, "direction": 0xFF, "phys_full": 0xFFFF_FFFF, "bus_full": 0xFFFF_FFFF}
+_NAMES = {
+    "task": "site", "phys_count": "phys_full", "bus_count": "bus_full", "key": "object",
+    "qp": "object", "iova": "bus_addr", "pd": "phys_addr", "wr_id": "phys_addr",
+    "access": "direction", "post_flags": "direction", "side": "type", "region_type": "type",
+    "qp_type": "type", "opcode": "type", "state": "status", "completion": "status",
+    "moves": "status", "result": "status",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,10 +171,10 @@ def _event(tree: ast.TestEvent, before: TestEvent | None, problems: Problems) ->
             notes=(f"kinds: {', '.join(KINDS_BY_NAME)}",),
         )  # fmt: skip
         return None
-    if kind == EventKind.LEFT_MAPPED:
+    if kind in DERIVED:
         problems.error(
-            "unknown-kind", tree.kind.span, "`left_mapped` is derived and can not be recorded",
-            help_="write `driver_unbound(device=…)`: it follows for each mapping left alive",
+            "unknown-kind", tree.kind.span,
+            f"`{tree.kind.text}` is derived and can not be recorded", help_=DERIVED[kind],
         )  # fmt: skip
         return None
     time = before.time + STEP_NS if before else 0
@@ -192,7 +206,7 @@ class _Values:
 
     def keys(self) -> list[str]:
         """Return the keys that this kind of event can have."""
-        own = ["device"] if event_has_device(self.kind) else []
+        own = ["device"] if event_may_name_device(self.kind) else []
         return [*own, *self.types, "segments", "phys", "text", *FLAGS]
 
     def read(self, arguments: Iterable[ast.Argument]) -> dict[str, Any]:
@@ -231,7 +245,7 @@ class _Values:
 
     def _one(self, argument: ast.Argument, key: str) -> None:
         value = argument.value
-        if key == "text" or (key == "device" and event_has_device(self.kind)):
+        if key == "text" or (key == "device" and event_may_name_device(self.kind)):
             if isinstance(value, ast.Text):
                 self.values[key] = value.value
             else:

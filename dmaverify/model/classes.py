@@ -38,6 +38,12 @@ CLASSES = (
     "cpu-access-while-device-owns",
     "cpu-write-lost",
     "leak-at-unbind",
+    "hca-access-unknown-key",
+    "hca-access-after-deregistration",
+    "hca-access-other-protection-domain",
+    "hca-access-without-permission",
+    "hca-access-out-of-range",
+    "mr-leak-at-exit",
 )
 
 

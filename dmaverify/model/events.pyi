@@ -2,7 +2,7 @@
 
 import builtins
 
-from dmaverify.model.kinds import EventKind, Flag, MapType
+from dmaverify.model.kinds import EventKind, Flag, HcaValue
 
 class Event:
     __slots__: tuple[str, ...]
@@ -19,7 +19,7 @@ class Event:
     flags: Flag
     kind: EventKind
     direction: int
-    type: MapType
+    type: int
     record: int
     line: int
     sg_bus: tuple[tuple[int, int], ...]
@@ -28,6 +28,8 @@ class Event:
     phys_full: int
     virt_addr: int | None
     text: str | None
+    sges: tuple[tuple[int, int, int], ...] | None
+    hca: tuple[tuple[HcaValue, int], ...] | None
     def __init__(self, **values: builtins.object) -> None: ...
     def key(self) -> tuple[tuple[str, builtins.object], ...]: ...
 
@@ -63,4 +65,6 @@ class EventBatch:
         phys_full: int | None = ...,
         virt_addr: int | None = ...,
         text: str | None = ...,
+        sges: list[tuple[int, int, int]] | None = ...,
+        hca: list[tuple[int, int]] | None = ...,
     ) -> None: ...

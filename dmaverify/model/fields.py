@@ -5,25 +5,18 @@ and the numbers by which compiled rules ask the engine for a value. A field is k
 by (object, number); `ref` is `object << 8 | number`.
 """
 
-from dataclasses import dataclass
-from enum import IntEnum
-
+from dmaverify.model.field import Field as Field
+from dmaverify.model.field import Obj as Obj
+from dmaverify.model.field import Type as Type
+from dmaverify.model.hca_fields import (
+    HCA_EVENT_FIELDS,
+    HCA_KINDS,
+    HCA_SENTENCES,
+    QP_FIELDS,
+    RANGED,
+    REGION_FIELDS,
+)
 from dmaverify.model.kinds import EventKind
-
-
-class Obj(IntEnum):
-    """The objects that a rule can reach from an event."""
-
-    EVENT = 0  # the event itself
-    MAPPING = 1  # the live mapping that the event means (best fit)
-    GHOST = 2  # the mapping that last covered the address and has ended
-    FOREIGN = 3  # a live mapping of another device at this address
-    ENCLOSING = 4  # a live mapping of this device that has the address inside it
-    OVERLAP = 5  # a live mapping that shares bytes of memory with this one
-    NEIGHBOUR = 6  # a live mapping that shares a cache line, but no byte, with this one
-    DEVICE = 8  # the device of the event
-    TRACE = 9  # the recording as a whole
-
 
 #: Objects that are mappings and so have the mapping fields. All may be missing.
 MAPPING_OBJECTS = {
@@ -35,58 +28,12 @@ MAPPING_OBJECTS = {
     "neighbour": Obj.NEIGHBOUR,
 }
 
-
-class Type(IntEnum):
-    """The types of the rule language. Every value is an unsigned 64-bit number."""
-
-    INT = 0  # a count
-    ADDR = 1  # an address
-    SIZE = 2  # bytes
-    TIME = 3  # a moment of the trace clock, ns
-    DURATION = 4  # ns
-    BOOL = 5  # 0 or 1
-    DIRECTION = 6  # model.kinds.Direction
-    MAP_TYPE = 7  # model.kinds.MapType
-    KIND = 8  # model.kinds.EventKind
-    TOKEN = 9  # a CPU pointer or its hash: only == and !=
-    DEVICE = 10  # a device: only == and !=; shown by name
-    TASK = 11  # a task: only == and !=; shown by name
-    MEMORY = 12  # model.kinds.MemoryKind
-    PROVENANCE = 13  # model.kinds.Provenance
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One thing that can be asked.
-
-    Args:
-        obj: the object it belongs to; for mapping fields Obj.MAPPING stands for all.
-        number: its number within the object, 1 to 255, never reused.
-        name: the name in rules, `.dmat` and JSON.
-        type: its type.
-        optional: True where it can be unknown and needs `exists`.
-        kinds: the event kinds that have it (events only; empty means all).
-        space: the address space of an address: "bus", "physical", "virtual" or "".
-        sentence: what it is, for the reference page.
-        stored: True where it is stored with the event (a `.dmat` key), False where the
-            engine computes it.
-    """
-
-    obj: Obj
-    number: int
-    name: str
-    type: Type
-    optional: bool
-    kinds: frozenset[EventKind]
-    space: str
-    sentence: str
-    stored: bool = False
-
-    @property
-    def ref(self) -> int:
-        """Return the number by which a compiled rule asks for it."""
-        return self.obj << 8 | self.number
-
+#: Objects of an HCA, each with the fields of its kind. All may be missing.
+HCA_OBJECTS = {
+    "region": Obj.REGION,
+    "ended_region": Obj.ENDED_REGION,
+    "queue_pair": Obj.QP,
+}
 
 K = EventKind
 _CALLS = frozenset(
@@ -132,13 +79,13 @@ def _trace(number: int, name: str, type_: Type, sentence: str) -> Field:
 
 T = Type
 
-EVENT_FIELDS = (
+_DMA_FIELDS = (
     _ev(1, "bus_addr", T.ADDR, "first bus address: what the device is given",
         _CALLS | _IOMMU | _LEFT | _DEV | {K.DEV_FAULT}, True, "bus", True),
     _ev(2, "phys_addr", T.ADDR, "first physical address of the memory behind it",
         _CALLS | _LEFT | _CPU | {K.IOMMU_MAP, K.BOUNCE, K.MEMORY}, True, "physical", True),
     _ev(3, "length", T.SIZE, "bytes; the sum over a list",
-        _CALLS | _IOMMU | _LEFT | _CPU | _DEV | {K.DEV_FAULT, K.BOUNCE, K.MEMORY}, True, "", True),
+        _CALLS | _IOMMU | _LEFT | _CPU | _REACH | RANGED | {K.BOUNCE, K.MEMORY}, True, "", True),
     _ev(4, "direction", T.DIRECTION, "which way data may move",
         _CALLS | _LEFT | _DEV | {K.DEV_FAULT}, True, "", True),
     _ev(5, "type", T.MAP_TYPE, "family of the call", _CALLS | _LEFT, False, "", True),
@@ -263,9 +210,11 @@ TRACE_FIELDS = (
     _trace(3, "iommu_events", T.INT, "IOMMU map and unmap events so far"),
     _trace(4, "time_known", T.BOOL, "the clock is time, not a counter"),
     _trace(5, "syncs_traced", T.BOOL, "the kernel log says that every sync is traced"),
+    _trace(20, "exits_seen", T.BOOL, "the ends of tasks are in the recording"),
 )
 
-FIELDS = EVENT_FIELDS + MAPPING_FIELDS + DEVICE_FIELDS + TRACE_FIELDS
+EVENT_FIELDS = _DMA_FIELDS + HCA_EVENT_FIELDS
+FIELDS = EVENT_FIELDS + MAPPING_FIELDS + DEVICE_FIELDS + TRACE_FIELDS + REGION_FIELDS + QP_FIELDS
 
 
 def kind_name(kind: EventKind) -> str:
@@ -304,9 +253,22 @@ KIND_SENTENCES = {
     K.CLOCK_SYNC: "a moment that another clock has logged too: the line before it, or after it",
     K.DEV_ACCESS: "a device has touched memory, and its log does not tell which way",
     K.DEREG_MR: "the task is about to deregister a memory region of an HCA",
+    **HCA_SENTENCES,
+}
+
+
+#: Kinds that no recording has: the engine makes them, and what from.
+DERIVED = {
+    K.LEFT_MAPPED: "write `driver_unbound(device=…)`: it follows for each mapping left alive",
+    K.LEFT_REGISTERED: "write `dereg_mr(…)` after `task_exit()` of the same task",
 }
 
 
 def event_has_device(kind: EventKind) -> bool:
     """Return True where events of this kind name a device."""
     return kind in _DEVICE
+
+
+def event_may_name_device(kind: EventKind) -> bool:
+    """Return True where events of this kind name a device, or can: those of an HCA."""
+    return kind in _DEVICE or kind in HCA_KINDS

@@ -16,7 +16,7 @@ class Survey:
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
-        self._counts = [0] * 32
+        self._counts = [0] * 128
         self._first: int | None = None
         self._last: int | None = None
         self._cpu = -1

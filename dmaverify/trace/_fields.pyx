@@ -1,7 +1,7 @@
 # cython: language_level=3
 """Turn the body of an event line into a row."""
 
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport realloc
 from libc.string cimport memcmp, memcpy, memset, strlen
 
@@ -9,14 +9,15 @@ from dmaverify.model.events cimport (
     DIR_BIDIRECTIONAL, DIR_FROM_DEVICE, DIR_NONE, DIR_TO_DEVICE, F_BUS_UNKNOWN,
     F_DIRECTION_UNKNOWN, F_FAILED, F_FROM_MARK, F_HASHED, F_LENGTH_UNKNOWN, F_MMIO, F_NULL_CPU,
     F_PHYS_UNKNOWN, F_SKIP_SYNC, F_TRUNCATED, KIND_DEV_FAULT, KIND_DEV_READ, KIND_DEV_WRITE,
-    KIND_DMA_ALLOC, KIND_DMA_FREE, KIND_DMA_MAP, KIND_DRIVER_BOUND, KIND_DRIVER_UNBOUND, SIDE_CPU,
-    SIDE_SG_BUS, SIDE_SG_PHYS, SIDE_TEXT, TYPE_SG, TYPE_SHIFT, batch_push, batch_side, dv_batch,
-    dv_entry, dv_event, dv_side,
+    KIND_DMA_ALLOC, KIND_DMA_FREE, KIND_DMA_MAP, KIND_DRIVER_BOUND,
+    KIND_DRIVER_UNBOUND, SIDE_CPU, SIDE_HCA, SIDE_SGE, SIDE_SG_BUS, SIDE_SG_PHYS, SIDE_TEXT, TYPE_SG, TYPE_SHIFT, batch_push, batch_side, dv_batch,
+    dv_entry, dv_event, dv_side, kind_of_hca,
 )
 from dmaverify.trace._chars cimport (
     equals, find_space, hash_ends, hex_value, is_digit, is_word, memory_kind, name_ends,
     read_number, skip_spaces, starts,
 )
+from dmaverify.trace._hca_words cimport hca_bits, hca_status, hca_type
 from dmaverify.trace._head cimport dv_head
 from dmaverify.trace._lists cimport read_list, read_segments
 from dmaverify.trace._names cimport dv_names, names_number
@@ -49,6 +50,11 @@ cdef enum:
     S_OBJECT = 24
     S_OPERATION = 25
     S_MEMORY = 26
+    S_ACCESS = 27
+    S_SIDE = 28
+    S_INTO = 29
+    S_SGES = 30
+    FIRST_VALUE = 64
 
 cdef enum:
     ATTR_SKIP_SYNC = 1 << 5
@@ -58,7 +64,7 @@ cdef enum:
 cdef uint32_t NUMBERS = (
     1 << S_BUS_ADDR | 1 << S_PHYS_ADDR | 1 << S_LENGTH | 1 << S_FULL_BUS | 1 << S_FULL_PHYS
     | 1 << S_TRUNCATED | 1 << S_STATUS | 1 << S_UNMAPPED | 1 << S_DMA_MASK | 1 << S_FORCE
-    | 1 << S_FAULT_FLAGS | 1 << S_OBJECT
+    | 1 << S_FAULT_FLAGS | 1 << S_OBJECT | 1 << S_ACCESS | 1 << S_SIDE | 1 << S_INTO
 )
 cdef uint64_t ALL_ONES = 0xFFFFFFFFFFFFFFFF
 
@@ -247,6 +253,22 @@ cdef inline void _number(uint32_t slot, uint64_t number, dv_values* v) noexcept 
         v.full_phys = number
     elif slot == S_OBJECT:
         v.object = number
+    elif slot == S_ACCESS:
+        v.direction = number & 0xFF
+        v.direction_known = 1
+        v.seen |= 1 << S_DIRECTION
+    elif slot == S_SIDE:
+        v.type = <uint8_t>(number + 1) if number < 2 else 0
+    elif slot == S_INTO:
+        v.status = 2 if number == 0 else 1
+
+
+# Keep a number that the row has no slot for.
+cdef inline void _value_of_hca(uint32_t slot, uint64_t number, dv_values* v) noexcept nogil:
+    if v.hca_count < HCA_VALUES:
+        v.hca[v.hca_count].address = number
+        v.hca[v.hca_count].length = slot - FIRST_VALUE
+        v.hca_count += 1
 
 
 # A field that is no plain number: a list, a name, an unknown value. Return where it ends.
@@ -255,6 +277,7 @@ cdef const char* _other_value(dv_tables* t, const dv_spec* spec, uint32_t slot, 
     cdef const char* stop
     cdef const char* q
     cdef uint64_t number = 0
+    cdef bint known = False
     if slot == S_BUS_LIST:
         v.seen |= 1 << S_BUS_LIST
         return read_list(p, end, &t.bus, 8, &v.cut)
@@ -266,6 +289,9 @@ cdef const char* _other_value(dv_tables* t, const dv_spec* spec, uint32_t slot, 
         return read_list(p, end, &t.lengths, 4, &v.cut)
     if slot == S_SEGMENTS:
         v.seen |= 1 << S_BUS_LIST | 1 << S_LENGTH_LIST
+        return read_segments(p, end, &t.bus, &t.lengths, &v.cut)
+    if slot == S_SGES:
+        v.seen |= 1 << S_SGES
         return read_segments(p, end, &t.bus, &t.lengths, &v.cut)
     if p < end and p[0] == c'"':
         stop = _quoted(t, p, end, &q, &p)
@@ -283,7 +309,9 @@ cdef const char* _other_value(dv_tables* t, const dv_spec* spec, uint32_t slot, 
         if spec.native:
             t.unknown_keys += 1
     elif stop - p == 1 and p[0] == c'?':
-        v.asked |= 1 << slot
+        v.asked |= 1 << (slot & 31)
+    elif slot >= FIRST_VALUE:
+        pass
     elif slot == S_DEVICE:
         v.device = p
         v.device_end = stop
@@ -301,7 +329,8 @@ cdef const char* _other_value(dv_tables* t, const dv_spec* spec, uint32_t slot, 
         v.object = memory_kind(p, stop)
         v.seen |= 1 << S_MEMORY
     elif slot == S_TYPE:
-        v.type = <unsigned char>_map_type(p, stop)
+        v.type = hca_type(spec.kind, p, stop) if kind_of_hca(spec.kind) else \
+            <unsigned char>_map_type(p, stop)
         v.seen |= 1 << S_TYPE
     elif slot == S_PHYS_PAIR:
         _pair(p, stop, &v.full_phys)
@@ -314,6 +343,13 @@ cdef const char* _other_value(dv_tables* t, const dv_spec* spec, uint32_t slot, 
         return end
     elif slot == S_STATUS and (equals(p, stop, b"before") or equals(p, stop, b"after")):
         v.status = p[0] == c'a'
+        v.seen |= 1 << S_STATUS
+    elif slot == S_ACCESS and p < stop:
+        v.direction = hca_bits(spec.kind, p, stop, &known)
+        v.direction_known = known
+        v.seen |= 1 << S_DIRECTION
+    elif slot == S_STATUS and kind_of_hca(spec.kind) and hca_status(spec.kind, p, stop) >= 0:
+        v.status = hca_status(spec.kind, p, stop)
         v.seen |= 1 << S_STATUS
     elif slot == S_STATUS and p < stop and p[0] == c'-':
         if read_number(p + 1, stop, False, &number) == stop and number < 32769:
@@ -340,7 +376,12 @@ cdef inline const char* _value(dv_tables* t, const dv_spec* spec, uint32_t key, 
         v.seen |= 1 << S_DIRECTION
         _direction(p, q, v)
         return q
-    if 1 << slot & NUMBERS:
+    if slot >= FIRST_VALUE:
+        q = read_number(p, end, False, &number)
+        if q != NULL and (q == end or q[0] == c' '):
+            _value_of_hca(slot, number, v)
+            return q
+    elif 1 << slot & NUMBERS:
         q = read_number(p, end, spec.hexadecimal[key], &number)
         if q != NULL and (q == end or q[0] == c' '):
             _number(slot, number, v)
@@ -450,6 +491,8 @@ cdef inline void _put_lists(dv_tables* t, dv_event* e, dv_values* v) noexcept no
     cdef size_t i
     cdef uint64_t total = 0
     cdef bint whole
+    if v.seen & 1 << S_SGES:
+        return                   # what the row says there is something else
     if v.seen & 1 << S_BUS_LIST and t.bus.count:
         if not (v.seen | v.asked) & 1 << S_BUS_ADDR:
             v.bus_addr = t.bus.items[0]
@@ -470,10 +513,35 @@ cdef inline void _put_lists(dv_tables* t, dv_event* e, dv_values* v) noexcept no
             v.seen |= 1 << S_PHYS_ADDR
 
 
+# A list of buffers, each with its key: `sges` beside `keys`.
+cdef int _put_sges(dv_tables* t, dv_batch* batch) noexcept nogil:
+    cdef size_t i, n
+    cdef dv_entry* entries
+    cdef dv_side* s
+    n = t.bus.count
+    s = batch_side(batch, SIDE_SGE, <uint32_t>n, <uint32_t>n, 16)
+    if s == NULL:
+        return -1
+    entries = <dv_entry*>(s + 1)
+    for i in range(n):
+        entries[i].address = t.bus.items[i]
+        entries[i].length = <uint32_t>t.lengths.items[i]
+        if i < t.phys.count:
+            entries[i].length |= t.phys.items[i] << 32
+    return 0
+
+
 cdef int _put_sides(dv_tables* t, dv_batch* batch, dv_values* v) noexcept nogil:
     cdef dv_side* s
     cdef dv_entry* entries
     cdef size_t i, n
+    if v.hca_count:
+        s = batch_side(batch, SIDE_HCA, v.hca_count, v.hca_count, 16)
+        if s == NULL:
+            return -1
+        memcpy(s + 1, v.hca, v.hca_count * sizeof(dv_entry))
+    if v.seen & 1 << S_SGES:
+        return _put_sges(t, batch)
     if v.seen & 1 << S_BUS_LIST:
         n = t.bus.count
         s = batch_side(batch, SIDE_SG_BUS, <uint32_t>n, <uint32_t>v.full_bus, 16)

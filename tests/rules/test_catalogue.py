@@ -22,7 +22,7 @@ FILES = {path.stem: path for path in sorted(rules_folder().rglob("*.dmar"))}
 CATALOGUE = load_builtin()
 RULES = {rule.id: rule for rule in CATALOGUE.rules}
 CASES = [case for path in FILES.values() for case in collect([path])]
-GROUPS = ("access", "api", "bounds", "coherence", "iommu", "lifetime")
+GROUPS = ("access", "api", "bounds", "coherence", "hca", "iommu", "lifetime")
 
 #: Classes that no event shows yet.
 NEED_ACCESSES = {"mapping-error-not-checked"}
@@ -79,6 +79,13 @@ DECIDES = {
     "neighbour-bytes-lost": ("TOLERATED", "1 MiB"),
     "sync-during-transfer": ("ALLOWED", "true"),
     "long-lived-polling": ("MANY", "1000"),
+    "hca-access-unknown-key": ("NEEDED", "0"),
+    "hca-access-after-deregistration": ("NEEDED", "0"),
+    "hca-access-other-protection-domain": ("ALLOWED", "true"),
+    "hca-access-without-permission": ("TOLERATED", "16"),
+    "hca-access-out-of-range": ("TOLERATED", "0xffff_ffff_ffff_ffff B"),
+    "hca-refuses-valid-range": ("FEWEST", "0 B"),
+    "mr-leak-at-exit": ("ALLOWED", "1000"),
 }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from dmaverify.model.fields import (
     FIELDS,
     KIND_SENTENCES,
     KINDS_BY_NAME,
+    HCA_OBJECTS,
     MAPPING_OBJECTS,
     Obj,
     event_has_device,
@@ -27,8 +28,12 @@ def test_names_and_numbers_are_unique(obj: Obj) -> None:
 
 def test_every_object_with_fields_is_there() -> None:
     """All mapping objects share the fields of a mapping."""
-    assert [Obj.EVENT, Obj.MAPPING, Obj.DEVICE, Obj.TRACE] == list(GROUPS)
-    assert set(MAPPING_OBJECTS.values()) == set(Obj) - {Obj.EVENT, Obj.DEVICE, Obj.TRACE}
+    assert [
+        Obj.EVENT, Obj.MAPPING, Obj.DEVICE, Obj.TRACE, Obj.REGION, Obj.QP,
+    ] == list(GROUPS)  # fmt: skip
+    assert {Obj.REGION, Obj.ENDED_REGION, Obj.QP} == set(HCA_OBJECTS.values())
+    others = {Obj.EVENT, Obj.DEVICE, Obj.TRACE, *HCA_OBJECTS.values()}
+    assert set(MAPPING_OBJECTS.values()) == set(Obj) - others
 
 
 def test_numbers_fit_an_instruction() -> None:
@@ -40,7 +45,7 @@ def test_numbers_fit_an_instruction() -> None:
 def test_every_field_is_described() -> None:
     """Sentences for the reference page, and spaces for addresses."""
     assert all(f.sentence and f.name.isidentifier() for f in FIELDS)
-    assert {"", "bus", "physical", "virtual"} == {f.space for f in FIELDS}
+    assert {"", "bus", "physical", "virtual", "key"} == {f.space for f in FIELDS}
 
 
 def test_only_events_have_kinds_and_stored_fields() -> None:
