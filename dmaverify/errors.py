@@ -46,3 +46,19 @@ class InternalError(DmaVerifyError):
     """A promise that dmaverify makes to itself was broken."""
 
     exit_code = 4
+
+
+class SimError(DmaVerifyError):
+    """A simulated driver can not be run, or could not be run to its end.
+
+    Args:
+        text: what is wrong and what to do about it.
+        place: "file:line" of the driver's own line, "" where there is none.
+    """
+
+    exit_code = 2
+
+    def __init__(self, text: str, place: str = "") -> None:
+        super().__init__(f"{place}: {text}" if place else text)
+        self.text = text
+        self.place = place

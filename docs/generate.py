@@ -60,6 +60,8 @@ from dmaverify.model.kinds import (  # noqa: E402
 from dmaverify.model.platform import EFFECT_NAMES, Effect, Platform  # noqa: E402
 from dmaverify.model.program import Rule  # noqa: E402
 from dmaverify.pipeline.platforms import built_in  # noqa: E402
+from dmaverify.pipeline.scenario_matrix import scenario_matrix  # noqa: E402
+from dmaverify.report.matrix import SIGNS  # noqa: E402
 from dmaverify.trace.events import EVENTS, EventSpec, Slot  # noqa: E402
 from dmaverify.trace.native_hca import HCA_FIELDS  # noqa: E402
 
@@ -114,6 +116,48 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
 def code(words: Iterable[str]) -> str:
     """Return words as code, with commas between."""
     return ", ".join(f"`{word}`" for word in words)
+
+
+# ---- blocks within pages
+
+_BLOCK = re.compile(r"(<!-- made: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+#: The candidates of the 2005 discussion: what a row is called, and the scenario that it is.
+OPENIB = (
+    ("(a) physical addresses in rings and descriptors", "openib_rings:physical_address"),
+    ("(b) common buffer", "openib_rings:common_buffer"),
+    ("(b) the same, taken to be aligned", "openib_rings:common_buffer_taken_as_aligned"),
+    ("(b) the same, and it is aligned", "openib_rings:common_buffer_on_page"),
+    ("(c) list for each request", "openib_memory:per_request"),
+    ("(d) list held for a registration", "openib_memory:list_held"),
+    ("(d) the same, used both ways", "openib_memory:list_held_both_ways"),
+    ("(e) registration by MDL pages", "openib_memory:mdl_addresses"),
+    ("(f) registration by common buffers of its pages", "openib_memory:persistent"),
+    ("(g) rings by lists", "openib_rings:scatter_gather"),
+    ("(h) page-at-a-time workaround", "openib_rings:page_at_a_time"),
+    ("(h) the same, buffers on pages", "openib_rings:page_at_a_time_on_page"),
+    ("(i) datagrams without mapping", "openib_memory:mads_unmapped"),
+    ("(i) datagrams with mapping", "openib_memory:mads_mapped"),
+    ("(j) another device's adapter", "openib_memory:other_adapter"),
+)
+
+
+def openib() -> Iterator[str]:
+    """Give the table of the candidates by platform, as `dmaverify matrix` has it."""
+    platforms = [p for p in built_in() if not p.recorded]
+    rows = []
+    for title, scenario in OPENIB:
+        report = scenario_matrix(scenario, platforms)
+        rows.append([title, *[SIGNS[r.effect][1] for r in report.platforms]])
+    yield from table(["", *[p.name for p in platforms]], rows)
+
+
+MADE_BLOCKS = {"openib": openib}
+
+
+def with_blocks(text: str) -> str:
+    """Return a page with the blocks in it made anew."""
+    return _BLOCK.sub(lambda m: m[1] + "\n".join(MADE_BLOCKS[m[2]]()) + "\n" + m[3], text)
 
 
 # ---- platforms.md
@@ -506,7 +550,7 @@ def make(name: str) -> str:
     """Return the text that a page should have."""
     if name in MADE_PAGES:
         return "\n".join(MADE_PAGES[name]()).rstrip("\n") + "\n"
-    return console.refreshed((ROOT / name).read_text("utf-8"))
+    return with_blocks(console.refreshed((ROOT / name).read_text("utf-8")))
 
 
 def difference(name: str) -> str:

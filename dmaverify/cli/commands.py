@@ -7,10 +7,12 @@ from dmaverify.cli.rules_check import RulesCheck
 from dmaverify.cli.rules_explain import RulesExplain
 from dmaverify.cli.rules_list import RulesList
 from dmaverify.cli.rules_test import RulesTest
+from dmaverify.cli.simulate import Simulate
 from dmaverify.cli.trace_info import TraceInfoCommand
 
 COMMANDS: tuple[Command, ...] = (
     Check(),
+    Simulate(),
     Matrix(),
     TraceInfoCommand(),
     RulesList(),

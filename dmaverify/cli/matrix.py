@@ -3,6 +3,7 @@
 import argparse
 import os
 from contextlib import ExitStack
+from pathlib import Path
 
 from dmaverify.cli.base import Command, Streams
 from dmaverify.cli.colour import CHOICES, wants_colour
@@ -10,6 +11,7 @@ from dmaverify.cli.options import add_logs
 from dmaverify.cli.outputs import Target, parse_outputs
 from dmaverify.cli.progress import progress, wants_bar
 from dmaverify.cli.streams import abandon, complain, speaks_unicode, width
+from dmaverify.errors import UsageError
 from dmaverify.findings.verdict import worst
 from dmaverify.model.finding import ALL_PLATFORMS, Report
 from dmaverify.report import MATRIX_FORMATS, View
@@ -27,7 +29,11 @@ class Matrix(Command):
         """Declare the arguments."""
         formats = "\n".join(f"  {r.name:<8} {r.sentence}" for r in MATRIX_FORMATS)
         parser.epilog = f"formats:\n{formats}"
-        parser.add_argument("trace", metavar="TRACE", help='a recording; "-" for stdin')
+        parser.add_argument(
+            "trace",
+            metavar="TRACE|SCENARIO",
+            help='a recording, "-" for stdin, or a scenario of the simulator (simulate --list)',
+        )
         parser.add_argument(
             "--platform",
             action="append",
@@ -95,18 +101,36 @@ def _nothing(report: Report) -> bool:
     )
 
 
+def _is_scenario(name: str) -> bool:
+    """Tell whether a name is a scenario of the package, or a Python file: no trace is one."""
+    if Path(name.partition(":")[0]).suffix == ".py":
+        return True
+    if name == "-" or Path(name).exists() or "." in name:
+        return False
+    from dmaverify.sim.scenario import FOLDER
+
+    return (FOLDER / f"{name.partition(':')[0].replace('-', '_')}.py").is_file()
+
+
 def _matrix(arguments: argparse.Namespace, streams: Streams) -> Report:
     from dmaverify.pipeline.check import CheckOptions
     from dmaverify.pipeline.matrix import matrix
     from dmaverify.pipeline.platforms import choose
 
+    platforms = choose(arguments.platform or [ALL_PLATFORMS])
+    if _is_scenario(arguments.trace):
+        from dmaverify.pipeline.scenario_matrix import scenario_matrix
+
+        if arguments.log or arguments.device_log:
+            raise UsageError("a scenario has no other logs: --log and --device-log are for traces")
+        return scenario_matrix(arguments.trace, platforms)
     options = CheckOptions(
         log=arguments.log,
         device_log=arguments.device_log,
         clock_offset=arguments.clock_offset,
         log_offset=arguments.log_offset,
         platform=ALL_PLATFORMS,
-        platforms=choose(arguments.platform or [ALL_PLATFORMS]),
+        platforms=platforms,
     )
     wanted = wants_bar(streams.err, os.environ, quiet=arguments.quiet)
     with progress(streams.err, wanted=wanted) as show:

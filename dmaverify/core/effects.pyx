@@ -10,16 +10,15 @@ from dmaverify.core.facts cimport event_fact
 from dmaverify.core.incidents cimport (
     CAUSE_CONTRACT, CAUSE_CPU_BYTES_LOST, CAUSE_DEVICE_BYTES_LOST, CAUSE_FAULT_SEEN, CAUSE_FILL,
     CAUSE_FOREIGN_BYTES, CAUSE_GUARD, CAUSE_LATE_WINDOW, CAUSE_LINE_SHARED, CAUSE_MMIO,
-    CAUSE_NEEDS_ORDER, CAUSE_NEIGHBOURS_LOST, CAUSE_NOT_FLUSHED, CAUSE_NO_MEMORY, CAUSE_NO_PERMISSION,
-    CAUSE_NO_PERSISTENT,
-    CAUSE_NO_TRANSLATION, CAUSE_OTHER_DOMAIN, CAUSE_OTHER_MEMORY, CAUSE_OWN_MEMORY,
-    CAUSE_PAST_PAGES, CAUSE_PRIVATE, CAUSE_SAME_PAGE, CAUSE_SHARED_AT_ONCE, CAUSE_STALE_FOR_CPU,
-    CAUSE_STALE_FOR_DEVICE, CAUSE_TOO_WIDE, CAUSE_TRANSLATION_GONE, CAUSE_UNKNOWN_MEMORY,
-    EFFECT_BREAKS, EFFECT_CANNOT_TELL, EFFECT_LUCK, EFFECT_REFUSED, MISTAKE_AFTER_UNMAP,
-    MISTAKE_CPU_WRITE_LOST, MISTAKE_FAILED_USED, MISTAKE_FOREIGN, MISTAKE_LEAK, MISTAKE_NONE, MISTAKE_NO_SYNC_FOR_CPU,
+    CAUSE_NEEDS_ORDER, CAUSE_NEIGHBOURS_LOST, CAUSE_NOT_FLUSHED, CAUSE_NO_MEMORY,
+    CAUSE_NO_PERMISSION, CAUSE_NO_PERSISTENT, CAUSE_NO_TRANSLATION, CAUSE_OTHER_DOMAIN,
+    CAUSE_OTHER_MEMORY, CAUSE_OWN_MEMORY, CAUSE_PAST_PAGES, CAUSE_PRIVATE, CAUSE_SAME_PAGE,
+    CAUSE_SHARED_AT_ONCE, CAUSE_STALE_FOR_CPU, CAUSE_STALE_FOR_DEVICE, CAUSE_TOO_WIDE,
+    CAUSE_TRANSLATION_GONE, CAUSE_UNKNOWN_MEMORY, EFFECT_BREAKS, EFFECT_CANNOT_TELL, EFFECT_LUCK,
+    EFFECT_REFUSED, MISTAKE_AFTER_UNMAP, MISTAKE_CPU_WRITE_LOST, MISTAKE_FAILED_USED,
+    MISTAKE_FOREIGN, MISTAKE_LEAK, MISTAKE_NONE, MISTAKE_NO_SYNC_FOR_CPU,
     MISTAKE_NO_SYNC_FOR_DEVICE, MISTAKE_OUT_OF_RANGE, MISTAKE_SHARED_LINE, MISTAKE_UNMAPPED,
-    MISTAKE_WRONG_DIRECTION,
-    dv_incident, dv_verdict, incident_add, incident_at, incident_retell,
+    MISTAKE_WRONG_DIRECTION, dv_incident, dv_verdict, incident_add, incident_at, incident_retell,
     incidents_deinit, incidents_init,
 )
 from dmaverify.core.resolve cimport (
@@ -30,8 +29,8 @@ from dmaverify.core.shadow cimport (
     GRID_BUS, GRID_PHYS, dv_segment, dv_walk, walk_init, walk_next,
 )
 from dmaverify.core.world cimport (
-    MARK_BOUNCED, MARK_EXISTING, MARK_LENGTH, MARK_PHYS, MARK_WHOLE_PAGES, STATE_LIVE, dv_mapping, dv_world,
-    mapping_stale,
+    MARK_BOUNCED, MARK_EXISTING, MARK_LENGTH, MARK_PHYS, MARK_WHOLE_PAGES, STATE_LIVE, dv_mapping,
+    dv_world, mapping_stale,
 )
 from dmaverify.model.events cimport (
     DIR_BIDIRECTIONAL, DIR_FROM_DEVICE, DIR_TO_DEVICE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN,
@@ -608,8 +607,9 @@ cdef int judge_end(dv_effects* f, dv_context* c, int mistake) noexcept nogil:
         f.end_count += 1
     if index != 0 and registered(m) and note_registered(f, c.world, m, e.site) < 0:
         return -1
+    # What a free does not hand over is given back unread.
     if index != 0 and w.shadow.mask_lines != 0 and not (e.flags | m.flags) & F_SKIP_SYNC and \
-            not registered(m):
+            e.kind == KIND_DMA_UNMAP and not registered(m):
         whole = e.flags & F_LENGTH_UNKNOWN or m.type == TYPE_SG
         to_cpu = (m.direction if e.flags & F_DIRECTION_UNKNOWN else e.direction) != DIR_TO_DEVICE
         if not to_cpu:

@@ -268,56 +268,68 @@ cdef class EventBatch:
 
         Raises:
             MemoryError: no memory for the row.
+            OverflowError, TypeError: a value does not fit its slot.
         """
-        cdef dv_event* e = batch_push(&self.c)
+        cdef dv_event* e
         cdef dv_side* s
         cdef dv_entry* entries
+        cdef dv_event row
+        memset(&row, 0, sizeof(row))
+        cdef int bits = int(flags)
+        if time is None:
+            bits |= F_TIME_UNKNOWN
+        if bus_addr is None:
+            bits |= F_BUS_UNKNOWN
+        if phys_addr is None:
+            bits |= F_PHYS_UNKNOWN
+        if length is None:
+            bits |= F_LENGTH_UNKNOWN
+        if direction is None:
+            bits |= F_DIRECTION_UNKNOWN
+        # A value that does not fit raises here, before there is a row to be left half made.
+        row.kind = int(kind)
+        row.time = time or 0
+        row.bus_addr = bus_addr or 0
+        row.phys_addr = phys_addr or 0
+        row.length = length or 0
+        row.offset = offset
+        row.device = device
+        row.object = object
+        row.site = site
+        row.cpu = cpu
+        row.status = status
+        row.direction = direction or 0
+        row.flags = bits | int(type) << TYPE_SHIFT
+        cdef uint32_t number = 0 if record is None else record
+        cdef uint32_t of_line = line
+        cdef uint64_t virt = virt_addr or 0
+        e = batch_push(&self.c)
         if e == NULL:
             raise MemoryError()
-        flags = int(flags)
-        if time is None:
-            flags |= F_TIME_UNKNOWN
-        if bus_addr is None:
-            flags |= F_BUS_UNKNOWN
-        if phys_addr is None:
-            flags |= F_PHYS_UNKNOWN
-        if length is None:
-            flags |= F_LENGTH_UNKNOWN
-        if direction is None:
-            flags |= F_DIRECTION_UNKNOWN
-        e.kind = int(kind)
-        e.time = time or 0
-        e.bus_addr = bus_addr or 0
-        e.phys_addr = phys_addr or 0
-        e.length = length or 0
-        e.offset = offset
-        e.device = device
-        e.object = object
-        e.site = site
-        e.cpu = cpu
-        e.status = status
-        e.direction = direction or 0
-        e.flags = flags | int(type) << TYPE_SHIFT
-        self.c.numbers[self.c.count - 1].record = self.c.count if record is None else record
-        self.c.numbers[self.c.count - 1].line = line
-        lists = ((SIDE_SG_BUS, sg_bus, bus_full), (SIDE_SG_PHYS, sg_phys, phys_full))
-        for tag, items, full in lists:
-            if items is None:
-                continue
-            s = batch_side(&self.c, tag, len(items), len(items) if full is None else full, 16)
+        e[0] = row
+        self.c.numbers[self.c.count - 1].record = self.c.count if record is None else number
+        self.c.numbers[self.c.count - 1].line = of_line
+        if sg_bus is not None:
+            s = batch_side(&self.c, SIDE_SG_BUS, len(sg_bus),
+                           len(sg_bus) if bus_full is None else bus_full, 16)
             if s == NULL:
                 raise MemoryError()
             entries = <dv_entry*>(s + 1)
-            for i, item in enumerate(items):
-                if tag == SIDE_SG_BUS:
-                    entries[i].address, entries[i].length = item
-                else:
-                    entries[i].address, entries[i].length = item, UNKNOWN
+            for i, item in enumerate(sg_bus):
+                entries[i].address, entries[i].length = item
+        if sg_phys is not None:
+            s = batch_side(&self.c, SIDE_SG_PHYS, len(sg_phys),
+                           len(sg_phys) if phys_full is None else phys_full, 16)
+            if s == NULL:
+                raise MemoryError()
+            entries = <dv_entry*>(s + 1)
+            for i, item in enumerate(sg_phys):
+                entries[i].address, entries[i].length = item, UNKNOWN
         if virt_addr is not None:
             s = batch_side(&self.c, SIDE_CPU, 1, 1, 16)
             if s == NULL:
                 raise MemoryError()
-            (<dv_entry*>(s + 1)).address = virt_addr
+            (<dv_entry*>(s + 1)).address = virt
         add_entries(self, SIDE_SGE, [(a, n | k << 32) for a, n, k in sges or ()])
         add_entries(self, SIDE_HCA, [(value, int(what)) for what, value in hca or ()])
         if text is not None:

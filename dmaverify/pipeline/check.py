@@ -180,6 +180,25 @@ def _check_trace(
     return replace(checked, notices=[*checked.notices, *kernel_notices(log, checked.findings)])
 
 
+def check_reader(reader: Reader, program: Program, options: CheckOptions) -> Report:
+    """Check what one reader gives, to its end.
+
+    Args:
+        reader: an opened trace, or a running driver's.
+        program: the rules.
+        options: what to check with; its logs are not read.
+    """
+    checked = _replay(reader, 0, program, options, None)
+    return Report(
+        traces=(checked.info,),
+        findings=tuple(checked.findings),
+        notices=_merge(checked.notices),
+        checked=checked.checked,
+        platform=options.platform,
+        platforms=checked.platforms,
+    )
+
+
 def _replay(
     reader: Reader,
     index: int,
@@ -195,7 +214,7 @@ def _replay(
     engine = Engine(
         program,
         time_known=not reader.ticks,
-        syncs_traced=syncs_traced,
+        syncs_traced=syncs_traced or reader.every_sync,
         platforms=options.platforms,
     )
     texts = Texts(reader, engine)

@@ -20,6 +20,7 @@ class Reader(Protocol):
         devices: device names by number; number 0 is "" (no device). Grows while reading.
         clock: name of the trace clock, "" where unknown.
         ticks: True where the clock's values are not nanoseconds.
+        every_sync: True where the recording says of itself that no sync is left out.
         records: records seen so far, of any kind.
         skipped: records of kinds that the event model does not have.
         lost: events known to be lost (not counting losses of unknown size).
@@ -36,6 +37,7 @@ class Reader(Protocol):
     devices: list[str]
     clock: str
     ticks: bool
+    every_sync: bool
     records: int
     skipped: int
     lost: int

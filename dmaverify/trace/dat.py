@@ -71,6 +71,7 @@ class DatReader:
         self._set_clock()
         self._chunks: list[Chunks] = []
         self._counts: dict[str, int] = {}
+        self.every_sync = False
         self.records = self.skipped = self.lost = self.consumed = 0
         self._unplaced = 0
         self._decoder = self._make_decoder()

@@ -90,6 +90,7 @@ class MergedReader:
         self.devices = reader.devices
         self.clock = reader.clock
         self.ticks = reader.ticks
+        self.every_sync = reader.every_sync
         self.records = reader.records
         self.skipped = reader.skipped
         self.lost = reader.lost

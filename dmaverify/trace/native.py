@@ -24,6 +24,8 @@ from dmaverify.trace.events import EVENTS_BY_NAME, EventSpec, Slot
 from dmaverify.trace.native_hca import HCA_FIELDS, VALUE_SLOTS, hca_fields
 
 HEADER = "# dmaverify trace 1"
+#: The second line of a trace whose recorder leaves no sync out, whatever the machine.
+EVERY_SYNC = "# every sync is recorded"
 
 K, S = EventKind, Slot
 
@@ -223,12 +225,13 @@ class DmatWriter:
     Args:
         out: where the text goes; the caller closes it.
         ticks: True where the clock of the trace is not time.
+        every_sync: whether to say that no sync is left out.
     """
 
-    def __init__(self, out: IO[str], ticks: bool = False) -> None:
+    def __init__(self, out: IO[str], ticks: bool = False, every_sync: bool = False) -> None:
         self._out = out
         self._ticks = ticks
-        self._out.write(HEADER + "\n")
+        self._out.write(HEADER + "\n" + (EVERY_SYNC + "\n") * every_sync)
 
     def write(self, event: Event, devices: Sequence[str], task: str = "") -> None:
         """Append one event."""

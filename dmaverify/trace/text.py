@@ -12,7 +12,7 @@ from dmaverify.model.events import EventBatch
 from dmaverify.model.finding import Notice
 from dmaverify.trace._scan import Scanner
 from dmaverify.trace.events import EVENTS
-from dmaverify.trace.native import HEADER, NATIVE_EVENTS, native_names
+from dmaverify.trace.native import EVERY_SYNC, HEADER, NATIVE_EVENTS, native_names
 from dmaverify.trace.source import Source
 
 CHUNK = 4 << 20  # bytes scanned at once: some 30,000 events
@@ -25,6 +25,12 @@ FORMATS = {"perf": "perf-script", "dash": "ftrace-text", "bare": "ftrace-text", 
 def is_native(head: bytes) -> bool:
     """Return True where a trace begins as the native format does."""
     return head.split(b"\n", 1)[0].rstrip() == HEADER.encode()
+
+
+def says_every_sync(head: bytes) -> bool:
+    """Return True where a native trace says in its second line that no sync is left out."""
+    lines = head.split(b"\n", 2)
+    return len(lines) > 1 and lines[1].rstrip() == EVERY_SYNC.encode()
 
 
 def make_scanner(native: bool) -> Scanner:
@@ -110,6 +116,7 @@ class TextReader:
         self.notices: list[Notice] = []
         self._source = source
         self._native = is_native(source.head)
+        self.every_sync = self._native and says_every_sync(source.head)
         self._scanner = make_scanner(self._native)
         self._history = _History()
         self._scanner.learn(source.head)

@@ -25,7 +25,11 @@ FOLDER = ROOT / "fixtures/recordings/edu"
 #: Picture -> the command, run in FOLDER, and the exit code that it has.
 PICTURES = {
     "report.png": (
-        ["check", "strict/sync_out_of_range.tracefs.txt", "strict/overlapping_mappings.tracefs.txt"],
+        [
+            "check",
+            "strict/sync_out_of_range.tracefs.txt",
+            "strict/overlapping_mappings.tracefs.txt",
+        ],
         1,
     ),
     "matrix.png": (["matrix", "direct/unmapped_physical.tracefs.txt"], 0),

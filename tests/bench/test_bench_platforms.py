@@ -59,9 +59,7 @@ def test_feed(benchmark: BenchmarkFixture, packets: EventBatch, platforms: str) 
 
     benchmark.pedantic(Engine.feed, setup=setup, rounds=7, warmup_rounds=1)
     if benchmark.stats:
-        benchmark.extra_info["ns_per_event"] = round(
-            benchmark.stats.stats.min / len(packets) * 1e9
-        )
+        benchmark.extra_info["ns_per_event"] = round(benchmark.stats.stats.min / len(packets) * 1e9)
     engines[0].finish()
 
     assert [] == engines[0].hits()

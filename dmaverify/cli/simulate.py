@@ -1,0 +1,116 @@
+"""`dmaverify simulate`: run a driver in a simulated machine and check what it did."""
+
+import argparse
+import os
+
+from dmaverify.cli.base import Command, Streams
+from dmaverify.cli.colour import CHOICES, wants_colour
+from dmaverify.cli.streams import ascii_if_needed, complain, speaks_unicode, width
+from dmaverify.errors import UsageError
+from dmaverify.findings.verdict import exit_code, worst
+from dmaverify.model.kinds import Severity
+from dmaverify.report import FORMATS, View
+
+
+class Simulate(Command):
+    """Run a simulated driver."""
+
+    words = ("simulate",)
+    sentence = "run a driver in a simulated machine and report its mistakes"
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the arguments."""
+        parser.add_argument("scenario", nargs="?", default="", metavar="SCENARIO[:FUNCTION]",
+                            help="a scenario of the package, or a Python file")  # fmt: skip
+        parser.add_argument("--list", action="store_true", help="show the scenarios there are")
+        parser.add_argument("--platform", default="flat", metavar="NAME",
+                            help="the machine that it runs on, or a TOML file of one (flat)",
+                            )  # fmt: skip
+        parser.add_argument("-o", dest="output_file", default="", metavar="FILE",
+                            help="write the recording, a .dmat file")  # fmt: skip
+        parser.add_argument("--seed", type=_seed, default=None, metavar="N",
+                            help="for what happens at random (0)")  # fmt: skip
+        parser.add_argument("--inject", choices=["systematic", "random"], default="",
+                            metavar="HOW",
+                            help="make calls fail: systematic or random")  # fmt: skip
+        parser.add_argument("-r", "--rules", action="append", default=[], metavar="RULES",
+                            help="a rule file to use beside the built-in rules (repeatable)",
+                            )  # fmt: skip
+        parser.add_argument("--output", default="full", metavar="FORMAT",
+                            choices=[r.name for r in FORMATS],
+                            help="form of the report: " + ", ".join(r.name for r in FORMATS),
+                            )  # fmt: skip
+        parser.add_argument("--color", choices=CHOICES, default="auto", metavar="WHEN",
+                            help="auto, always or never (auto)")  # fmt: skip
+        parser.add_argument("-v", "--verbose", action="store_true",
+                            help="evidence, notices and the machine's effects in full")  # fmt: skip
+
+    def run(self, arguments: argparse.Namespace, streams: Streams) -> int:
+        """Run it, show what was found, and return the exit code of `check`."""
+        if arguments.list:
+            return _list(streams)
+        if not arguments.scenario:
+            raise UsageError("name a scenario (simulate --list shows those there are)")
+        return _simulate(arguments, streams)
+
+
+def _list(streams: Streams) -> int:
+    from dmaverify.sim.scenario import built_in
+
+    found = built_in()
+    room = max((len(s.name) for s in found), default=0)
+    for scenario in found:
+        line = f"{scenario.name:<{room}}  {scenario.sentence}\n"
+        streams.out.write(ascii_if_needed(line, streams.out))
+    return 0
+
+
+def _simulate(arguments: argparse.Namespace, streams: Streams) -> int:
+    from dmaverify.pipeline.check import CheckOptions
+    from dmaverify.pipeline.simulate import SimulateOptions, simulate
+
+    seed = arguments.seed
+    if seed is None:
+        seed = int.from_bytes(os.urandom(4), "big") if arguments.inject == "random" else 0
+    if arguments.inject == "random":
+        streams.err.write(f"dmaverify: calls fail at random, --seed {seed}\n")
+    options = SimulateOptions(
+        platform=arguments.platform,
+        output=arguments.output_file,
+        seed=seed,
+        inject=arguments.inject,
+        check=CheckOptions(rules=tuple(arguments.rules)),
+    )
+    done = simulate(arguments.scenario, options)
+    reporter = next(r for r in FORMATS if r.name == arguments.output)
+    out = streams.out
+    view = View(
+        width=width(out, os.environ),
+        colour=wants_colour(arguments.color, os.environ, terminal=out.isatty()),
+        ascii=not speaks_unicode(out),
+        show=Severity.NOTE,
+        fail_on=Severity.ERROR,
+        max_findings=20,
+        quiet=False,
+        verbose=arguments.verbose,
+    )
+    out.writelines(reporter.render(done.report, view))
+    out.flush()
+    for effect in done.outcome.effects if arguments.verbose else ():
+        where = f" ({effect.place})" if effect.place else ""
+        line = f"  {effect.kind.value}: {effect.text}, event {effect.record}{where}\n"
+        streams.err.write(ascii_if_needed(line, streams.err))
+    if arguments.inject:
+        names = ", ".join(done.outcome.failed) or "none"
+        streams.err.write(f"dmaverify: calls that were made to fail: {names}\n")
+    codes = [exit_code(done.report, Severity.ERROR)]
+    if done.outcome.error is not None:
+        complain(streams.err, str(done.outcome.error))
+        codes.append(done.outcome.error.exit_code)
+    return worst(codes)
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or len(text) > 18:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number")
+    return int(text)

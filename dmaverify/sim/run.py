@@ -1,0 +1,168 @@
+"""Run a driver in a machine, to its end or to whatever ends it."""
+
+import random
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+from dmaverify.errors import SimError
+from dmaverify.model.platform import Platform
+from dmaverify.sim.device import Device
+from dmaverify.sim.effects import Effect, EffectKind
+from dmaverify.sim.faults import Injector
+from dmaverify.sim.linux import Linux
+from dmaverify.sim.machine import Machine
+from dmaverify.sim.scenario import Scenario
+from dmaverify.sim.stop import Stopped, driver_place, raised_at
+from dmaverify.sim.windows.system import Windows
+
+STANDSTILL_S = 5  # seconds of real time in which a driver has to do something
+
+
+class Simulation:
+    """What a driver is given: a machine, and the interfaces of both systems.
+
+    Attributes:
+        machine: memory, CPU, bus and devices.
+        cpu: reads and writes memory by virtual address.
+        linux, windows: the two systems' calls.
+        random: numbers that follow from the seed.
+        seed: the seed.
+    """
+
+    def __init__(self, machine: Machine, injector: Injector, seed: int) -> None:
+        self.machine = machine
+        self.cpu = machine.cpu
+        self.injector = injector
+        self.linux = Linux(machine, injector)
+        self.windows = Windows(machine, injector)
+        self.random = random.Random(seed)
+        self.seed = seed
+
+    @property
+    def platform(self) -> Platform:
+        """Return the platform that the machine is of."""
+        return self.machine.platform
+
+    def device(self, name: str = "0000:00:04.0") -> Device:
+        """Return the device of this name, which is plugged in where it is not there yet."""
+        return self.machine.device(name)
+
+    def sleep(self, duration_ns: int) -> None:
+        """Let virtual time pass."""
+        self.machine.sleep(duration_ns)
+
+    def expect(self, seen: bytes, wanted: bytes) -> None:
+        """Note it where somebody got other bytes than on a working machine, and nothing said why.
+
+        Args:
+            seen: what the last access gave.
+            wanted: what it should have given.
+        """
+        tape, effects = self.machine.tape, self.machine.effects
+        if seen != wanted and not effects.seen:
+            effects.add(Effect(EffectKind.FOREIGN, tape.records, driver_place(),
+                               f"got {seen[:16]!r} instead of {wanted[:16]!r}"))  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run went.
+
+    Args:
+        error: what ended it before its end, or None.
+        effects: what the machine did to bytes.
+        kinds: names of the kinds of effects, "fault", "stale" and so on; empty: all was fine.
+        failed: calls that were made to fail, in order.
+    """
+
+    error: SimError | None
+    effects: tuple[Effect, ...]
+    kinds: tuple[str, ...]
+    failed: tuple[str, ...]
+
+
+def run_scenario(scenario: Scenario, machine: Machine, *, seed: int = 0,
+                 injector: Injector | None = None) -> Outcome:  # fmt: skip
+    """Run a driver; whatever it recorded has reached the machine's sink on return.
+
+    Args:
+        scenario: the driver.
+        machine: a fresh machine.
+        seed: what `sim.random` begins with.
+        injector: what makes calls fail; None: nothing does.
+    """
+    injector = injector or Injector()
+    simulation = Simulation(machine, injector, seed)
+    error = None
+    machine.tape.task(scenario.function.__name__)
+    try:
+        with _watched(machine):
+            _live(scenario, simulation, injector)
+        simulation.windows.verify()
+        machine.sweep()
+    except (Exception, Stopped, SystemExit) as raised:
+        error = _told(raised, scenario)
+    machine.tape.flush()
+    effects = machine.effects
+    return Outcome(error, tuple(effects.seen), effects.kinds(), tuple(injector.failed))
+
+
+def _live(scenario: Scenario, simulation: Simulation, injector: Injector) -> None:
+    """Run a driver once; or, with systematic failures, until a life in which nothing failed.
+
+    One call fails in each life, so that each way out of a driver is taken by itself.
+    """
+    if injector.mode != "systematic":
+        scenario.function(simulation)
+        return
+    failed = -1
+    while failed != len(injector.failed):
+        failed = len(injector.failed)
+        injector.budget = 1
+        scenario.function(simulation)
+
+
+def outcome(scenario: Scenario, platform: Platform) -> Outcome:
+    """Run a driver on a platform and return what came of it; nothing is recorded."""
+    return run_scenario(scenario, Machine(platform, lambda batch: None, sites=False))
+
+
+def _told(raised: BaseException, scenario: Scenario) -> SimError:
+    """Return an error that says what happened in the driver, and at which of its lines."""
+    place, call = raised_at(raised.__traceback__, scenario.path)
+    if isinstance(raised, Stopped):
+        text = f"{raised}; it was stopped"
+    elif isinstance(raised, SimError):
+        text = raised.text
+    elif call and isinstance(raised, (TypeError, ValueError, OverflowError, LookupError)):
+        text = f"{call} can not take what it is given: {type(raised).__name__}, {raised}"
+    else:
+        text = f"the driver raised {type(raised).__name__}: {raised}"
+    return SimError(text, place)
+
+
+@contextmanager
+def _watched(machine: Machine) -> Iterator[None]:
+    """Stop a driver that neither ends nor does anything."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only there can a signal interrupt
+        return
+    seen = [-1]
+
+    def look(number: int, frame: FrameType | None) -> None:
+        if machine.tape.records == seen[0]:
+            raise Stopped(f"the driver did nothing for {STANDSTILL_S} s")
+        seen[0] = machine.tape.records
+
+    before: Callable[[int, FrameType | None], object] | int | None
+    before = signal.signal(signal.SIGALRM, look)
+    signal.setitimer(signal.ITIMER_REAL, STANDSTILL_S, STANDSTILL_S)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -1,0 +1,1 @@
+"""Windows' DMA interfaces over the simulated machine, under the WDK's names."""
