@@ -39,6 +39,7 @@ from dmaverify.model.fields import (  # noqa: E402
     QP_FIELDS,
     REGION_FIELDS,
     TRACE_FIELDS,
+    WORK_FIELDS,
     Field,
     Type,
     event_has_device,
@@ -90,6 +91,7 @@ HCA_WORDS = {
     "region": "the live memory region that the key names",
     "ended_region": "the region that the key named last, and that has ended",
     "queue_pair": "the queue pair that the event names",
+    "work": "the posted work request that completes, is touched, or is in the way",
 }
 
 SLOT_NAMES = {
@@ -420,7 +422,7 @@ def events_page() -> Iterator[str]:
     )
     yield from ("", "Every one of them may be missing, and has these fields:", "")
     yield from _fields(MAPPING_FIELDS)
-    yield from ("", "## Regions and queue pairs", "", "From an event of an HCA:", "")
+    yield from ("", "## Regions, queue pairs, work requests", "", "From an event of an HCA:", "")
     yield from table(
         ("path", "what it is"),
         ((f"`e.{name}`", HCA_WORDS[name]) for name in HCA_OBJECTS),
@@ -429,6 +431,8 @@ def events_page() -> Iterator[str]:
     yield from _fields(REGION_FIELDS)
     yield from ("", "And a queue pair these:", "")
     yield from _fields(QP_FIELDS)
+    yield from ("", "And a work request these:", "")
+    yield from _fields(WORK_FIELDS)
     yield from ("", "## Devices", "", "Of `e.device`, and of `device` in a `needs` clause:", "")
     yield from _fields(DEVICE_FIELDS)
     yield from ("", "## The recording", "", "Of `trace`:", "")
@@ -444,6 +448,8 @@ def _origin(kind: EventKind) -> str:
         EventKind.DEV_WRITE: code(["edu_dma_done"]),
         EventKind.LEFT_MAPPED: "made by the engine at `driver_unbound`",
         EventKind.LEFT_REGISTERED: "made by the engine at `dereg_mr`, or at the end",
+        EventKind.POSTED_SGE: "made by the engine at a post",
+        EventKind.WORK_TOUCHED: "made by the engine at `cpu_read` and `cpu_write`",
     }.get(kind, "")
 
 

@@ -15,6 +15,9 @@ from dmaverify.core.groups cimport (
 )
 from dmaverify.core.incidents cimport PLATFORMS_MAX, dv_incident
 from dmaverify.core.link cimport guard_of, objects_used, program_link, traits_of
+from dmaverify.core.posts cimport (
+    posts_apply, posts_buffer, posts_buffers, posts_own, posts_resolve, posts_touched,
+)
 from dmaverify.core.resolve cimport (
     OBJ_FOREIGN, OBJ_GHOST, OBJ_MAPPING, OBJ_REGION, context_accessed, context_accesses,
     context_init, context_resolve, dv_context, dv_meaning, fault_allowed,
@@ -26,6 +29,7 @@ from dmaverify.core.vm cimport (
     OP_HOLDS, OP_NOT_APPLICABLE, OUT_FAULT, dv_frame, dv_instruction, dv_shown, dv_step, frame_init,
     program_check, rule_run,
 )
+from dmaverify.core.work cimport dv_works, works_deinit, works_init
 from dmaverify.core.world cimport (
     CPUS, CPU_WROTE, DEVICE_WROTE, HANDED_TO_CPU, HANDED_TO_DEVICE, MARK_DIRECTION, MARK_LENGTH,
     MARK_PHYS, MARK_VIRT, OWNED_BY_CPU, OWNED_BY_DEVICE, STATE_FREE, STATE_GHOST, STATE_LIVE,
@@ -40,7 +44,7 @@ from dmaverify.model.events cimport (
     KIND_DEREG_MR, KIND_DEV_READ, KIND_DEV_START, KIND_DEV_WRITE, KIND_DMA_ALLOC, KIND_DMA_FREE, KIND_DMA_MAP,
     KIND_DMA_SYNC_FOR_CPU, KIND_DMA_SYNC_FOR_DEVICE, KIND_DMA_UNMAP, KIND_DRIVER_BOUND,
     KIND_DRIVER_PROBE, KIND_DRIVER_UNBOUND, KIND_IOMMU_MAP, KIND_IOMMU_UNMAP, KIND_LEFT_MAPPED, KIND_LEFT_REGISTERED,
-    KIND_LOST, KIND_ROOM, KIND_MEMORY, SIDE_SG_BUS, TYPE_SHIFT, EventBatch, device_reaches, dv_batch, dv_entry,
+    KIND_CQE, KIND_LOST, KIND_POSTED_SGE, KIND_POST_SEND, KIND_ROOM, KIND_WORK_TOUCHED, KIND_MEMORY, SIDE_SG_BUS, TYPE_SHIFT, EventBatch, device_reaches, dv_batch, dv_entry,
     dv_event, dv_number, dv_side, event_failed, event_side, event_type,
     event_type_of, kind_of_hca, side_entries,
 )
@@ -73,6 +77,7 @@ cdef struct dv_engine:
     uint32_t pending         # group to tell about the mapping that this event makes, plus 1
     dv_effects effects
     dv_objects objects
+    dv_works works
     dv_meaning means
 
 
@@ -144,6 +149,7 @@ cdef int left_mapped(dv_engine* g, dv_batch* b, const dv_event* e,
         if not m.marks & MARK_DIRECTION:
             left.flags |= F_DIRECTION_UNKNOWN
         context_init(&c, w, b, &left, n)
+        c.hca = &g.objects
         c.meant[OBJ_MAPPING] = index
         c.count = m.count
         if g.effects.count != 0 and effects_left(&g.effects, &c) < 0:
@@ -420,11 +426,69 @@ cdef int tasks_left(dv_engine* g) noexcept nogil:
     return 0
 
 
+cdef int post_buffers(dv_engine* g, dv_context* c) noexcept nogil:
+    """Run the rules once for each buffer of a post, which then belongs to the HCA."""
+    cdef dv_event buffer
+    cdef const dv_event* post = c.event
+    cdef int kind = KIND_POSTED_SGE
+    cdef uint32_t i, count = 0
+    cdef const dv_entry* entries = posts_buffers(c, &count)
+    cdef dv_meaning whole = c.means[0]
+    if whole.qp == 0:
+        return 0
+    for i in range(count):
+        if <uint32_t>entries[i].length == 0:
+            continue
+        c.event = post
+        c.means[0] = whole
+        posts_buffer(c, &entries[i], &buffer)
+        if g.has_rules[kind] and run_rules(g, c) < 0:
+            return -1
+        if posts_own(c) < 0:
+            return -1
+    c.event = post
+    c.means[0] = whole
+    return 0
+
+
+cdef int work_touched(dv_engine* g, dv_context* c) noexcept nogil:
+    """Run the rules where the CPU touches a buffer that belongs to an HCA."""
+    cdef dv_event touch
+    cdef const dv_event* told = c.event
+    cdef int kind = KIND_WORK_TOUCHED
+    cdef int failed
+    cdef bint writes = c.event.kind == KIND_CPU_WRITE
+    if not c.virt_known or c.event.flags & F_LENGTH_UNKNOWN or not g.has_rules[kind]:
+        return 0
+    memset(&g.means, 0, sizeof(dv_meaning))
+    g.means.work = posts_touched(c, c.virt, c.event.length, writes)
+    if g.means.work == 0:
+        return 0
+    g.means.qp = g.works.items[g.means.work].qp
+    touch = c.event[0]
+    touch.kind = KIND_WORK_TOUCHED
+    touch.bus_addr = c.virt
+    touch.direction = writes
+    touch.flags &= ~(F_BUS_UNKNOWN | F_DIRECTION_UNKNOWN)
+    c.event = &touch
+    c.means = &g.means
+    failed = run_rules(g, c)
+    c.event = told
+    c.means = NULL
+    return failed
+
+
+cdef bint is_post(int kind) noexcept nogil:
+    return KIND_POST_SEND <= kind <= KIND_CQE
+
+
 cdef int hca_event(dv_engine* g, dv_context* c) noexcept nogil:
     """Judge and apply an event of an HCA: it is about keys and queue pairs, not mappings."""
     c.means = &g.means
     if verbs_resolve(c) < 0:
         return -1
+    if is_post(c.event.kind):
+        posts_resolve(c)
     g.pending = 0
     if g.effects.count != 0 and c.event.kind == KIND_DEREG_MR and \
             effects_judge(&g.effects, c) < 0:
@@ -435,7 +499,11 @@ cdef int hca_event(dv_engine* g, dv_context* c) noexcept nogil:
             return -1
     if c.means.left != 0 and left_registered(g, c) < 0:
         return -1
-    return verbs_apply(c)
+    if verbs_apply(c) < 0:
+        return -1
+    if not is_post(c.event.kind):
+        return 0
+    return -1 if posts_apply(c) < 0 else post_buffers(g, c)
 
 
 cdef int engine_feed(dv_engine* g, dv_batch* b) noexcept nogil:
@@ -463,6 +531,7 @@ cdef int engine_feed(dv_engine* g, dv_batch* b) noexcept nogil:
             return -1
         context_init(&c, w, b, e, &b.numbers[i])
         c.hca = &g.objects
+        c.works = &g.works
         if kind_of_hca(e.kind):
             if hca_event(g, &c) < 0:
                 return -1
@@ -479,6 +548,8 @@ cdef int engine_feed(dv_engine* g, dv_batch* b) noexcept nogil:
                 continue
         if e.kind == KIND_CPU_READ or e.kind == KIND_CPU_WRITE:
             g.checked += g.has_rules[e.kind]
+            if g.works.live != 0 and work_touched(g, &c) < 0:
+                return -1
             if cpu_access(g, &c) < 0:
                 return -1
             continue
@@ -609,6 +680,8 @@ cdef class Engine:
         if world_init(&self.g.world, seed, ghost_limit, live_limit) < 0 or \
                 groups_init(&self.g.groups, seed, group_limit) < 0:
             raise MemoryError()
+        if works_init(&self.g.works, seed) < 0:
+            raise MemoryError()
         if objects_init(&self.g.objects, seed, <uint32_t>min(live_limit, 1 << 30), ghost_limit) < 0:
             raise MemoryError()
         self.set_platforms(platforms, seed)
@@ -698,6 +771,7 @@ cdef class Engine:
     def __dealloc__(self):
         world_deinit(&self.g.world)
         objects_deinit(&self.g.objects)
+        works_deinit(&self.g.works)
         groups_deinit(&self.g.groups)
         effects_deinit(&self.g.effects)
         free(self.g.code)
@@ -843,7 +917,7 @@ cdef class Engine:
             "across_gap": w.across_gap, "lost": w.lost, "gaps": w.gaps, "refused": w.refused,
             "forgotten": w.forgotten, "asked_late": w.asked_late,
             "crowded": w.shadow.crowded, "live": w.live,
-            "objects": self.g.objects.live, "objects_refused": self.g.objects.refused,
+            "works": self.g.works.live, "objects": self.g.objects.live, "objects_refused": self.g.objects.refused,
             "objects_forgotten": self.g.objects.forgotten,
             "overflow": self.g.groups.overflow, "iommu_events": w.iommu_events,
             "undecided": w.undecided, "unexplained": w.unexplained,

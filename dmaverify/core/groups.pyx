@@ -7,8 +7,8 @@ from libc.string cimport memset
 
 from dmaverify.core.objects cimport KNOWS_IOVA, KNOWS_LENGTH, OBJECT_ENDED, dv_object
 from dmaverify.core.resolve cimport (
-    OBJ_ENDED_REGION, OBJ_GHOST, OBJ_MAPPING, OBJ_MAPPINGS, OBJ_QP, OBJ_REGION, context_evident,
-    dv_context,
+    OBJ_ENDED_REGION, OBJ_GHOST, OBJ_MAPPING, OBJ_MAPPINGS, OBJ_QP, OBJ_REGION, OBJ_WORK,
+    context_evident, dv_context,
 )
 from dmaverify.core.shadow cimport dv_segment
 from dmaverify.core.table cimport (
@@ -16,6 +16,7 @@ from dmaverify.core.table cimport (
 )
 from dmaverify.core.verbs cimport verbs_subject
 from dmaverify.core.vm cimport dv_shown, field_value
+from dmaverify.core.work cimport dv_work
 from dmaverify.core.world cimport (
     MARK_LENGTH, MARK_THERE, STATE_GHOST, STATE_LIVE, dv_mapping, dv_world,
 )
@@ -151,10 +152,27 @@ cdef void keep_object(dv_group* g, const dv_context* c, int obj, uint32_t index)
     g.view_count += 1
 
 
+cdef void keep_work(dv_group* g, const dv_context* c) noexcept nogil:
+    cdef dv_view* v = &g.views[g.view_count]
+    cdef const dv_work* x = &c.works.items[c.means.work]
+    memset(v, 0, sizeof(dv_view))
+    v.obj = OBJ_WORK
+    v.mapping.length = x.length
+    v.mapping.device = c.device
+    v.mapping.type = x.opcode
+    v.mapping.marks = MARK_THERE
+    v.mapping.state = STATE_LIVE
+    v.mapping.made = x.posted
+    v.number = c.hca.items[x.qp].number
+    g.view_count += 1
+
+
 cdef void keep_objects(dv_group* g, const dv_context* c) noexcept nogil:
     keep_object(g, c, OBJ_REGION, c.means.region)
     keep_object(g, c, OBJ_ENDED_REGION, c.means.ended)
     keep_object(g, c, OBJ_QP, c.means.qp)
+    if c.means.work != 0 and g.view_count < VIEWS:
+        keep_work(g, c)
 
 
 cdef void keep_list(const dv_context* c, int tag, dv_entry* entries, uint32_t* stored,

@@ -28,6 +28,12 @@ cdef enum:                   # what is known of an object
     KNOWS_ACCESS = 4
     KNOWS_PD = 8
     KNOWS_REMOTE = 16        # it has another key for peers
+    KNOWS_SEND_WR = 64       # capacities of a queue pair
+    KNOWS_RECV_WR = 128
+    KNOWS_SEND_SGE = 256
+    KNOWS_RECV_SGE = 512
+    KNOWS_INLINE = 1024
+    SIGNALS_ALL = 2048       # each send gives a completion
     KNOWS_BIRTH = 32         # the recording holds its beginning
 
 cdef struct dv_object:
@@ -44,6 +50,19 @@ cdef struct dv_object:
     uint32_t next            # live ones of a task, newest first; all ended ones, oldest first
     uint32_t prev
     uint32_t accesses
+    uint32_t outstanding     # of a region: posted buffers; of a completion queue: entries due
+    uint32_t windows         # bound to a region
+    uint32_t parent          # region that a window is bound to
+    uint32_t parent_serial
+    uint32_t qp              # number of the queue pair that a window is good on; 0 = any
+    uint32_t first[2]        # work requests of a queue pair, sends and receives, oldest first
+    uint32_t last[2]
+    uint32_t posted[2]
+    uint32_t cq[2]           # completion queues
+    uint32_t most[2]         # work requests that its queues hold, and list entries of each
+    uint32_t most_sge[2]
+    uint32_t most_inline
+    uint32_t entries         # of a completion queue
     uint16_t marks
     uint8_t sort
     uint8_t state            # OBJECT_*

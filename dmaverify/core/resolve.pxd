@@ -6,6 +6,7 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 from dmaverify.core.objects cimport dv_objects
+from dmaverify.core.work cimport dv_works
 from dmaverify.core.world cimport dv_mapping, dv_world
 from dmaverify.model.events cimport dv_batch, dv_event, dv_number
 
@@ -22,6 +23,7 @@ cdef enum:                   # as model/fields.py's Obj
     OBJ_REGION = 10
     OBJ_ENDED_REGION = 11
     OBJ_QP = 12
+    OBJ_WORK = 13
     OBJ_MAPPINGS = 8         # numbers below this may be mappings
 
 cdef enum:                   # as model/kinds.py's Provenance
@@ -50,6 +52,17 @@ cdef struct dv_meaning:
     uint64_t outside         # bytes of the range outside the region
     bint stale_tag
     bint pd_born
+    uint32_t work            # the work request: that completed, or is in the way
+    bint other_qp            # a window is used on a queue pair that it is not bound on
+    uint32_t disabled        # rights that the queue pair does not give to its peer
+    uint32_t conflicts       # outstanding requests that are in the way of a buffer
+    uint32_t unfenced        # outstanding reads and atomics that it does not wait for
+    uint32_t sges            # entries of a list
+    uint64_t bytes           # their lengths together
+    uint32_t due             # completions that the queue will have to take
+    uint32_t room            # that it has room for; 0 = not known
+    uint64_t remote_addr
+    bint remote_known
     uint64_t left            # regions that the task left to its kernel
 
 cdef struct dv_context:
@@ -58,6 +71,7 @@ cdef struct dv_context:
     const dv_event* event
     const dv_number* number
     dv_objects* hca          # NULL = nothing of HCAs is asked
+    dv_works* works
     dv_meaning* means
     uint32_t device
     uint32_t meant[8]        # mapping index by object number; 0 = none

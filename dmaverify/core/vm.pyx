@@ -5,11 +5,11 @@ from libc.stdint cimport int32_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from dmaverify.core.facts cimport FIRST_FACT, event_fact
+from dmaverify.core.hca_facts cimport (
+    FIRST_HCA_FIELD, hca_event_field, hca_has, hca_object_field,
+)
 from dmaverify.core.resolve cimport (
     OBJ_DEVICE, OBJ_EVENT, OBJ_MAPPINGS, OBJ_REGION, OBJ_TRACE, dv_context,
-)
-from dmaverify.core.verbs cimport (
-    FIRST_HCA_FIELD, verbs_event_field, verbs_has, verbs_object_field,
 )
 from dmaverify.core.world cimport (
     MARK_BOUNCED, MARK_DIRECTION, MARK_LENGTH, MARK_PHYS, MARK_VIRT, MARK_WHOLE_PAGES, STATE_GHOST,
@@ -243,9 +243,9 @@ cdef inline uint64_t look_up(const dv_context* c, int obj, int number,
     cdef uint64_t value = 0
     known[0] = True
     if obj == OBJ_EVENT and number >= FIRST_HCA_FIELD:
-        value = verbs_event_field(c, number, known)
+        value = hca_event_field(c, number, known)
     elif obj >= OBJ_REGION:
-        value = verbs_object_field(c, obj, number, known)
+        value = hca_object_field(c, obj, number, known)
     elif obj == OBJ_EVENT:
         value = event_field(c, number, known)
     elif obj < OBJ_MAPPINGS:
@@ -269,7 +269,7 @@ cdef uint64_t field_value(const dv_context* c, int obj, int number, bint* known)
 cdef bint is_known(const dv_context* c, int obj, int number) noexcept nogil:
     cdef bint known = True
     if number == 0 and obj >= OBJ_REGION:
-        return verbs_has(c, obj)
+        return hca_has(c, obj)
     if number == 0:
         return c.meant[obj] != 0 if 0 < obj < OBJ_MAPPINGS else obj == OBJ_DEVICE or obj == 0
     look_up(c, obj, number, &known)

@@ -55,6 +55,8 @@ ROLES = {
     EventKind.HCA_VERDICT: "judged",
     EventKind.TASK_EXIT: "ended",
     EventKind.LEFT_REGISTERED: "deregistered",
+    EventKind.POSTED_SGE: "posted",
+    EventKind.WORK_TOUCHED: "touched",
 }
 #: Offsets from here on are those of lines of another source than the trace.
 OTHER_SOURCE = 1 << 62

@@ -23,7 +23,7 @@ from dmaverify.model.kinds import EventKind
 from dmaverify.model.program import Span
 
 
-_OWNERS = {Obj.ENDED_REGION: "region", Obj.QP: "queue pair"}
+_OWNERS = {Obj.ENDED_REGION: "region", Obj.QP: "queue pair", Obj.WORK: "work request"}
 
 
 @dataclass(frozen=True, slots=True)

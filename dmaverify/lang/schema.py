@@ -13,6 +13,7 @@ from dmaverify.model.fields import (
     QP_FIELDS,
     REGION_FIELDS,
     TRACE_FIELDS,
+    WORK_FIELDS,
     Field,
     Obj,
     Type,
@@ -83,6 +84,7 @@ FIELDS_OF: dict[Obj, dict[str, Field]] = {
 }
 FIELDS_OF |= {obj: {f.name: f for f in REGION_FIELDS} for obj in (Obj.REGION, Obj.ENDED_REGION)}
 FIELDS_OF[Obj.QP] = {f.name: f for f in QP_FIELDS}
+FIELDS_OF[Obj.WORK] = {f.name: f for f in WORK_FIELDS}
 OBJECTS = MAPPING_OBJECTS | HCA_OBJECTS
 MAPPINGS = frozenset(MAPPING_OBJECTS.values())
 

@@ -19,7 +19,8 @@ from dmaverify.model.fields import (
     Type,
     event_may_name_device,
 )
-from dmaverify.model.kinds import EventKind, Flag
+from dmaverify.model.hca_fields import HCA_KINDS
+from dmaverify.model.kinds import EventKind, Flag, HcaValue
 from dmaverify.model.program import Span
 
 STEP_NS = 1000  # between events without a time
@@ -42,6 +43,9 @@ _SLOTS = {
     (EventKind.REG_MR_END, "remote_key"): "phys_addr",
 }  # fmt: skip
 
+#: Numbers that an HCA's event has beside its row.
+VALUES = {value.name.lower(): value for value in HcaValue}
+
 _UNITS = {
     Type.SIZE: ("", "size"), Type.ADDR: ("",), Type.INT: ("",), Type.TOKEN: ("",),
     Type.KEY: ("",), Type.RIGHTS: ("",),
@@ -56,7 +60,8 @@ _NAMES = {
     "qp": "object", "iova": "bus_addr", "pd": "phys_addr", "wr_id": "phys_addr",
     "access": "direction", "post_flags": "direction", "side": "type", "region_type": "type",
     "qp_type": "type", "opcode": "type", "state": "status", "completion": "status",
-    "moves": "status", "result": "status",
+    "moves": "status", "result": "status", "cq": "object",
+    "entries": "length",
 }  # fmt: skip
 
 
@@ -207,7 +212,8 @@ class _Values:
     def keys(self) -> list[str]:
         """Return the keys that this kind of event can have."""
         own = ["device"] if event_may_name_device(self.kind) else []
-        return [*own, *self.types, "segments", "phys", "text", *FLAGS]
+        beside = ["sges", "keys", *VALUES] if self.kind in HCA_KINDS else []
+        return [*own, *self.types, "segments", "phys", "text", *FLAGS, *beside]
 
     def read(self, arguments: Iterable[ast.Argument]) -> dict[str, Any]:
         """Return the arguments as keywords of `EventBatch.add`."""
@@ -234,6 +240,10 @@ class _Values:
         if segments and self.kind != EventKind.LOST:
             self.values.setdefault("bus_addr", segments[0][0])
             self.values.setdefault("length", min(sum(n for _, n in segments), MAX_NUMBER))
+        if "sges" in self.values:
+            keys = [*self.values.pop("keys", []), *[0] * len(self.values["sges"])]
+            pairs = zip(self.values["sges"], keys, strict=False)
+            self.values["sges"] = [(a, n, key) for (a, n), key in pairs]
         if self.values.get("sg_phys"):
             self.values.setdefault("phys_addr", self.values["sg_phys"][0])
 
@@ -254,6 +264,10 @@ class _Values:
             self._segments(argument)
         elif key == "phys":
             self._addresses(argument)
+        elif key in ("sges", "keys") and self.kind in HCA_KINDS:
+            self._segments(argument, "sges") if key == "sges" else self._addresses(argument, "keys")
+        elif key in VALUES and self.kind in HCA_KINDS:
+            self._beside(argument, VALUES[key])
         elif key in self.types:
             self._typed(argument, self.types[key])
         else:
@@ -265,7 +279,14 @@ class _Values:
                 notes=(f"keys of {self.kind.name.lower()}: {', '.join(self.keys())}",),
             )  # fmt: skip
 
-    def _segments(self, argument: ast.Argument) -> None:
+    def _beside(self, argument: ast.Argument, what: HcaValue) -> None:
+        value = argument.value
+        if isinstance(value, ast.Number) and value.unit in ("", "size"):
+            self.values.setdefault("hca", []).append((int(what), value.value))
+        else:
+            self._wrong(argument, "a number")
+
+    def _segments(self, argument: ast.Argument, name: str = "sg_bus") -> None:
         items = argument.value if isinstance(argument.value, tuple) else (argument.value,)
         made: list[tuple[int, int]] = []
         for item in items:
@@ -279,14 +300,14 @@ class _Values:
             if not ok:
                 self._wrong(argument, "a list like `{0x1000+4 KiB, 0x3000+4 KiB}`")
                 return
-        self.values["sg_bus"] = made
+        self.values[name] = made
 
-    def _addresses(self, argument: ast.Argument) -> None:
+    def _addresses(self, argument: ast.Argument, name: str = "sg_phys") -> None:
         items = argument.value if isinstance(argument.value, tuple) else (argument.value,)
         if not all(isinstance(i, ast.Number) and not i.unit for i in items):
             self._wrong(argument, "a list like `{0x1000, 0x2000}`")
             return
-        self.values["sg_phys"] = [i.value for i in items if isinstance(i, ast.Number)]
+        self.values[name] = [i.value for i in items if isinstance(i, ast.Number)]
 
     def _typed(self, argument: ast.Argument, type_: Type) -> None:
         value, key = argument.value, argument.key.text

@@ -56,7 +56,9 @@ cdef enum dv_kind:
     KIND_HCA_VERDICT = 74
     KIND_TASK_EXIT = 75
     KIND_LEFT_REGISTERED = 76
-    KIND_COUNT = 77
+    KIND_POSTED_SGE = 77
+    KIND_WORK_TOUCHED = 78
+    KIND_COUNT = 79
     KIND_ROOM = 128          # what tables by kind have room for
 
 cdef enum dv_direction:

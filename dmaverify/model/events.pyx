@@ -330,8 +330,10 @@ cdef class EventBatch:
             if s == NULL:
                 raise MemoryError()
             (<dv_entry*>(s + 1)).address = virt
-        add_entries(self, SIDE_SGE, [(a, n | k << 32) for a, n, k in sges or ()])
-        add_entries(self, SIDE_HCA, [(value, int(what)) for what, value in hca or ()])
+        if sges:
+            add_entries(self, SIDE_SGE, [(a, n | k << 32) for a, n, k in sges])
+        if hca:
+            add_entries(self, SIDE_HCA, [(value, int(what)) for what, value in hca])
         if text is not None:
             data = text.encode("utf-8", "replace")
             s = batch_side(&self.c, SIDE_TEXT, len(data), len(data), 1)

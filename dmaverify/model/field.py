@@ -21,6 +21,7 @@ class Obj(IntEnum):
     REGION = 10  # the live memory region that a key names
     ENDED_REGION = 11  # the region that a key named last, and that has ended
     QP = 12  # the queue pair that the event names
+    WORK = 13  # the work request that the event is about, or that is in its way
 
 
 class Type(IntEnum):

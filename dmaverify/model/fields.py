@@ -15,6 +15,7 @@ from dmaverify.model.hca_fields import (
     QP_FIELDS,
     RANGED,
     REGION_FIELDS,
+    WORK_FIELDS,
 )
 from dmaverify.model.kinds import EventKind
 
@@ -33,6 +34,7 @@ HCA_OBJECTS = {
     "region": Obj.REGION,
     "ended_region": Obj.ENDED_REGION,
     "queue_pair": Obj.QP,
+    "work": Obj.WORK,
 }
 
 K = EventKind
@@ -215,6 +217,7 @@ TRACE_FIELDS = (
 
 EVENT_FIELDS = _DMA_FIELDS + HCA_EVENT_FIELDS
 FIELDS = EVENT_FIELDS + MAPPING_FIELDS + DEVICE_FIELDS + TRACE_FIELDS + REGION_FIELDS + QP_FIELDS
+FIELDS += WORK_FIELDS
 
 
 def kind_name(kind: EventKind) -> str:
@@ -261,6 +264,8 @@ KIND_SENTENCES = {
 DERIVED = {
     K.LEFT_MAPPED: "write `driver_unbound(device=…)`: it follows for each mapping left alive",
     K.LEFT_REGISTERED: "write `dereg_mr(…)` after `task_exit()` of the same task",
+    K.POSTED_SGE: "write `post_send(…)` or `post_recv(…)` with `sges`",
+    K.WORK_TOUCHED: "write `cpu_read(…)` or `cpu_write(…)` with a virtual address",
 }
 
 

@@ -59,6 +59,8 @@ class EventKind(IntEnum):
     HCA_VERDICT = 74  # what the HCA made of the last range that it checked
     TASK_EXIT = 75  # a task is at its end
     LEFT_REGISTERED = 76  # derived by the engine: regions that a task left to its kernel
+    POSTED_SGE = 77  # derived: one buffer of a posted work request
+    WORK_TOUCHED = 78  # derived: the CPU touches a buffer of a posted work request
 
 
 class Direction(IntEnum):

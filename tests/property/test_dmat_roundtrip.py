@@ -113,7 +113,8 @@ def test_every_stored_field_is_drawn() -> None:
     drawn = {"bus_addr", "phys_addr", "length", "direction", "type", "virt_addr", "failed",
              "skip_sync", "mmio", "unmapped", "dma_mask", "max_segment", "boundary",
              "memory", "transfer", "key", "iova", "pd", "access", "side", "region_type", "moves",
-             "qp", "result"}  # fmt: skip
+             "qp", "result", "qp_type", "state", "wr_id", "opcode", "completion", "post_flags", "cq",
+             "entries"}  # fmt: skip
 
     assert {f.name for f in EVENT_FIELDS if f.stored} == drawn
 

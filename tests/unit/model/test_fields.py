@@ -29,9 +29,9 @@ def test_names_and_numbers_are_unique(obj: Obj) -> None:
 def test_every_object_with_fields_is_there() -> None:
     """All mapping objects share the fields of a mapping."""
     assert [
-        Obj.EVENT, Obj.MAPPING, Obj.DEVICE, Obj.TRACE, Obj.REGION, Obj.QP,
+        Obj.EVENT, Obj.MAPPING, Obj.DEVICE, Obj.TRACE, Obj.REGION, Obj.QP, Obj.WORK,
     ] == list(GROUPS)  # fmt: skip
-    assert {Obj.REGION, Obj.ENDED_REGION, Obj.QP} == set(HCA_OBJECTS.values())
+    assert {Obj.REGION, Obj.ENDED_REGION, Obj.QP, Obj.WORK} == set(HCA_OBJECTS.values())
     others = {Obj.EVENT, Obj.DEVICE, Obj.TRACE, *HCA_OBJECTS.values()}
     assert set(MAPPING_OBJECTS.values()) == set(Obj) - others
 
