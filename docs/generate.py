@@ -83,7 +83,8 @@ OBJECTS = {
     "mapping": "the live mapping that the event means: the best fit",
     "ghost": "the mapping that last covered the address and has ended",
     "foreign": "a live mapping of another device at this address",
-    "enclosing": "a live mapping of this device that has the address inside it",
+    "enclosing": "a live mapping of this device that has the address inside it, or that an "
+    "access just misses; at a map, one whose pages the IOMMU has just given to the new one",
     "overlap": "a live mapping that shares bytes of memory with the one being made",
     "neighbour": "a live mapping that shares a cache line, but no byte, with the one being made",
 }
@@ -103,6 +104,7 @@ SLOT_NAMES = {
     Slot.STATUS: "status", Slot.UNMAPPED: "unmapped", Slot.DMA_MASK: "dma_mask",
     Slot.FORCE: "forced", Slot.FAULT_FLAGS: "direction", Slot.TEXT: "text",
     Slot.OBJECT: "object, transfer", Slot.OPERATION: "kind, direction", Slot.MEMORY: "memory",
+    Slot.PFN: "phys_addr, length", Slot.ORDER: "length",
 }  # fmt: skip
 
 

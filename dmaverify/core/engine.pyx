@@ -14,6 +14,10 @@ from dmaverify.core.groups cimport (
     groups_deinit, groups_forget, groups_hit, groups_init, groups_told, groups_word,
 )
 from dmaverify.core.incidents cimport PLATFORMS_MAX, dv_incident
+from dmaverify.core.commands cimport (
+    commands_arrived, commands_begin, commands_done, commands_lost, commands_mapped,
+    commands_unmapped,
+)
 from dmaverify.core.link cimport guard_of, objects_used, program_link, traits_of
 from dmaverify.core.posts cimport (
     posts_apply, posts_buffer, posts_buffers, posts_own, posts_resolve, posts_touched,
@@ -31,22 +35,26 @@ from dmaverify.core.vm cimport (
 )
 from dmaverify.core.work cimport dv_works, works_deinit, works_init
 from dmaverify.core.world cimport (
-    CPUS, CPU_WROTE, DEVICE_WROTE, HANDED_TO_CPU, HANDED_TO_DEVICE, MARK_DIRECTION, MARK_LENGTH,
-    MARK_PHYS, MARK_VIRT, OWNED_BY_CPU, OWNED_BY_DEVICE, STATE_FREE, STATE_GHOST, STATE_LIVE,
+    CPUS, CPU_WROTE, DEVICE_WROTE, HANDED_TO_CPU, HANDED_TO_DEVICE, MARK_DIRECTION, MARK_FREED,
+    MARK_LENGTH, MARK_PHYS, MARK_VIRT, OWNED_BY_CPU, OWNED_BY_DEVICE, STATE_FREE, STATE_GHOST,
+    STATE_LIVE,
     dv_device, dv_mapping, dv_place, dv_world, iommu_ended, iommu_map, iommu_unmap, mapping_add,
-    mapping_end, mapping_owned, mapping_touch, memory_add, neighbours_touch, retire_stale,
+    mapping_end, mapping_owned, mapping_touch, memory_add, memory_freed, neighbours_touch,
+    retire_stale,
     world_deinit, world_device, world_init,
 )
 from dmaverify.model.events cimport (
     DIR_FROM_DEVICE, DIR_NONE, DIR_TO_DEVICE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_FROM_MARK,
-    F_LENGTH_UNKNOWN, F_NULL_CPU, F_PHYS_UNKNOWN, F_TIME_UNKNOWN, KIND_BOUNCE, KIND_COUNT,
+    F_LENGTH_UNKNOWN, F_NULL_CPU, F_PHYS_UNKNOWN, F_TIME_UNKNOWN, KIND_BOUNCE,
+    KIND_COMMAND_ARRIVED, KIND_COMMAND_BEGIN, KIND_COMMAND_DONE, KIND_COUNT,
     KIND_CPU_READ, KIND_CPU_WRITE, KIND_DEVICE_LIMITS, KIND_DEV_ACCESS, KIND_DEV_FAULT,
     KIND_DEREG_MR, KIND_DEV_READ, KIND_DEV_START, KIND_DEV_WRITE, KIND_DMA_ALLOC, KIND_DMA_FREE, KIND_DMA_MAP,
     KIND_DMA_SYNC_FOR_CPU, KIND_DMA_SYNC_FOR_DEVICE, KIND_DMA_UNMAP, KIND_DRIVER_BOUND,
-    KIND_DRIVER_PROBE, KIND_DRIVER_UNBOUND, KIND_IOMMU_MAP, KIND_IOMMU_UNMAP, KIND_LEFT_MAPPED, KIND_LEFT_REGISTERED,
-    KIND_CQE, KIND_LOST, KIND_POSTED_SGE, KIND_POST_SEND, KIND_ROOM, KIND_WORK_TOUCHED, KIND_MEMORY, SIDE_SG_BUS, TYPE_SHIFT, EventBatch, device_reaches, dv_batch, dv_entry,
-    dv_event, dv_number, dv_side, event_failed, event_side, event_type,
-    event_type_of, kind_of_hca, side_entries,
+    KIND_CQE, KIND_DRIVER_PROBE, KIND_DRIVER_UNBOUND, KIND_IOMMU_MAP, KIND_IOMMU_UNMAP,
+    KIND_LEFT_MAPPED, KIND_LEFT_REGISTERED, KIND_LOST, KIND_MEMORY, KIND_MEMORY_FREE,
+    KIND_POSTED_SGE, KIND_POST_SEND, KIND_ROOM, KIND_WORK_TOUCHED, SIDE_SG_BUS, TYPE_SHIFT,
+    EventBatch, device_reaches, dv_batch, dv_entry, dv_event, dv_number, dv_side, event_failed,
+    event_side, event_type, event_type_of, kind_of_hca, side_entries,
 )
 from dmaverify.model.platform cimport dv_platform
 
@@ -193,6 +201,9 @@ cdef int apply_map(dv_engine* g, const dv_batch* b, const dv_event* e,
         return -1
     if index > 0:
         w.mappings[index].told = g.pending
+        if w.commands.items != NULL:
+            w.mappings[index].command = commands_mapped(
+                &w.commands, e, &w.mappings[index].command_serial)
     return 0
 
 
@@ -214,6 +225,9 @@ cdef int apply_end(dv_engine* g, dv_context* c, const dv_event* e,
             iommu_ended(w, w.mappings[index].bus_addr) < 0:
         return -1
     if index != 0:
+        if w.mappings[index].command != 0:
+            commands_unmapped(&w.commands, w.mappings[index].command,
+                              w.mappings[index].command_serial, e)
         return mapping_end(w, index, e, n, w.gaps)
     if c.across_gap:
         w.across_gap += 1
@@ -338,13 +352,26 @@ cdef int apply_event(dv_engine* g, dv_batch* b, dv_context* c) noexcept nogil:
     elif kind == KIND_MEMORY:
         if not e.flags & (F_PHYS_UNKNOWN | F_LENGTH_UNKNOWN):
             return memory_add(w, e.phys_addr, e.length, e.object)
+    elif kind == KIND_MEMORY_FREE:
+        return memory_freed(w, e, n)
+    elif kind == KIND_COMMAND_BEGIN:
+        return commands_begin(&w.commands, e)
+    elif kind == KIND_COMMAND_ARRIVED:
+        return commands_arrived(&w.commands, e)
+    elif kind == KIND_COMMAND_DONE:
+        return commands_done(&w.commands, e)
     elif kind == KIND_BOUNCE:
         d.bounces += 1
         d.bounced_next = 1
         d.bounced_phys = e.phys_addr
+        if not e.flags & F_BUS_UNKNOWN and (not d.limits & 4 or d.limits & 8):
+            d.dma_mask = e.bus_addr  # the event's dma_mask
+            d.limits |= 4 | 8
     elif kind == KIND_DRIVER_PROBE or kind == KIND_DRIVER_BOUND:
         d.probe_seen = 1
         d.probe_epoch = w.gaps
+        if kind == KIND_DRIVER_PROBE and d.limits & 8:
+            d.limits &= <uint8_t>~(4 | 8)  # the next driver states its own
     elif kind == KIND_DRIVER_UNBOUND:
         return left_mapped(g, b, e, n)
     elif kind == KIND_DEVICE_LIMITS:
@@ -356,12 +383,13 @@ cdef int apply_event(dv_engine* g, dv_batch* b, dv_context* c) noexcept nogil:
             d.limits |= 2
         if not e.flags & F_PHYS_UNKNOWN:
             d.dma_mask = e.phys_addr
-            d.limits |= 4
+            d.limits = <uint8_t>((d.limits | 4) & ~8)
     elif kind == KIND_LOST:
         if not e.flags & F_LENGTH_UNKNOWN:
             w.lost += e.length
         if e.status != 1:  # what was lost before the first event leaves no gap between two
             w.gaps += 1
+            commands_lost(&w.commands)
     return 0
 
 
@@ -418,6 +446,7 @@ cdef int tasks_left(dv_engine* g) noexcept nogil:
             continue
         context_init(&c, &g.world, &none, &t.left_at, &t.left_number)
         c.hca = &g.objects
+        c.works = &g.works
         c.means = &g.means
         memset(c.means, 0, sizeof(dv_meaning))
         c.means.left = t.left
@@ -586,7 +615,7 @@ cdef object view_to_python(const dv_view* v):
     }
     made = place_event(&m.made, values)
     ended = None
-    if m.state == STATE_GHOST:
+    if m.state == STATE_GHOST or m.marks & MARK_FREED:
         ended = place_event(&m.ended, {**values, "flags": flags & ~Flag.FAILED})
     return MappingView(
         Obj(v.obj).name.lower(), m.serial, m.device, made, ended, m.bus_addr,
@@ -854,6 +883,7 @@ cdef class Engine:
         memset(&none, 0, sizeof(dv_batch))
         context_init(&c, &self.g.world, &none, &item.event, &item.number)
         c.hca = &self.g.objects
+        c.works = &self.g.works
         frame_init(&frame, &c)
         for number, need in enumerate(self.program.rules[item.rule].needs):
             if rule_run(self.g.code, need.entry, &frame, &shown) != OP_HOLDS:

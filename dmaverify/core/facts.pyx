@@ -1,19 +1,31 @@
 # cython: language_level=3
 """Facts about an event that are worked out when a rule asks (see facts.pxd)."""
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint32_t, uint64_t
 
+from dmaverify.core.commands cimport commands_early
 from dmaverify.core.coherence cimport lines_dirty, neighbours_dirty, stale_for_device
 from dmaverify.core.resolve cimport OBJ_MAPPING, dv_context
-from dmaverify.core.shadow cimport dv_segment
+from dmaverify.core.shadow cimport (
+    GRID_BUS, GRID_PHYS, dv_segment, dv_walk, walk_init, walk_next,
+)
 from dmaverify.core.transfers cimport transfers_touch
-from dmaverify.core.world cimport MARK_DIRECTION, dv_mapping, dv_world, mapping_owned, shared_part
+from dmaverify.core.world cimport (
+    MARK_DIRECTION, MARK_FREED, MARK_IOMMU, STATE_LIVE, dv_mapping, dv_world, iommu_is_live,
+    iommu_removed,
+    mapping_owned, shared_part,
+)
 from dmaverify.model.events cimport (
     DIR_BIDIRECTIONAL, DIR_FROM_DEVICE, DIR_TO_DEVICE, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN,
-    F_SKIP_SYNC, KIND_CPU_READ, KIND_CPU_WRITE, KIND_DEV_WRITE, KIND_DMA_SYNC_FOR_CPU,
-    KIND_DMA_SYNC_FOR_DEVICE, KIND_DMA_UNMAP, SIDE_SG_BUS, dv_entry, dv_event, dv_side, event_side,
+    F_PHYS_UNKNOWN, F_SKIP_SYNC, F_TIME_UNKNOWN,
+    KIND_COMMAND_DONE, KIND_CPU_READ, KIND_CPU_WRITE, KIND_DEV_WRITE, KIND_DMA_ALLOC,
+    KIND_DMA_MAP, KIND_DMA_SYNC_FOR_CPU, KIND_DMA_SYNC_FOR_DEVICE, KIND_DMA_UNMAP, SIDE_SG_BUS,
+    SIDE_SG_PHYS, device_reaches, dv_entry, dv_event, dv_side, event_failed, event_side,
     side_entries,
 )
+
+cdef uint64_t PAGE = 4096
+cdef uint64_t SKEW = 100000  # ns; the clocks of two CPUs may be so far apart
 
 
 cdef enum:                   # what `written` counts of the CPU's bytes
@@ -139,7 +151,94 @@ cdef bint open_here(const dv_context* c, uint32_t direction) noexcept nogil:
     return False
 
 
+cdef uint32_t sharer_of(const dv_context* c, uint64_t phys, uint64_t length) noexcept nogil:
+    """Return another device with a live mapping in one of the pages of a range; 0 = none.
+
+    Of several the one whose mapping is the newest.
+    """
+    cdef dv_world* w = c.world
+    cdef dv_walk walk
+    cdef const dv_segment* seg
+    cdef const dv_mapping* m
+    cdef uint64_t start = phys & ~(PAGE - 1), last = phys + length - 1
+    cdef uint32_t s, serial = 0, found = 0
+    cdef int grid
+    if length == 0 or last < phys:
+        return 0
+    for grid in range(GRID_BUS, GRID_PHYS + 1):
+        walk_init(&walk, &w.shadow, grid, start, (last | (PAGE - 1)) - start + 1)
+        s = walk_next(&walk)
+        while s != 0:
+            seg = &w.shadow.segments[s]
+            m = &w.mappings[seg.mapping]
+            if m.device != c.device and m.serial > serial and (
+                    grid == GRID_PHYS or (seg.phys == seg.start and seg.phys_length != 0)):
+                serial = m.serial
+                found = m.device
+            s = walk_next(&walk)
+    return found
+
+
+cdef uint32_t page_sharer(const dv_context* c) noexcept nogil:
+    cdef const dv_event* e = c.event
+    cdef const dv_side* bus
+    cdef const dv_side* phys
+    cdef uint32_t i, found = 0
+    if c.world.live == c.world.devices[c.device].live or event_failed(e):
+        return 0
+    bus = list_of(c)
+    if bus == NULL or bus.stored == 0:
+        if e.flags & (F_PHYS_UNKNOWN | F_LENGTH_UNKNOWN):
+            return 0
+        return sharer_of(c, e.phys_addr, e.length)
+    phys = event_side(c.batch, e, SIDE_SG_PHYS)
+    if phys == NULL or phys.full != bus.full:
+        return 0
+    for i in range(min(bus.stored, phys.stored)):
+        found = sharer_of(c, side_entries(phys)[i].address, side_entries(bus)[i].length)
+        if found != 0:
+            return found
+    return 0
+
+
+cdef bint mapping_untranslated(const dv_context* c, uint32_t index) noexcept nogil:
+    cdef dv_world* w = c.world
+    cdef const dv_mapping* m = &w.mappings[index]
+    cdef const dv_mapping* other
+    cdef dv_walk walk
+    cdef uint32_t s
+    cdef int32_t removed, live = 0
+    # After a loss nobody knows what the IOMMU removed.
+    if w.gaps != 0 or m.state != STATE_LIVE or not m.marks & MARK_IOMMU or \
+            (device_reaches(c.event) and c.event.status != 0):
+        return False
+    removed = iommu_removed(w, m.bus_addr)
+    if removed <= 0 or iommu_is_live(w, m.bus_addr):
+        return False
+    # Devices with address spaces of their own have mappings of the same number.
+    walk_init(&walk, &w.shadow, GRID_BUS, m.bus_addr & ~(PAGE - 1), PAGE)
+    s = walk_next(&walk)
+    while s != 0:
+        other = &w.mappings[w.shadow.segments[s].mapping]
+        if other.first == s and other.bus_addr // PAGE == m.bus_addr // PAGE:
+            live += 1
+        s = walk_next(&walk)
+    return removed >= live
+
+
+cdef bint mapping_freed_unordered(const dv_context* c, uint32_t index) noexcept nogil:
+    cdef const dv_mapping* m = &c.world.mappings[index]
+    if m.state != STATE_LIVE or not m.marks & MARK_FREED or m.ended.cpu == c.event.cpu:
+        return False
+    if not c.world.time_known or c.event.flags & F_TIME_UNKNOWN or not m.ended.flags & 1:
+        return True
+    return c.event.time < m.ended.time or c.event.time - m.ended.time < SKEW
+
+
 cdef uint64_t event_fact(const dv_context* c, int number, bint* known) noexcept nogil:
+    cdef const dv_event* e = c.event
+    cdef uint32_t sharer = 0, early = 0
+    cdef uint64_t since = 0
     if number == 36:
         return written_by_cpu(c, IN_LINES)
     if number == 37:
@@ -157,5 +256,24 @@ cdef uint64_t event_fact(const dv_context* c, int number, bint* known) noexcept 
     if number == 42:
         known[0] = c.distance_known
         return c.distance
+    if number == 43:
+        known[0] = False
+        if e.kind == KIND_DMA_MAP or e.kind == KIND_DMA_ALLOC:
+            sharer = page_sharer(c)
+            known[0] = sharer != 0
+        return sharer
+    if number == 44:
+        return e.bus_addr
+    if number == 45:
+        return e.phys_addr
+    if number == 46:
+        return e.object
+    if number == 47 or number == 48:
+        if e.kind == KIND_COMMAND_DONE:
+            early = commands_early(&c.world.commands, e, &since)
+        if number == 47:
+            return early
+        known[0] = early != 0 and c.world.time_known and not e.flags & F_TIME_UNKNOWN
+        return e.time - since if e.time > since else 0
     known[0] = False
     return 0

@@ -73,11 +73,8 @@ cdef uint64_t hca_event_field(const dv_context* c, int number, bint* known) noex
     if number == 125:
         return event_type(e)
     if number == 126 or number == 127:
-        known[0] = m.wanted_known
-        if not KIND_REG_MR <= e.kind <= KIND_FAST_REG_MR:
-            known[0] = m.wanted_known and m.region != 0 and \
-                c.hca.items[m.region].marks & KNOWS_ACCESS
-        return m.lacking if number == 127 else rights_count(m.lacking)
+        known[0] = m.lacking_known
+        return m.lacking if number == 127 else m.lacking_count
     if number == 128:
         known[0] = m.outside_known
         return m.outside
@@ -107,7 +104,7 @@ cdef uint64_t misfits(const dv_context* c) noexcept nogil:
     cdef const dv_meaning* m = c.means
     cdef const dv_object* x = &c.hca.items[m.region]
     cdef uint64_t n = 0
-    if m.wanted_known and m.lacking != 0:
+    if m.lacking_known and m.lacking != 0:
         n += 1
     if m.outside_known and m.outside != 0:
         n += 1
@@ -172,18 +169,13 @@ cdef uint64_t post_field(const dv_context* c, int number, bint* known) noexcept 
         return e.object
     if number == 160:
         return e.length
+    if number == 162:
+        known[0] = not e.flags & F_PHYS_UNKNOWN
+        return e.phys_addr
     if number == 161:
         return misfits(c)
     known[0] = False
     return 0
-
-
-cdef uint64_t rights_count(uint32_t rights) noexcept nogil:
-    cdef uint64_t n = 0
-    while rights != 0:
-        n += rights & 1
-        rights >>= 1
-    return n
 
 
 cdef uint64_t since(const dv_context* c, const dv_place* place, bint* known) noexcept nogil:

@@ -32,6 +32,14 @@ cdef enum:                   # model/kinds.py: AccessSide, RegionType
     WINDOW_2B = 10
 
 
+cdef uint32_t bits_count(uint32_t bits) noexcept nogil:
+    cdef uint32_t n = 0
+    while bits != 0:
+        n += bits & 1
+        bits >>= 1
+    return n
+
+
 cdef uint32_t rights_wanted(const dv_event* e, int side, bint* known) noexcept nogil:
     """Return the rights that an access needs; what is only said to be read or written needs the
     right for that.
@@ -114,19 +122,13 @@ cdef void keys_look_up(dv_context* c) noexcept nogil:
     if m.region == 0:
         return
     x = &c.hca.items[m.region]
+    m.lacking_known = m.wanted_known and x.marks & KNOWS_ACCESS != 0
     m.lacking = m.wanted & ~<uint32_t>x.access if x.marks & KNOWS_ACCESS else 0
+    m.lacking_count = bits_count(m.lacking)
     m.outside_known = x.marks & KNOWS_IOVA and x.marks & KNOWS_LENGTH and \
         not e.flags & (F_BUS_UNKNOWN | F_LENGTH_UNKNOWN)
     if m.outside_known:
         m.outside = bytes_outside(x, e.bus_addr, e.length)
-
-
-cdef uint32_t bits_count(uint32_t bits) noexcept nogil:
-    cdef uint32_t n = 0
-    while bits != 0:
-        n += bits & 1
-        bits >>= 1
-    return n
 
 
 cdef void look_at_qp(dv_context* c) noexcept nogil:
@@ -181,9 +183,10 @@ cdef int keys_rights(dv_context* c) noexcept nogil:
     Source: Linux drivers/infiniband/core/verbs.c, ib_check_mr_access().
     """
     cdef dv_meaning* m = c.means
-    m.wanted_known = not c.event.flags & F_DIRECTION_UNKNOWN
-    if m.wanted_known and c.event.direction & (REMOTE_WRITE | REMOTE_ATOMIC):
+    m.lacking_known = not c.event.flags & F_DIRECTION_UNKNOWN
+    if m.lacking_known and c.event.direction & (REMOTE_WRITE | REMOTE_ATOMIC):
         m.lacking = LOCAL_WRITE & ~<uint32_t>c.event.direction
+        m.lacking_count = bits_count(m.lacking)
     return 0
 
 
@@ -213,11 +216,12 @@ cdef int keys_bind(dv_context* c) noexcept nogil:
         return 0
     m.region = index
     x = &c.hca.items[index]
-    m.wanted_known = not e.flags & F_DIRECTION_UNKNOWN and x.marks & KNOWS_ACCESS
+    m.lacking_known = not e.flags & F_DIRECTION_UNKNOWN and x.marks & KNOWS_ACCESS != 0
     m.wanted = MW_BIND
     if e.direction & (REMOTE_WRITE | REMOTE_ATOMIC):
         m.wanted |= LOCAL_WRITE
     m.lacking = m.wanted & ~<uint32_t>x.access
+    m.lacking_count = bits_count(m.lacking)
     m.outside_known = x.marks & KNOWS_IOVA and x.marks & KNOWS_LENGTH and \
         not e.flags & (F_BUS_UNKNOWN | F_LENGTH_UNKNOWN)
     if m.outside_known:

@@ -5,7 +5,9 @@
 
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 
-from dmaverify.core.resolve cimport OBJ_DEVICE, OBJ_MAPPING, dv_context
+from dmaverify.core.resolve cimport (
+    OBJ_DEVICE, OBJ_ENDED_REGION, OBJ_MAPPING, OBJ_QP, OBJ_REGION, OBJ_WORK, dv_context,
+)
 from dmaverify.core.vm cimport BASE_CONTEXT, dv_frame, dv_instruction, dv_step
 from dmaverify.model.events cimport KIND_MEMORY, event_failed
 
@@ -40,6 +42,11 @@ cdef inline uint64_t traits_of(const dv_frame* f) noexcept nogil:
     cdef int obj
     for obj in range(OBJ_MAPPING, BASE_CONTEXT):
         traits |= <uint64_t>(c.meant[obj] != 0) << obj
+    if c.means != NULL:
+        traits |= <uint64_t>(c.means.region != 0) << OBJ_REGION
+        traits |= <uint64_t>(c.means.ended != 0) << OBJ_ENDED_REGION
+        traits |= <uint64_t>(c.means.qp != 0) << OBJ_QP
+        traits |= <uint64_t>(c.means.work != 0) << OBJ_WORK
     traits |= <uint64_t>f.state[OBJ_MAPPING] << TRAIT_MARKS
     traits |= <uint64_t>f.state[OBJ_DEVICE] << TRAIT_LIMITS
     traits |= <uint64_t>(event_failed(c.event) != 0) << TRAIT_FAILED

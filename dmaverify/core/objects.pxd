@@ -34,6 +34,8 @@ cdef enum:                   # what is known of an object
     KNOWS_RECV_SGE = 512
     KNOWS_INLINE = 1024
     SIGNALS_ALL = 2048       # each send gives a completion
+    KNOWS_MODE = 4096        # the state of a queue pair
+    KNOWS_THERE = 1 << 15    # on every object: the one with index 0 has no marks
     KNOWS_BIRTH = 32         # the recording holds its beginning
 
 cdef struct dv_object:

@@ -111,6 +111,7 @@ cdef int32_t object_add(dv_objects* o, int sort, uint32_t device, uint32_t numbe
     x.serial = o.serial
     x.sort = <uint8_t>sort
     x.state = OBJECT_LIVE
+    x.marks = KNOWS_THERE
     x.device = device
     x.number = number
     x.made = made[0]

@@ -37,6 +37,12 @@ cdef enum:                   # as model/kinds.py's Provenance
     FROM_ERROR = 8
     FROM_BEFORE = 9
 
+cdef enum:                   # what was found out about an event of an HCA, for link.pyx
+    FOUND_OUTSIDE = 1
+    FOUND_PD = 2
+    FOUND_LACKING = 4
+    FOUND_ROOM = 8
+
 # What an event of an HCA means.
 cdef struct dv_meaning:
     uint32_t region          # objects; 0 = none
@@ -47,6 +53,8 @@ cdef struct dv_meaning:
     bint wanted_known
     uint32_t wanted          # rights
     uint32_t lacking
+    uint32_t lacking_count
+    bint lacking_known
     int side                 # AccessSide
     bint outside_known
     uint64_t outside         # bytes of the range outside the region

@@ -9,9 +9,9 @@ from dmaverify.core.shadow cimport (
 )
 from dmaverify.core.table cimport table_get
 from dmaverify.core.world cimport (
-    CPUS, MARK_AMBIGUOUS, MARK_DIRECTION, MARK_LENGTH, MARK_VIRT, MARK_WHOLE_PAGES, SCAN_MAX,
-    STATE_GHOST, STATE_LIVE, dv_device, dv_mapping, dv_world, ghosts_ask, ghosts_index,
-    iommu_removed, list_key, mapping_stale,
+    CPUS, MARK_AMBIGUOUS, MARK_DIRECTION, MARK_IOMMU, MARK_LENGTH, MARK_VIRT, MARK_WHOLE_PAGES,
+    SCAN_MAX, STATE_GHOST, STATE_LIVE, dv_device, dv_mapping, dv_world, ghosts_ask, ghosts_index,
+    iommu_is_live, iommu_removed, list_key, mapping_stale,
 )
 from dmaverify.model.events cimport (
     DIR_BIDIRECTIONAL, DIR_FROM_DEVICE, DIR_TO_DEVICE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_FAILED,
@@ -399,6 +399,37 @@ cdef void overlap_grid(dv_context* c, int grid, uint64_t phys, uint64_t length, 
         s = walk_next(&walk)
 
 
+cdef void find_translated(dv_context* c) noexcept nogil:
+    """Find a mapping of the device at whose pages the IOMMU has just put another.
+
+    An unmap may be logged later than the map that reuses its address, but the IOMMU's own
+    removal is not: it explains the older mapping. Source: Linux drivers/iommu/dma-iommu.c,
+    __iommu_dma_unmap(); kernel/dma/mapping.c, dma_unmap_page_attrs().
+    """
+    cdef dv_world* w = c.world
+    cdef dv_walk walk
+    cdef const dv_mapping* m
+    cdef uint64_t start = c.event.bus_addr & ~(PAGE - 1)
+    cdef uint64_t last, length = c.event.length
+    cdef const dv_side* bus = \
+        event_side(c.batch, c.event, SIDE_SG_BUS) if c.event.side != 0 else NULL
+    cdef uint32_t s
+    cdef int best = 0
+    if bus != NULL and bus.stored != 0:
+        length = side_entries(bus)[0].length
+    last = c.event.bus_addr + (length - 1 if length != 0 else 0)
+    if last < c.event.bus_addr:
+        last = ~<uint64_t>0
+    walk_init(&walk, &w.shadow, GRID_BUS, start, (last | (PAGE - 1)) - start + 1)
+    s = walk_next(&walk)
+    while s != 0:
+        m = &w.mappings[w.shadow.segments[s].mapping]
+        if m.device == c.device and m.marks & MARK_IOMMU and \
+                iommu_removed(w, m.bus_addr) <= 0:
+            take_newer(c, OBJ_ENCLOSING, w.shadow.segments[s].mapping, 1, &best)
+        s = walk_next(&walk)
+
+
 cdef void resolve_map(dv_context* c) noexcept nogil:
     """Measure the new mapping's segments and find whose memory it shares."""
     cdef const dv_event* e = c.event
@@ -411,6 +442,10 @@ cdef void resolve_map(dv_context* c) noexcept nogil:
     c.world.counts += 1
     if phys != NULL:
         c.count = phys.full
+    # After a loss nobody knows what the IOMMU removed.
+    if c.world.devices[c.device].iommu_seen and c.world.gaps == 0 and \
+            not e.flags & F_BUS_UNKNOWN and iommu_is_live(c.world, e.bus_addr):
+        find_translated(c)
     if bus != NULL and bus.stored != 0:
         b = side_entries(bus)
         p = side_entries(phys) if phys != NULL and phys.full == bus.full else NULL

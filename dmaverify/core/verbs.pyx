@@ -9,7 +9,7 @@ from dmaverify.core.keys cimport (
     keys_fast, keys_find, keys_registered, keys_rights, keys_verdict,
 )
 from dmaverify.core.objects cimport (
-    KNOWS_ACCESS, KNOWS_BIRTH, KNOWS_INLINE, KNOWS_PD, KNOWS_RECV_SGE, KNOWS_RECV_WR,
+    KNOWS_ACCESS, KNOWS_BIRTH, KNOWS_INLINE, KNOWS_MODE, KNOWS_PD, KNOWS_RECV_SGE, KNOWS_RECV_WR,
     KNOWS_SEND_SGE, KNOWS_SEND_WR, OBJECT_LIVE, SIGNALS_ALL, SORT_CQ, SORT_PD, SORT_QP,
     SORT_REGION, dv_object, dv_task, object_add, object_domain, object_end, object_enter,
     object_named, task_of,
@@ -143,6 +143,7 @@ cdef int add_qp(dv_context* c, const dv_place* made, bint born) noexcept nogil:
         fill_capacities(c, x)
         x.type = <uint8_t>event_type(e)
         x.mode = STATE_RESET
+        x.marks |= KNOWS_MODE
         if not e.flags & F_PHYS_UNKNOWN:
             x.pd = e.phys_addr
             x.marks |= KNOWS_PD
@@ -192,6 +193,9 @@ cdef int apply_qp(dv_context* c) noexcept nogil:
     if c.means.qp == 0 or e.kind != KIND_MODIFY_QP or e.flags & F_FAILED:
         return 0
     c.hca.items[c.means.qp].mode = <uint8_t>e.status if 0 < e.status <= STATE_ERR else 0
+    c.hca.items[c.means.qp].marks &= ~KNOWS_MODE
+    if c.hca.items[c.means.qp].mode != 0:
+        c.hca.items[c.means.qp].marks |= KNOWS_MODE
     if e.status == STATE_RESET:  # what was posted is dropped, without a completion
         work_drop(c.works, c.hca, c.means.qp)
     if not e.flags & F_DIRECTION_UNKNOWN:

@@ -1,19 +1,24 @@
 # cython: language_level=3
 """The rule machine: fields of an event and its world, and a loop over instructions."""
 
-from libc.stdint cimport int32_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from dmaverify.core.facts cimport FIRST_FACT, event_fact
+from dmaverify.core.facts cimport (
+    FIRST_FACT, event_fact, mapping_freed_unordered, mapping_untranslated,
+)
 from dmaverify.core.hca_facts cimport (
     FIRST_HCA_FIELD, hca_event_field, hca_has, hca_object_field,
 )
 from dmaverify.core.resolve cimport (
-    OBJ_DEVICE, OBJ_EVENT, OBJ_MAPPINGS, OBJ_REGION, OBJ_TRACE, dv_context,
+    FOUND_LACKING, FOUND_OUTSIDE, FOUND_PD, FOUND_ROOM, OBJ_DEVICE, OBJ_ENDED_REGION, OBJ_EVENT, OBJ_MAPPINGS, OBJ_QP, OBJ_REGION, OBJ_TRACE,
+    OBJ_WORK, dv_context, dv_meaning,
 )
+from dmaverify.core.objects cimport dv_object
+from dmaverify.core.work cimport dv_work
 from dmaverify.core.world cimport (
-    MARK_BOUNCED, MARK_DIRECTION, MARK_LENGTH, MARK_PHYS, MARK_VIRT, MARK_WHOLE_PAGES, STATE_GHOST,
-    dv_device, dv_mapping, dv_place, dv_world,
+    MARK_BOUNCED, MARK_DIRECTION, MARK_FREED, MARK_LENGTH, MARK_PHYS, MARK_VIRT, MARK_WHOLE_PAGES,
+    STATE_GHOST, dv_device, dv_mapping, dv_place, dv_world,
 )
 from dmaverify.model.events cimport (
     F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN, F_MMIO, F_NULL_CPU, F_PHYS_UNKNOWN,
@@ -23,6 +28,38 @@ from dmaverify.model.events cimport (
 
 cdef extern from *:
     bint unlikely(bint) noexcept nogil  # Cython's own
+
+
+cdef dv_object NO_OBJECT
+cdef dv_meaning NO_MEANING
+cdef dv_work NO_WORK
+
+
+cdef void frame_nothing(dv_frame* f) noexcept nogil:
+    f.base[OBJ_REGION] = f.base[OBJ_ENDED_REGION] = f.base[OBJ_QP] = <const char*>&NO_OBJECT
+    f.base[OBJ_WORK] = <const char*>&NO_WORK
+    f.base[BASE_MEANS] = <const char*>&NO_MEANING
+    f.state[OBJ_REGION] = f.state[OBJ_ENDED_REGION] = f.state[OBJ_QP] = 0
+    f.state[OBJ_WORK] = f.state[BASE_MEANS] = 0
+
+
+cdef void frame_means(dv_frame* f, const dv_context* c) noexcept nogil:
+    cdef const dv_meaning* m = c.means
+    cdef const dv_object* items = c.hca.items
+    cdef const dv_work* works = c.works.items
+    f.base[OBJ_REGION] = <const char*>&items[m.region]
+    f.state[OBJ_REGION] = items[m.region].marks
+    f.base[OBJ_ENDED_REGION] = <const char*>&items[m.ended]
+    f.state[OBJ_ENDED_REGION] = items[m.ended].marks
+    f.base[OBJ_QP] = <const char*>&items[m.qp]
+    f.state[OBJ_QP] = items[m.qp].marks
+    f.base[OBJ_WORK] = <const char*>&works[m.work]
+    f.state[OBJ_WORK] = m.work != 0
+    f.base[BASE_MEANS] = <const char*>m
+    f.state[BASE_MEANS] = <uint16_t>(
+        (FOUND_OUTSIDE if m.outside_known else 0) | (FOUND_PD if m.pd_known else 0) |
+        (FOUND_ROOM if m.room != 0 else 0) |
+        (FOUND_LACKING if m.lacking_known else 0))
 
 
 cdef inline uint64_t event_field(const dv_context* c, int number, bint* known) noexcept nogil:
@@ -174,6 +211,15 @@ cdef inline uint64_t mapping_field(const dv_context* c, uint32_t index, int numb
         return m.transfers
     if number == 22:
         return m.unsynced_reads
+    if number == 23:
+        return mapping_untranslated(c, index)
+    if number == 24:
+        return m.marks & MARK_FREED != 0
+    if number == 25:
+        known[0] = False
+        return elapsed(c, &m.ended, known) if m.marks & MARK_FREED else 0
+    if number == 26:
+        return mapping_freed_unordered(c, index)
     known[0] = False
     return 0
 

@@ -4,6 +4,7 @@
 
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from dmaverify.core.commands cimport dv_commands
 from dmaverify.core.shadow cimport dv_segment, dv_shadow
 from dmaverify.core.table cimport dv_table
 from dmaverify.core.transfers cimport dv_transfers
@@ -39,6 +40,7 @@ cdef enum:
     MARK_IN_LIST = 128       # it is in the index of scatter/gather lists
     MARK_AMBIGUOUS = 256     # an unmap that fitted it as well was given to another
     MARK_EXISTING = 512      # an allocation made of memory that was there: it names its pages
+    MARK_FREED = 1024        # memory of it was freed; where stands in `ended` while it lives
     MARK_THERE = 1 << 15     # on every mapping: the one with index 0 has no marks
 
 # Where an event stood, kept after its batch is gone.
@@ -83,6 +85,8 @@ cdef struct dv_mapping:
     uint32_t segments        # segments that the device sees, in full
     uint32_t syncs
     uint32_t unsynced_reads  # CPU reads of bytes that the device owns
+    uint32_t command         # that it was made for (commands.pxd); 0 = none known
+    uint32_t command_serial
 
 # The ghosts of mappings with one segment wait in a ring, written once and rarely read: most
 # recordings never ask. A look-up scans the ring; after RING_ASKS of them all ghosts move into
@@ -120,14 +124,14 @@ cdef struct dv_device:
     uint32_t probe_epoch     # gaps before its driver was bound
     uint8_t probe_seen
     uint8_t iommu_seen
-    uint8_t limits           # 1 max_segment, 2 boundary, 4 dma_mask: known
+    uint8_t limits           # 1 max_segment, 2 boundary, 4 dma_mask: known; 8 by a bounce
     uint8_t bounced_next     # its next mapping is the one just bounced
     uint64_t bounced_phys
 
 cdef struct dv_world:
     dv_shadow shadow
     dv_table lists           # (device, first physical address) -> mapping of a list
-    dv_table iommu           # page -> 1 << 31 while translated | balance + 0x8000
+    dv_table iommu           # page -> translations << 16 | balance + 0x8000
     dv_mapping* mappings     # index 0 is none, and all zero
     uint32_t mapping_count
     uint32_t mapping_capacity
@@ -160,6 +164,7 @@ cdef struct dv_world:
     uint8_t syncs_traced     # the kernel log says that no sync is left out
     uint32_t regions         # ranges of known memory
     dv_transfers open        # transfers begun and not ended
+    dv_commands commands
     uint64_t cpu_writes      # seen so far
     uint8_t* cpu_rows        # rows seen of each CPU, saturating
 
@@ -189,6 +194,10 @@ cdef int retire_stale(dv_world* w, const dv_batch* b, const dv_event* e,
 
 # Remember what kind of memory a physical range is of; an older word about it is void.
 cdef int memory_add(dv_world* w, uint64_t phys, uint64_t length, uint32_t kind) noexcept nogil
+
+# Memory went back to the system: mark the live streaming mappings of any of it, and forget its
+# kind.
+cdef int memory_freed(dv_world* w, const dv_event* e, const dv_number* n) noexcept nogil
 
 # An access or a sync moves or outdates bytes of one mapping: [start, start + length) of the
 # bus, or of physical memory. `how` is one of the six above.

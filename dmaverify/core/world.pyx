@@ -1,7 +1,7 @@
 # cython: language_level=3
 """The state of the replay: devices, mappings, ghosts and the IOMMU's pages."""
 
-from libc.stdint cimport int32_t, uint32_t, uint64_t, uint8_t
+from libc.stdint cimport int32_t, uint16_t, uint32_t, uint64_t, uint8_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memset
 
@@ -10,6 +10,7 @@ from dmaverify.core.coherence cimport (
     handed_to_device, neighbour_wrote, neighbours_settled, owned_by, stale_for_cpu,
     stale_for_device,
 )
+from dmaverify.core.commands cimport commands_deinit
 from dmaverify.core.shadow cimport (
     CELLS_MAX, GRID_BUS, GRID_GHOST, GRID_MEMORY, GRID_PHYS, PAGE_SHIFT, dv_segment, dv_walk,
     segment_free, segment_is_identical, segment_link, segment_new, segment_settle, segment_unlink,
@@ -22,12 +23,12 @@ from dmaverify.core.transfers cimport transfers_deinit, transfers_forget
 from dmaverify.model.events cimport (
     DIR_NONE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN, F_PHYS_UNKNOWN, F_SKIP_SYNC,
     F_TIME_UNKNOWN, F_TRUNCATED, KIND_DMA_ALLOC, SIDE_CPU, SIDE_SG_BUS, SIDE_SG_PHYS,
-    TYPE_COHERENT, TYPE_SG, dv_batch, dv_entry, dv_event, dv_number, dv_side, event_side,
-    event_type, side_entries,
+    TYPE_COHERENT, TYPE_SG, TYPE_SINGLE, dv_batch, dv_entry, dv_event, dv_number, dv_side,
+    event_side, event_type, side_entries,
 )
 
-cdef uint32_t IOMMU_LIVE = <uint32_t>1 << 31
-cdef uint32_t KEEP_LIVE = 1
+cdef uint32_t COUNT_SHIFT = 16
+cdef uint32_t COUNT_MAX = 0xFFFF
 cdef int32_t BALANCE_ZERO = 0x8000
 cdef uint32_t NONE = ~<uint32_t>0
 # Bytes of a run of several segments: more, and a look for what it covers would give up.
@@ -46,6 +47,7 @@ cdef int world_init(dv_world* w, uint64_t seed, uint32_t ghost_limit,
     w.ghost_limit = ghost_limit
     w.live_limit = live_limit
     w.time_known = 1
+    w.commands.seed = seed
     w.mapping_capacity = 1024
     w.mapping_count = 1
     w.device_capacity = 16
@@ -81,6 +83,7 @@ cdef void world_deinit(dv_world* w) noexcept nogil:
     table_deinit(&w.lists)
     table_deinit(&w.iommu)
     transfers_deinit(&w.open)
+    commands_deinit(&w.commands)
     memset(w, 0, sizeof(dv_world))
 
 
@@ -589,6 +592,7 @@ cdef int mapping_end(dv_world* w, uint32_t index, const dv_event* e, const dv_nu
     if m.transfers != 0:
         transfers_forget(&w.open, index)
     m.state = STATE_GHOST
+    m.marks &= <uint16_t>~MARK_FREED  # where it was freed gives way to where it ended
     m.epoch = epoch
     m.ended = place_of(e, n)
     if w.ring.capacity == 0 or m.marks & MARK_IN_LIST or not placed or \
@@ -726,18 +730,49 @@ cdef int retire_stale(dv_world* w, const dv_batch* b, const dv_event* e,
     return 0
 
 
-cdef int memory_add(dv_world* w, uint64_t phys, uint64_t length, uint32_t kind) noexcept nogil:
+cdef void memory_forget(dv_world* w, uint64_t phys, uint64_t length) noexcept nogil:
     cdef dv_walk walk
-    cdef uint32_t s, old = 1
-    if length == 0:
-        return 0
-    while old != 0:
+    cdef uint32_t old = 1
+    while old != 0 and w.regions != 0:
         walk_init(&walk, &w.shadow, GRID_MEMORY, phys, length)
         old = walk_next(&walk)
         if old != 0:
             segment_unlink(&w.shadow, old, False)
             segment_free(&w.shadow, old)
             w.regions -= 1
+
+
+cdef int memory_freed(dv_world* w, const dv_event* e, const dv_number* n) noexcept nogil:
+    cdef dv_walk walk
+    cdef const dv_segment* seg
+    cdef dv_mapping* m
+    cdef uint32_t s
+    cdef int grid
+    if e.flags & (F_PHYS_UNKNOWN | F_LENGTH_UNKNOWN) or e.length == 0:
+        return 0
+    memory_forget(w, e.phys_addr, e.length)
+    for grid in range(GRID_BUS, GRID_PHYS + 1):
+        walk_init(&walk, &w.shadow, grid, e.phys_addr, e.length)
+        s = walk_next(&walk)
+        while s != 0:
+            seg = &w.shadow.segments[s]
+            m = &w.mappings[seg.mapping]
+            # What the IOMMU has removed is unmapped; its line is late.
+            if (grid == GRID_PHYS or (seg.phys == seg.start and seg.phys_length != 0)) and \
+                    (m.type == TYPE_SINGLE or m.type == TYPE_SG) and \
+                    not m.marks & MARK_FREED and \
+                    (m.flags & F_BUS_UNKNOWN or iommu_removed(w, m.bus_addr) <= 0):
+                m.marks |= MARK_FREED
+                m.ended = place_of(e, n)
+            s = walk_next(&walk)
+    return 0
+
+
+cdef int memory_add(dv_world* w, uint64_t phys, uint64_t length, uint32_t kind) noexcept nogil:
+    cdef uint32_t s
+    if length == 0:
+        return 0
+    memory_forget(w, phys, length)
     if w.regions >= REGIONS_MAX:
         return 0
     s = segment_new(&w.shadow)
@@ -859,15 +894,15 @@ cdef uint64_t mapping_owned(const dv_world* w, uint32_t index, uint64_t phys,
 cdef bint iommu_is_live(const dv_world* w, uint64_t bus_addr) noexcept nogil:
     if w.iommu_events == 0:
         return False
-    return table_get(&w.iommu, bus_addr >> PAGE_SHIFT) & IOMMU_LIVE != 0
+    return table_get(&w.iommu, bus_addr >> PAGE_SHIFT) >> COUNT_SHIFT != 0
 
 
 cdef inline int32_t balance_of(uint32_t value) noexcept nogil:
     return <int32_t>(value & 0xFFFF) - BALANCE_ZERO if value != 0 else 0
 
 
-cdef inline int iommu_change(dv_world* w, uint64_t page, uint32_t live, int32_t by) noexcept nogil:
-    """Set whether a page is translated, and move its balance."""
+cdef inline int iommu_change(dv_world* w, uint64_t page, int32_t live, int32_t by) noexcept nogil:
+    """Count a translation of a page up or down, and move its balance."""
     cdef dv_slot* slot = table_slot(&w.iommu, page)
     if slot == NULL:
         return -1
@@ -875,23 +910,27 @@ cdef inline int iommu_change(dv_world* w, uint64_t page, uint32_t live, int32_t 
     return 0
 
 
-cdef inline void iommu_set(dv_world* w, dv_slot* slot, uint32_t live, int32_t by) noexcept nogil:
+cdef inline void iommu_set(dv_world* w, dv_slot* slot, int32_t live, int32_t by) noexcept nogil:
+    """Change a page. Each device may have the same number translated, so there may be several."""
+    cdef uint32_t count = slot.value >> COUNT_SHIFT
     cdef int32_t balance = balance_of(slot.value) + by
     if balance > 100:
         balance = 100
     elif balance < -100:
         balance = -100
-    if live == KEEP_LIVE:
-        live = slot.value & IOMMU_LIVE
-    if live == 0 and balance == 0:
+    if live > 0 and count < COUNT_MAX:
+        count += 1
+    elif live < 0 and count != 0:
+        count -= 1
+    if count == 0 and balance == 0:
         table_remove(&w.iommu, slot)
     else:
-        slot.value = live | <uint32_t>(balance + BALANCE_ZERO)
+        slot.value = count << COUNT_SHIFT | <uint32_t>(balance + BALANCE_ZERO)
 
 
 cdef int iommu_map(dv_world* w, uint64_t iova) noexcept nogil:
     w.iommu_events += 1
-    return iommu_change(w, iova >> PAGE_SHIFT, IOMMU_LIVE, 0)
+    return iommu_change(w, iova >> PAGE_SHIFT, 1, 0)
 
 
 cdef int iommu_unmap(dv_world* w, uint64_t iova, uint64_t length) noexcept nogil:
@@ -903,15 +942,15 @@ cdef int iommu_unmap(dv_world* w, uint64_t iova, uint64_t length) noexcept nogil
     # One unmap may end what several maps began.
     for i in range(1, pages if pages < IOMMU_CLEAR_MAX else IOMMU_CLEAR_MAX):
         slot = table_find(&w.iommu, page + i)
-        if slot != NULL and slot.value & IOMMU_LIVE:
-            iommu_set(w, slot, 0, 0)
-    return iommu_change(w, page, 0, 1)
+        if slot != NULL and slot.value >> COUNT_SHIFT != 0:
+            iommu_set(w, slot, -1, 0)
+    return iommu_change(w, page, -1, 1)
 
 
 cdef int iommu_ended(dv_world* w, uint64_t bus_addr) noexcept nogil:
     if w.iommu_events == 0:
         return 0
-    return iommu_change(w, bus_addr >> PAGE_SHIFT, KEEP_LIVE, -1)
+    return iommu_change(w, bus_addr >> PAGE_SHIFT, 0, -1)
 
 
 cdef int32_t iommu_removed(const dv_world* w, uint64_t bus_addr) noexcept nogil:

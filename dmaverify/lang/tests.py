@@ -39,8 +39,11 @@ _SLOTS = {
     (EventKind.DEVICE_LIMITS, "boundary"): "bus_addr",
     (EventKind.DEVICE_LIMITS, "dma_mask"): "phys_addr",
     (EventKind.MEMORY, "memory"): "object", (EventKind.DEV_READ, "transfer"): "object",
+    **{(kind, name): slot
+       for kind in (EventKind.COMMAND_BEGIN, EventKind.COMMAND_ARRIVED, EventKind.COMMAND_DONE)
+       for name, slot in (
+           ("controller", "bus_addr"), ("queue", "phys_addr"), ("command", "object"))},
     (EventKind.DEV_WRITE, "transfer"): "object", (EventKind.DEV_START, "transfer"): "object",
-    (EventKind.REG_MR_END, "remote_key"): "phys_addr",
 }  # fmt: skip
 
 #: Numbers that an HCA's event has beside its row.
@@ -60,7 +63,7 @@ _NAMES = {
     "qp": "object", "iova": "bus_addr", "pd": "phys_addr", "wr_id": "phys_addr",
     "access": "direction", "post_flags": "direction", "side": "type", "region_type": "type",
     "qp_type": "type", "opcode": "type", "state": "status", "completion": "status",
-    "moves": "status", "result": "status", "cq": "object",
+    "moves": "status", "result": "status", "cq": "object", "rkey": "phys_addr",
     "entries": "length",
 }  # fmt: skip
 

@@ -48,6 +48,7 @@ _IOMMU = frozenset({K.IOMMU_MAP, K.IOMMU_UNMAP})
 _LEFT = frozenset({K.LEFT_MAPPED})
 _CPU = frozenset({K.CPU_READ, K.CPU_WRITE})
 _DEV = frozenset({K.DEV_READ, K.DEV_WRITE, K.DEV_ACCESS, K.DEV_START})
+_COMMANDS = frozenset({K.COMMAND_BEGIN, K.COMMAND_ARRIVED, K.COMMAND_DONE})
 _WRITE = frozenset({K.DEV_WRITE})
 _BACK = frozenset({K.DMA_UNMAP, K.DMA_SYNC_FOR_CPU})
 _REACH = _DEV | {K.DEV_FAULT}
@@ -85,9 +86,11 @@ _DMA_FIELDS = (
     _ev(1, "bus_addr", T.ADDR, "first bus address: what the device is given",
         _CALLS | _IOMMU | _LEFT | _DEV | {K.DEV_FAULT}, True, "bus", True),
     _ev(2, "phys_addr", T.ADDR, "first physical address of the memory behind it",
-        _CALLS | _LEFT | _CPU | {K.IOMMU_MAP, K.BOUNCE, K.MEMORY}, True, "physical", True),
+        _CALLS | _LEFT | _CPU | {K.IOMMU_MAP, K.BOUNCE, K.MEMORY, K.MEMORY_FREE}, True,
+        "physical", True),
     _ev(3, "length", T.SIZE, "bytes; the sum over a list",
-        _CALLS | _IOMMU | _LEFT | _CPU | _REACH | RANGED | {K.BOUNCE, K.MEMORY}, True, "", True),
+        _CALLS | _IOMMU | _LEFT | _CPU | _DEV
+        | RANGED | {K.DEV_FAULT, K.BOUNCE, K.MEMORY, K.MEMORY_FREE}, True, "", True),
     _ev(4, "direction", T.DIRECTION, "which way data may move",
         _CALLS | _LEFT | _DEV | {K.DEV_FAULT}, True, "", True),
     _ev(5, "type", T.MAP_TYPE, "family of the call", _CALLS | _LEFT, False, "", True),
@@ -161,6 +164,19 @@ _DMA_FIELDS = (
     _ev(42, "distance", T.SIZE,
         "from the end of the mapping that the address lies behind, or to the start of the one "
         "that it lies before", _REACH, True),
+    _ev(43, "page_sharer", T.DEVICE,
+        "another device with a live mapping in one of the pages of memory", _MAPS, True),
+    _ev(44, "controller", T.INT, "number of the controller, as the driver counts them",
+        _COMMANDS, False, "", True),
+    _ev(45, "queue", T.INT, "number of the queue within the controller",
+        _COMMANDS, False, "", True),
+    _ev(46, "command", T.INT, "number of the command within the queue",
+        _COMMANDS, False, "", True),
+    _ev(47, "early_unmaps", T.INT,
+        "mappings made for the command that ended before any completion could be its",
+        frozenset({K.COMMAND_DONE})),
+    _ev(48, "early_ago", T.DURATION, "time since the last of them ended",
+        frozenset({K.COMMAND_DONE}), True),
 )  # fmt: skip
 
 MAPPING_FIELDS = (
@@ -186,6 +202,12 @@ MAPPING_FIELDS = (
     _map(20, "time", T.TIME, "when it was made", True),
     _map(21, "transfers", T.INT, "transfers of the device in it that have begun and not ended"),
     _map(22, "unsynced_reads", T.INT, "CPU reads so far of bytes of it that the device owned"),
+    _map(23, "untranslated", T.BOOL,
+         "the IOMMU took its translation away, and no call that ends it is logged yet"),
+    _map(24, "freed", T.BOOL, "memory of it was given back to the system while it was mapped"),
+    _map(25, "freed_ago", T.DURATION, "time since then", True),
+    _map(26, "freed_unordered", T.BOOL,
+         "another CPU logged that a moment before this event: the order is not certain"),
 )
 
 DEVICE_FIELDS = (
@@ -255,6 +277,10 @@ KIND_SENTENCES = {
     K.MEMORY: "memory came into use, and what kind it is of",
     K.CLOCK_SYNC: "a moment that another clock has logged too: the line before it, or after it",
     K.DEV_ACCESS: "a device has touched memory, and its log does not tell which way",
+    K.MEMORY_FREE: "memory was given back to the system",
+    K.COMMAND_BEGIN: "a driver sets up a command; what its task maps next is mapped for it",
+    K.COMMAND_ARRIVED: "a completion was taken from a queue; whose it is is not told",
+    K.COMMAND_DONE: "a driver is done with a command",
     K.DEREG_MR: "the task is about to deregister a memory region of an HCA",
     **HCA_SENTENCES,
 }

@@ -116,6 +116,7 @@ HCA_EVENT_FIELDS = (
     _ev(157, "writes", T.BOOL, "the CPU writes", frozenset({K.WORK_TOUCHED})),
     _ev(161, "misfits", T.INT,
         "in how many ways a window does not fit its region: rights, range, domain", _BIND),
+    _ev(162, "rkey", T.KEY, "the key that peers name", frozenset({K.REG_MR_END}), True, "", True),
     _ev(159, "cq", T.INT, "number of the completion queue", _CQ, True, "", True),
     _ev(160, "entries", T.INT, "entries that it has", frozenset({K.CREATE_CQ}), False, "", True),
     _ev(158, "post_flags", T.INT, "how it was posted, bits", _POSTS, True, "", True),

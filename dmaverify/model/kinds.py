@@ -37,6 +37,10 @@ class EventKind(IntEnum):
     CLOCK_SYNC = 25  # a moment that another clock has logged too
     DEV_ACCESS = 26  # a device touched memory; which way is not told
     DEREG_MR = 27  # a memory region is about to be deregistered
+    MEMORY_FREE = 28  # memory was given back to the system
+    COMMAND_BEGIN = 29  # a driver sets up a command for its device
+    COMMAND_ARRIVED = 30  # a completion was taken from a queue; which command's is not told
+    COMMAND_DONE = 31  # a driver is done with a command
     # From here on what an HCA has and does; the numbers before are of DMA.
     ALLOC_PD = 56  # a protection domain was made
     DEALLOC_PD = 57  # a protection domain was given back

@@ -71,6 +71,7 @@ cdef struct dv_values:
     const char* text_end
     dv_entry hca[HCA_VALUES]
     uint32_t hca_count
+    uint8_t sges         # the lists are buffers with keys
 
 cdef struct dv_tables:
     dv_spec specs[SPECS_MAX]

@@ -8,10 +8,11 @@ from libc.string cimport memcmp, memcpy, memset, strlen
 from dmaverify.model.events cimport (
     DIR_BIDIRECTIONAL, DIR_FROM_DEVICE, DIR_NONE, DIR_TO_DEVICE, F_BUS_UNKNOWN,
     F_DIRECTION_UNKNOWN, F_FAILED, F_FROM_MARK, F_HASHED, F_LENGTH_UNKNOWN, F_MMIO, F_NULL_CPU,
-    F_PHYS_UNKNOWN, F_SKIP_SYNC, F_TRUNCATED, KIND_DEV_FAULT, KIND_DEV_READ, KIND_DEV_WRITE,
-    KIND_DMA_ALLOC, KIND_DMA_FREE, KIND_DMA_MAP, KIND_DRIVER_BOUND,
-    KIND_DRIVER_UNBOUND, SIDE_CPU, SIDE_HCA, SIDE_SGE, SIDE_SG_BUS, SIDE_SG_PHYS, SIDE_TEXT, TYPE_SG, TYPE_SHIFT, batch_push, batch_side, dv_batch,
-    dv_entry, dv_event, dv_side, kind_of_hca,
+    F_PHYS_UNKNOWN, F_SKIP_SYNC, F_TRUNCATED, KIND_COMMAND_BEGIN, KIND_COMMAND_DONE,
+    KIND_DEV_FAULT, KIND_DEV_READ, KIND_DEV_WRITE, KIND_DMA_ALLOC, KIND_DMA_FREE, KIND_DMA_MAP,
+    KIND_DRIVER_BOUND, KIND_DRIVER_UNBOUND, SIDE_CPU, SIDE_HCA, SIDE_SGE, SIDE_SG_BUS,
+    SIDE_SG_PHYS, SIDE_TEXT, TYPE_SG, TYPE_SHIFT, batch_push, batch_side, dv_batch, dv_entry,
+    dv_event, dv_side, kind_of_hca,
 )
 from dmaverify.trace._chars cimport (
     equals, find_space, hash_ends, hex_value, is_digit, is_word, memory_kind, name_ends,
@@ -50,21 +51,26 @@ cdef enum:
     S_OBJECT = 24
     S_OPERATION = 25
     S_MEMORY = 26
-    S_ACCESS = 27
-    S_SIDE = 28
-    S_INTO = 29
-    S_SGES = 30
+    S_PFN = 27
+    S_ORDER = 28
+    WITHOUT_BIT = 32         # slots from here on have none in `seen`
+    S_ACCESS = 32
+    S_SIDE = 33
+    S_INTO = 34
+    S_SGES = 35
     FIRST_VALUE = 64
 
 cdef enum:
     ATTR_SKIP_SYNC = 1 << 5
     ATTR_MMIO = 1 << 10
+    PAGE_SHIFT = 12          # trace/events.py, PAGE
+    ORDERS = 32              # no block of pages is larger
 
 # Slots that hold one number, the common case.
 cdef uint32_t NUMBERS = (
     1 << S_BUS_ADDR | 1 << S_PHYS_ADDR | 1 << S_LENGTH | 1 << S_FULL_BUS | 1 << S_FULL_PHYS
     | 1 << S_TRUNCATED | 1 << S_STATUS | 1 << S_UNMAPPED | 1 << S_DMA_MASK | 1 << S_FORCE
-    | 1 << S_FAULT_FLAGS | 1 << S_OBJECT | 1 << S_ACCESS | 1 << S_SIDE | 1 << S_INTO
+    | 1 << S_FAULT_FLAGS | 1 << S_OBJECT | 1 << S_PFN | 1 << S_ORDER
 )
 cdef uint64_t ALL_ONES = 0xFFFFFFFFFFFFFFFF
 
@@ -227,7 +233,8 @@ cdef void _pair(const char* p, const char* end, uint64_t* ret) noexcept nogil:
 
 # Put a number where its slot says.
 cdef inline void _number(uint32_t slot, uint64_t number, dv_values* v) noexcept nogil:
-    v.seen |= 1 << slot
+    if slot < WITHOUT_BIT:
+        v.seen |= 1 << slot
     if slot == S_BUS_ADDR or slot == S_DMA_MASK:
         v.bus_addr = number
         v.seen |= 1 << S_BUS_ADDR
@@ -253,6 +260,14 @@ cdef inline void _number(uint32_t slot, uint64_t number, dv_values* v) noexcept 
         v.full_phys = number
     elif slot == S_OBJECT:
         v.object = number
+    elif slot == S_PFN:
+        v.phys_addr = number << PAGE_SHIFT
+        if not v.seen & 1 << S_LENGTH:
+            v.length = <uint64_t>1 << PAGE_SHIFT
+        v.seen |= 1 << S_PHYS_ADDR | 1 << S_LENGTH
+    elif slot == S_ORDER:
+        v.length = <uint64_t>1 << (PAGE_SHIFT + (number if number < ORDERS else 0))
+        v.seen |= 1 << S_LENGTH
     elif slot == S_ACCESS:
         v.direction = number & 0xFF
         v.direction_known = 1
@@ -291,7 +306,7 @@ cdef const char* _other_value(dv_tables* t, const dv_spec* spec, uint32_t slot, 
         v.seen |= 1 << S_BUS_LIST | 1 << S_LENGTH_LIST
         return read_segments(p, end, &t.bus, &t.lengths, &v.cut)
     if slot == S_SGES:
-        v.seen |= 1 << S_SGES
+        v.sges = 1
         return read_segments(p, end, &t.bus, &t.lengths, &v.cut)
     if p < end and p[0] == c'"':
         stop = _quoted(t, p, end, &q, &p)
@@ -309,7 +324,8 @@ cdef const char* _other_value(dv_tables* t, const dv_spec* spec, uint32_t slot, 
         if spec.native:
             t.unknown_keys += 1
     elif stop - p == 1 and p[0] == c'?':
-        v.asked |= 1 << (slot & 31)
+        if slot < WITHOUT_BIT:
+            v.asked |= 1 << slot
     elif slot >= FIRST_VALUE:
         pass
     elif slot == S_DEVICE:
@@ -381,9 +397,9 @@ cdef inline const char* _value(dv_tables* t, const dv_spec* spec, uint32_t key, 
         if q != NULL and (q == end or q[0] == c' '):
             _value_of_hca(slot, number, v)
             return q
-    elif 1 << slot & NUMBERS:
+    elif S_ACCESS <= slot <= S_INTO or slot < WITHOUT_BIT and 1 << slot & NUMBERS:
         q = read_number(p, end, spec.hexadecimal[key], &number)
-        if q != NULL and (q == end or q[0] == c' '):
+        if q != NULL and (q == end or q[0] == c' ' or q[0] == c','):
             _number(slot, number, v)
             return q
     return _other_value(t, spec, slot, p, end, v)
@@ -393,6 +409,8 @@ cdef inline const char* _value(dv_tables* t, const dv_spec* spec, uint32_t key, 
 cdef const char* _opening(dv_tables* t, const dv_spec* spec, const char* p, const char* end,
                           dv_values* v) noexcept nogil:
     cdef const char* stop
+    cdef const char* q
+    cdef uint64_t number = 0
     if p < end and p[0] == c'[' and starts(p, end, b"[FAILED TO PARSE]"):
         return p + strlen(b"[FAILED TO PARSE]")
     if p < end and p[0] == c'I' and starts(p, end, b"IOMMU:"):
@@ -402,6 +420,12 @@ cdef const char* _opening(dv_tables* t, const dv_spec* spec, const char* p, cons
         p = skip_spaces(find_space(p, end), end)   # the driver
     elif starts(p, end, b"dev_name:"):
         p = skip_spaces(p + 9, end)
+    elif KIND_COMMAND_BEGIN <= spec.kind <= KIND_COMMAND_DONE and starts(p, end, b"nvme"):
+        q = read_number(p + 4, end, False, &number)
+        if q != NULL and q < end and q[0] == c':':
+            _number(S_BUS_ADDR, number, v)
+            return q + 1
+        return p
     elif spec.shape != SHAPE_DEVICE:
         return p
     stop = p
@@ -491,7 +515,7 @@ cdef inline void _put_lists(dv_tables* t, dv_event* e, dv_values* v) noexcept no
     cdef size_t i
     cdef uint64_t total = 0
     cdef bint whole
-    if v.seen & 1 << S_SGES:
+    if v.sges:
         return                   # what the row says there is something else
     if v.seen & 1 << S_BUS_LIST and t.bus.count:
         if not (v.seen | v.asked) & 1 << S_BUS_ADDR:
@@ -540,7 +564,7 @@ cdef int _put_sides(dv_tables* t, dv_batch* batch, dv_values* v) noexcept nogil:
         if s == NULL:
             return -1
         memcpy(s + 1, v.hca, v.hca_count * sizeof(dv_entry))
-    if v.seen & 1 << S_SGES:
+    if v.sges:
         return _put_sges(t, batch)
     if v.seen & 1 << S_BUS_LIST:
         n = t.bus.count

@@ -60,10 +60,12 @@ cdef enum:               # slots; repeats events.Slot, as far as binary events h
     SLOT_OBJECT = 24     # number of a transfer; of a mark, the address of its text
     SLOT_OPERATION = 25
     SLOT_MEMORY = 26
-    SLOT_ACCESS = 27
-    SLOT_SIDE = 28
-    SLOT_INTO = 29
-    SLOT_COUNT = 30
+    SLOT_PFN = 27
+    SLOT_ORDER = 28
+    SLOT_ACCESS = 32
+    SLOT_SIDE = 33
+    SLOT_INTO = 34
+    SLOT_COUNT = 35
 
 cdef enum dat_result:
     DAT_END = 0          # nothing is left

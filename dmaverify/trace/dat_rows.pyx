@@ -22,6 +22,8 @@ from dmaverify.trace.dat_marks cimport mark_fill
 
 cdef enum:
     FAMILIES = 5
+    PAGE_SHIFT = 12          # trace/events.py, PAGE
+    ORDERS = 32              # no block of pages is larger
 
 cdef uint64_t ALL_ONES = 0xFFFFFFFFFFFFFFFFULL
 cdef uint64_t ATTR_SKIP_SYNC = 0x20  # DMA_ATTR_SKIP_CPU_SYNC, include/linux/dma-mapping.h
@@ -195,6 +197,11 @@ cdef inline void scalars_fill(const dat_decoder* d, const dat_plan* plan, const 
     if f[SLOT_LENGTH].mode:
         e.length = number(d, &f[SLOT_LENGTH], r)
         e.flags &= ~F_LENGTH_UNKNOWN
+    if f[SLOT_PFN].mode:
+        v = number(d, &f[SLOT_ORDER], r) if f[SLOT_ORDER].mode else 0
+        e.phys_addr = number(d, &f[SLOT_PFN], r) << PAGE_SHIFT
+        e.length = <uint64_t>1 << (PAGE_SHIFT + (v if v < ORDERS else 0))
+        e.flags &= ~(F_PHYS_UNKNOWN | F_LENGTH_UNKNOWN)
     if f[SLOT_DIRECTION].mode:
         v = number(d, &f[SLOT_DIRECTION], r)
         if v <= 3 or not plan.garbage:

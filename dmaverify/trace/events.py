@@ -29,7 +29,6 @@ from dmaverify.model.kinds import EventKind, MapType, MemoryKind
 from dmaverify.trace.hca_events import PROBES
 from dmaverify.trace.slots import Slot as Slot
 
-
 #: Names that the kernel prints for enum dma_data_direction, by value
 #: (`include/linux/dma-direction.h`).
 DIRECTIONS = ("BIDIRECTIONAL", "TO_DEVICE", "FROM_DEVICE", "NONE")
@@ -57,6 +56,9 @@ HEX_FIELDS = frozenset(
         "seq",
     }
 )
+
+#: Bytes of a page of memory. No event says it; a kernel with larger pages is not recognised.
+PAGE = 4096
 
 MAX_DEVICES = 65536  # device names of one trace; what comes beyond shares one number
 OTHER_DEVICES = "…others"  # the name of that number
@@ -94,6 +96,9 @@ K, M, S = EventKind, MapType, Slot
 _DMA_H = "include/trace/events/dma.h"
 _IOMMU_H = "include/trace/events/iommu.h"
 _SWIOTLB_H = "include/trace/events/swiotlb.h"
+_KMEM_H = "include/trace/events/kmem.h"
+_NVME_H = "drivers/nvme/host/trace.h"
+_POOL_H = "include/trace/events/page_pool.h"
 _FTRACE_H = "kernel/trace/trace_entries.h"
 _RDMA_H = "include/trace/events/rdma_core.h"
 _PROBES = "kernel/trace/trace_kprobe.c"  # p:GROUP/NAME SYMBOL dev=+0(+0(%di)):string
@@ -241,6 +246,31 @@ def _accesses() -> list[EventSpec]:
     ]
 
 
+def _frees() -> list[EventSpec]:
+    """Return the events of pages that go back to the system.
+
+    `kmem:kfree` names a CPU pointer only, which no event links to memory that is mapped. A page
+    pool's pages are unmapped before the event; what has no page (`net_iov`) has number 0.
+    """
+    pages = {"pfn": S.PFN, "order": S.ORDER}
+    return [
+        _spec("mm_page_free", "kmem", K.MEMORY_FREE, pages, _KMEM_H),
+        _spec("mm_page_free_batched", "kmem", K.MEMORY_FREE, pages, _KMEM_H, S.ORDER),
+        _spec("page_pool_state_release", "page_pool", K.MEMORY_FREE, {"pfn": S.PFN}, _POOL_H),
+    ]
+
+
+def _commands() -> list[EventSpec]:
+    """Return the events of NVMe commands. A line begins with its controller, `nvme0:`."""
+    queue = {"ctrl_id": S.BUS_ADDR, "qid": S.PHYS_ADDR}
+    one = {**queue, "cid": S.OBJECT, "cmdid": S.OBJECT}
+    return [
+        _spec("nvme_setup_cmd", "nvme", K.COMMAND_BEGIN, one, _NVME_H),
+        _spec("nvme_sq", "nvme", K.COMMAND_ARRIVED, queue, _NVME_H),
+        _spec("nvme_complete_rq", "nvme", K.COMMAND_DONE, {**one, "status": S.STATUS}, _NVME_H),
+    ]
+
+
 def _probes() -> list[EventSpec]:
     """Return the events of HCAs."""
     return [
@@ -253,7 +283,8 @@ def _probes() -> list[EventSpec]:
 
 
 #: Every kernel event that the event model has.
-EVENTS = (*_maps(), *_syncs(), *_allocations(), *_iommu(), *_others(), *_accesses(), *_probes())
+EVENTS = (*_maps(), *_syncs(), *_allocations(), *_iommu(), *_others(), *_accesses(),
+          *_frees(), *_commands(), *_probes())  # fmt: skip
 
 #: The same by name; names are unique.
 EVENTS_BY_NAME = {spec.name: spec for spec in EVENTS}

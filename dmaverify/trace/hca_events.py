@@ -28,7 +28,8 @@ class Probe:
         name: its name.
         kind: what it becomes.
         fields: field name -> slot.
-        optional: slots that may be missing; the others must be there, else it is another event.
+        optional: slots that may be missing; the others must be there, where they can be
+            required, else it is another event.
         system: the system or probe group that it comes from.
         source: where it is defined.
         type: the four high bits of the row's flags, a number that its kind gives a meaning.

@@ -48,6 +48,8 @@ _RENAMED = {
     K.DEV_WRITE: {"transfer": S.OBJECT},
     K.DEV_START: {"transfer": S.OBJECT},
     K.DEV_ACCESS: {"transfer": S.OBJECT},
+    **{kind: {"controller": S.BUS_ADDR, "queue": S.PHYS_ADDR, "command": S.OBJECT}
+       for kind in (K.COMMAND_BEGIN, K.COMMAND_ARRIVED, K.COMMAND_DONE)},
 }  # fmt: skip
 
 _TYPES = {

@@ -35,7 +35,7 @@ HCA_FIELDS: dict[EventKind, dict[str, Slot]] = {
     K.DEALLOC_PD: {"pd": S.PHYS_ADDR},
     K.REG_MR: _REGION,
     K.REG_MR_BEGIN: _REGION,
-    K.REG_MR_END: {"key": S.OBJECT, "remote_key": S.PHYS_ADDR},
+    K.REG_MR_END: {"key": S.OBJECT, "rkey": S.PHYS_ADDR},
     K.REREG_MR: _REGION,
     K.FAST_REG_MR: _REGION,
     K.INVALIDATE_MR: {"key": S.OBJECT},

@@ -33,10 +33,13 @@ class Slot(IntEnum):
     OBJECT = 24  # row.object
     OPERATION = 25  # what a device does, DEV_READ (0) or DEV_WRITE (1): row.kind, row.direction
     MEMORY = 26  # row.object of MEMORY: a name of MEMORY_NAMES
-    ACCESS = 27  # rights or post flags, by number or by names joined with `|`: row.direction
-    SIDE = 28  # 0 local, 1 remote: the type of HCA_ACCESS
-    INTO = 29  # 0: bytes go into memory, else out of it: row.status 2 or 1
-    SGES = 30  # side record SGE, `{address+length,...}`; PHYS_LIST has the keys then
+    PFN = 27  # row.phys_addr: the number of a page of PAGE bytes; row.length: one page
+    ORDER = 28  # row.length: so many pages, as a power of two
+    # The slots below leave no trace of having been filled, so none of them can be required.
+    ACCESS = 32  # rights or post flags, by number or by names joined with `|`: row.direction
+    SIDE = 33  # 0 local, 1 remote: the type of HCA_ACCESS
+    INTO = 34  # 0: bytes go into memory, else out of it: row.status 2 or 1
+    SGES = 35  # side record SGE, `{address+length,...}`; PHYS_LIST has the keys then
     # Numbers that go into the side record HCA: 64 and the HcaValue of the same name.
     REMOTE_KEY = 65
     REMOTE_ADDR = 66

@@ -31,8 +31,13 @@ def trace(name: str) -> Path:
 
 
 def matrix(name: str, *options: str) -> dict[str, dict[str, Any]]:
-    """Return the rows of a recording's matrix by platform."""
-    done = run("matrix", trace(name), "--output", "json", *options)
+    """Return the rows of a labelled recording's matrix by platform."""
+    return rows_of(trace(name), *options)
+
+
+def rows_of(path: Path, *options: str) -> dict[str, dict[str, Any]]:
+    """Return the rows of a trace's matrix by platform."""
+    done = run("matrix", path, "--output", "json", *options)
     assert done.code in (0, 5), done.err
     return {p["name"]: p for p in json.loads(done.out)["platforms"]}
 

@@ -2,15 +2,17 @@
 
 from collections.abc import Iterator
 
-from dmaverify.model.kinds import MAPPING_ERROR, Direction, EventKind, Provenance
+from dmaverify.model.kinds import MAPPING_ERROR, Direction, EventKind, MapType, Provenance
 from tests.oracle.lookup import Lookup
-from tests.oracle.nouns import SYNCS, Call, Mapping, Meaning, meet
+from tests.oracle.nouns import PAGE, SYNCS, Call, Mapping, Meaning, meet
 from tests.oracle.ownership import (
+    FOLLOWED,
     Range,
     device_owns,
     dirty_beside,
     dirty_lines,
     end_transfer,
+    first_byte,
     give,
     overwrites,
     under_way,
@@ -248,6 +250,20 @@ class Accesses(Lookup):
         self.regions = [r for r in self.regions if not meet(r[0], r[1], phys, length)]
         self.regions.append((phys, length, call.object))
 
+    def free_memory(self, call: Call) -> None:
+        """Give memory back to the system: its kind is void, and what is mapped of it is marked."""
+        if call.phys_addr is None or not call.length:
+            return
+        phys, length = call.phys_addr, call.length
+        self.regions = [r for r in self.regions if not meet(r[0], r[1], phys, length)]
+        for m in self.live:
+            bus = m.call.bus_addr
+            removed = bus is not None and self.balance[bus // PAGE] > 0
+            streaming = m.call.type in (MapType.SINGLE, MapType.SG)
+            touched = any(p.remembers(phys, length) for p in m.pieces)
+            if streaming and touched and not removed and m.freed is None:
+                m.freed = call
+
     def memory_at(self, phys: int, length: int) -> int:
         """Return the kind of memory that a range begins in, or meets first; 0 is unknown."""
         met = [r for r in self.regions if meet(r[0], r[1], phys, length)]
@@ -293,6 +309,9 @@ def ranges_of(m: Mapping, memory: bool, start: int, length: int) -> list[Range]:
 
 
 def bytes_of(m: Mapping, memory: bool, start: int, length: int) -> set[tuple[int, int]]:
-    """Return the bytes, as (piece, offset), that a range has in a mapping."""
-    ranges = ranges_of(m, memory, start, length)
-    return {(i, b) for i, first, end in ranges for b in range(first, end)}
+    """Return the bytes, as (piece, offset), that a range has in a mapping, as far as followed."""
+    return {
+        (i, b)
+        for i, first, end in ranges_of(m, memory, start, length)
+        for b in range(first, min(end, FOLLOWED - first_byte(m.pieces[i])))
+    }

@@ -16,6 +16,7 @@ from tests.oracle.engine import World
 from tests.oracle.nouns import TOP, Mapping, Meaning
 
 Value = int | None
+SKEW = 100_000  # ns; the clocks of two CPUs may be so far apart
 ROLES = {obj: name for name, obj in MAPPING_OBJECTS.items()}
 
 
@@ -83,9 +84,20 @@ class Answers:
             ),
             "transfer": lambda: call.object,
             "distance": lambda: meaning.numbers.get("distance"),
+            "controller": lambda: call.bus_addr or 0,
+            "queue": lambda: call.phys_addr or 0,
+            "command": lambda: call.object,
+            "early_unmaps": lambda: len(self.world.commands.early(call)),
+            "early_ago": lambda: self.early_ago(),
+            "page_sharer": lambda: self.world.page_sharer(call),
         }
         value = answers[name]() if name in answers else meaning.numbers[name]
         return None if value is None else int(value)
+
+    def early_ago(self) -> Value:
+        """Return the time since a command's last early unmap."""
+        early = self.world.commands.early(self.call)
+        return self.elapsed(early[-1].time) if early else None
 
     def now(self) -> Value:
         """Return the time of the event, None if it is not known or the clock tells no time."""
@@ -96,6 +108,18 @@ class Answers:
         """Return the time since a moment; a clock that steps back stands still."""
         now = self.now()
         return None if now is None or then is None else max(0, now - then)
+
+    def freed_at(self, m: Mapping) -> Value:
+        """Return when memory of a live mapping was freed, None where that is not known."""
+        known = m.ended is None and m.freed and not m.freed.flags & Flag.TIME_UNKNOWN
+        return m.freed.time if m.freed and known and self.world.time_known else None
+
+    def freed_unordered(self, m: Mapping) -> bool:
+        """Return True if another CPU logged it, and not long enough ago."""
+        if m.ended is not None or m.freed is None or m.freed.cpu == self.call.cpu:
+            return False
+        then, now = self.freed_at(m), self.now()
+        return then is None or now is None or now - then < SKEW
 
     def mapping(self, m: Mapping, name: str) -> Value:
         """Answer for a mapping."""
@@ -127,6 +151,10 @@ class Answers:
             "time": lambda: call.time if told else None,
             "transfers": lambda: m.transfers,
             "unsynced_reads": lambda: m.unsynced_reads,
+            "freed": lambda: m.ended is None and m.freed is not None,
+            "freed_ago": lambda: self.elapsed(self.freed_at(m)),
+            "freed_unordered": lambda: self.freed_unordered(m),
+            "untranslated": lambda: self.world.untranslated(m),
         }  # fmt: skip
         value = answers[name]()
         return None if value is None else int(value)

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from dmaverify.model.kinds import MAPPING_ERROR, EventKind, Flag
 from tests.oracle.access import CPU_KINDS, DEVICE_KINDS, Accesses
+from tests.oracle.commands import COMMANDS
 from tests.oracle.nouns import (
     ENDS,
     MAPS,
@@ -107,11 +108,20 @@ class World(Accesses):
             self.apply_transfer(meaning)
         elif call.kind == K.MEMORY:
             self.add_memory(call)
+        elif call.kind in COMMANDS:
+            self.commands.step(call)
+        elif call.kind == K.MEMORY_FREE:
+            self.free_memory(call)
         elif call.kind == K.BOUNCE:
             device.counts["bounces"] += 1
             device.bounced_at = call.phys_addr
+            if call.bus_addr is not None and (device.inferred or "dma_mask" not in device.limits):
+                device.limits["dma_mask"], device.inferred = call.bus_addr, True
         elif call.kind in (K.DRIVER_PROBE, K.DRIVER_BOUND):
             device.probe_seen, device.probe_epoch = True, self.gaps
+            if call.kind == K.DRIVER_PROBE and device.inferred:
+                del device.limits["dma_mask"]
+                device.inferred = False
         elif call.kind == K.DEVICE_LIMITS:
             said = {
                 "max_segment": call.length,
@@ -119,9 +129,12 @@ class World(Accesses):
                 "dma_mask": call.phys_addr,
             }
             device.limits.update({k: v for k, v in said.items() if v is not None})
+            device.inferred &= call.phys_addr is None
         elif call.kind == K.LOST:
             self.counters["lost"] += call.length or 0
             self.gaps += call.status != 1
+            if call.status != 1:
+                self.commands.lost()
         elif call.kind in (K.IOMMU_MAP, K.IOMMU_UNMAP):
             self.apply_iommu(call)
 
@@ -141,8 +154,9 @@ class World(Accesses):
         self.serial += 1
         m = Mapping(call, self.serial, self.gaps, call.pieces, bounced and not call.failed)
         self.live.append(m)
-        if call.bus_addr is not None and call.bus_addr // PAGE in self.translated:
-            device.iommu_seen = True
+        m.command = None if call.failed else self.commands.mapped(call)
+        if call.bus_addr is not None and self.translated[call.bus_addr // PAGE]:
+            device.iommu_seen = m.translated = True
         if call.failed:
             self.end(m, call)
 
@@ -156,6 +170,8 @@ class World(Accesses):
         if self.counters["iommu_events"] and address is not None:
             self.settle(address // PAGE, -1)
         if m:
+            if m.command:
+                self.commands.unmapped(m.command, call)
             self.end(m, call)
         else:
             self.attribute(meaning)
@@ -171,10 +187,11 @@ class World(Accesses):
         self.counters["iommu_events"] += 1
         first = (call.bus_addr or 0) // PAGE
         if call.kind == K.IOMMU_MAP:
-            self.translated.add(first)
+            self.translated[first] += 1
             return
         pages = min(max((call.length or 0) // PAGE, 1), FOLLOWED_PAGES)
-        self.translated -= set(range(first, first + pages))
+        for page in range(first, first + pages):
+            self.translated[page] = max(0, self.translated[page] - 1)
         self.settle(first, 1)
 
     def settle(self, page: int, step: int) -> None:

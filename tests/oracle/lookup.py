@@ -3,8 +3,10 @@
 from collections import Counter, defaultdict
 
 from dmaverify.model.kinds import EventKind, Flag, MapType
+from tests.oracle.commands import Commands
 from tests.oracle.nouns import (
     LINE,
+    MAPS,
     PAGE,
     SYNCS,
     TOP,
@@ -36,10 +38,11 @@ class Lookup:
         self.live: list[Mapping] = []  # as they were made
         self.ghosts: list[Mapping] = []  # as they ended
         self.regions: list[tuple[int, int, int]] = []  # physical address, length, kind
-        self.translated: set[int] = set()
+        self.translated: Counter[int] = Counter()  # pages, by the number that devices use
         self.balance: Counter[int] = Counter()
         self.rows: Counter[int] = Counter()
         self.counters: Counter[str] = Counter()
+        self.commands = Commands()
         self.gaps = 0
         self.serial = 0
 
@@ -181,6 +184,7 @@ class Lookup:
         call, numbers = meaning.call, meaning.numbers
         if call.sg_phys is not None:
             meaning.count = call.listed
+        self.find_translated(meaning)
         if not call.sg_bus and (call.bus_addr is None or call.length is None):
             return
         shared: dict[int, Mapping] = {}
@@ -198,6 +202,53 @@ class Lookup:
                 meaning.roles[role] = max(
                     found.values(), key=lambda m: (preference(m, call.device), m.serial)
                 )
+
+    def find_translated(self, meaning: Meaning) -> None:
+        """Find a mapping of the device in whose pages the IOMMU has just put another."""
+        call = meaning.call
+        if call.bus_addr is None or not self.devices[call.device].iommu_seen or self.gaps:
+            return
+        first = call.bus_addr // PAGE
+        if not self.translated[first]:
+            return
+        length = call.sg_bus[0][1] if call.sg_bus else call.length or 0
+        end = (call.bus_addr + max(length, 1) - 1) // PAGE + 1
+        found = [
+            m for m in self.live
+            if m.device == call.device and m.translated
+            and self.balance[(m.call.bus_addr or 0) // PAGE] <= 0
+            and any(p.touches(first * PAGE, (end - first) * PAGE) for p in m.pieces)
+        ]  # fmt: skip
+        if found:
+            meaning.roles["enclosing"] = max(found, key=lambda m: m.serial)
+
+    def untranslated(self, m: Mapping) -> bool:
+        """Return True if the IOMMU has removed a mapping for which no end is logged."""
+        page = (m.call.bus_addr or 0) // PAGE
+        same = [o for o in self.live if o.call.bus_addr is not None]
+        same = [o for o in same if (o.call.bus_addr or 0) // PAGE == page]
+        removed = self.balance[page]
+        return (
+            self.gaps == 0 and m in self.live and m.translated and removed > 0 and not self.translated[page]
+            and removed >= len(same)
+        )  # fmt: skip
+
+    def page_sharer(self, call: Call) -> int | None:
+        """Return another device with a live mapping in a page of the memory, piece by piece."""
+        if call.kind not in MAPS or call.failed or (not call.sg_bus and call.length is None):
+            return None
+        for piece in call.pieces:
+            if piece.phys is None or piece.phys + piece.length > TOP:
+                continue
+            first, end = piece.phys // PAGE, (piece.phys + piece.length - 1) // PAGE + 1
+            found = [
+                m for m in self.live
+                if m.device != call.device
+                and any(p.remembers(first * PAGE, (end - first) * PAGE) for p in m.pieces)
+            ]  # fmt: skip
+            if found:
+                return max(found, key=lambda m: m.serial).device
+        return None
 
     def compare(
         self, m: Mapping, piece: Piece, shared: dict[int, Mapping], close: dict[int, Mapping]

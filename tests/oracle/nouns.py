@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 from dmaverify.model.kinds import MAPPING_ERROR, Direction, EventKind, Flag, MapType
 
@@ -97,6 +98,7 @@ class Mapping:
     epoch: int
     pieces: list[Piece]
     bounced: bool = False
+    translated: bool = False  # the IOMMU had its first page when it was made
     ambiguous: bool = False
     syncs: int = 0
     transfers: int = 0
@@ -106,6 +108,8 @@ class Mapping:
     owned: list[list[tuple[int, int]]] = field(default_factory=list)  # by the device, per piece
     open: list[Call] = field(default_factory=list)  # transfers that have begun
     unsynced_reads: int = 0
+    command: Any = None  # the one that it was made for (oracle.commands)
+    freed: Call | None = None  # where memory of it was given back
     ended: Call | None = None
     named: bool = True  # an unmap of its list would find it
 
@@ -174,6 +178,7 @@ class Device:
 
     counts: Counter[str] = field(default_factory=Counter)
     limits: dict[str, int] = field(default_factory=dict)
+    inferred: bool = False  # its DMA mask is that of a bounce
     probe_seen: bool = False
     probe_epoch: int = 0
     iommu_seen: bool = False

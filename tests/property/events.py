@@ -7,6 +7,7 @@ from typing import Any
 
 from dmaverify.model.events import EventBatch
 from dmaverify.model.kinds import MAPPING_ERROR, EventKind, Flag
+from tests.oracle.commands import COMMANDS
 from tests.oracle.nouns import Call
 
 K = EventKind
@@ -16,7 +17,8 @@ WEIGHTS = {
     K.DMA_FREE: 2, K.IOMMU_MAP: 2, K.IOMMU_UNMAP: 2, K.LOST: 1, K.DRIVER_PROBE: 1,
     K.DRIVER_BOUND: 1, K.DRIVER_UNBOUND: 1, K.DEVICE_LIMITS: 1, K.BOUNCE: 1, K.MARK: 1,
     K.IOMMU_ATTACH: 1, K.DEV_FAULT: 1, K.DEV_READ: 4, K.DEV_WRITE: 4, K.DEV_START: 2,
-    K.CPU_READ: 3, K.CPU_WRITE: 3, K.MEMORY: 2,
+    K.CPU_READ: 3, K.CPU_WRITE: 3, K.MEMORY: 2, K.MEMORY_FREE: 2,
+    K.COMMAND_BEGIN: 1, K.COMMAND_ARRIVED: 1, K.COMMAND_DONE: 1,
 }  # fmt: skip
 KINDS = [kind for kind, weight in WEIGHTS.items() for _ in range(weight)]
 BUS = [0x1000, 0x1000, 0x1000, 0x1040, 0x1800, 0x1FF0, 0x2000, 0x2000, 0x3000, 0x0, TOP - 0x1000]
@@ -60,11 +62,13 @@ class Writer:
         values: dict[str, Any] = {
             "kind": kind, "time": number * 1000 + self.random.randrange(900), "record": number,
             "cpu": self.pick([0, 0, 1]), "site": self.pick([7, 7, 8]), "flags": 0,
-            "device": 0 if kind in (K.IOMMU_MAP, K.IOMMU_UNMAP, K.LOST, K.MARK)
+            "device": 0 if kind in (K.IOMMU_MAP, K.IOMMU_UNMAP, K.LOST, K.MARK, *COMMANDS, K.MEMORY_FREE)
             else self.pick([1, 1, 2]),
         }  # fmt: skip
         if self.seldom(8):
             values["flags"] |= self.pick(SINGLE_FLAGS)
+        if self.seldom(20):
+            values["time"] += 200_000  # the next steps back
         fill = getattr(self, f"_{kind.name.lower()}", None)
         if fill is not None:
             fill(values)
@@ -230,6 +234,23 @@ class Writer:
         values.update(phys_addr=self.pick([*PHYS, *BUS]), object=self.pick([1, 2, 5]))
         values["length"] = self.usual([0x40, 0x100, 0x1000, 0x2000], [0, None])
 
+    def _memory_free(self, values: dict[str, Any]) -> None:
+        was = self._earlier((K.DMA_MAP,))
+        page = (was.phys_addr if was and was.phys_addr else self.pick(PHYS)) // 0x1000 * 0x1000
+        values.update(phys_addr=page, length=self.usual([0x1000, 0x4000], [0, None]))
+
+    def _command_begin(self, values: dict[str, Any]) -> None:
+        values.update(
+            bus_addr=self.usual([0], [1, 64, None]), phys_addr=self.usual([1], [2, 1 << 16, None]),
+            object=self.pick([1, 2, 0x1001]),
+        )  # fmt: skip
+
+    _command_arrived = _command_begin
+
+    def _command_done(self, values: dict[str, Any]) -> None:
+        self._command_begin(values)
+        values["status"] = self.usual([0], [7])
+
     def _lost(self, values: dict[str, Any]) -> None:
         values.update(length=self.pick([None, 5]), status=self.pick([0, 0, 1]))
 
@@ -238,6 +259,50 @@ def recording(seed: int, most: int) -> list[Call]:
     """Return the recording of a seed, of at most `most` events."""
     writer = Writer(Random(seed))
     for number in range(1, writer.random.randint(1, most) + 1):
+        writer.made.append(writer.call(number))
+    return writer.made
+
+
+LEARNT = 15  # events of three whole commands, after which a controller's device is known
+
+
+class CommandWriter(Writer):
+    """Writes what a driver of a disk does: command, mapping, completion, unmap, end."""
+
+    def call(self, number: int) -> Call:
+        """Return the next event: what mostly follows the last, seldom anything."""
+        last = self.made[-1] if self.made else None
+        follows = {
+            K.COMMAND_BEGIN: K.DMA_MAP, K.DMA_MAP: K.COMMAND_ARRIVED,
+            K.COMMAND_ARRIVED: K.DMA_UNMAP, K.DMA_UNMAP: K.COMMAND_DONE,
+        }  # fmt: skip
+        kind = follows.get(last.kind, K.COMMAND_BEGIN) if last else K.COMMAND_BEGIN
+        odd = number > LEARNT
+        if odd and self.seldom(3):
+            kind = self.pick(KINDS if self.seldom(6) else [*follows, K.COMMAND_DONE])
+
+        def usual(value: int, other: int) -> int:
+            return other if odd and self.seldom() else value
+
+        values: dict[str, Any] = {
+            "kind": kind, "time": number * 1000, "record": number, "cpu": usual(0, 1),
+            "site": usual(7, 8), "flags": 0, "device": usual(1, 2),
+        }  # fmt: skip
+        if kind in COMMANDS:
+            values.update(device=0, bus_addr=0, phys_addr=usual(1, 2), object=usual(1, 0x1002))
+            if kind == K.COMMAND_DONE:
+                values["status"] = usual(0, 7)
+        elif kind in (K.DMA_MAP, K.DMA_UNMAP):
+            values.update(bus_addr=usual(0x1000, 0x2000), length=0x1000, direction=2, type=1)
+        else:
+            return super().call(number)
+        return Call(**values)
+
+
+def commands(seed: int, most: int) -> list[Call]:
+    """Return the recording of a disk's driver, of at most `most` events."""
+    writer = CommandWriter(Random(seed))
+    for number in range(1, writer.random.randint(20, most) + 1):
         writer.made.append(writer.call(number))
     return writer.made
 

@@ -112,9 +112,9 @@ def test_every_stored_field_is_drawn() -> None:
     """The property covers each field that is stored with an event."""
     drawn = {"bus_addr", "phys_addr", "length", "direction", "type", "virt_addr", "failed",
              "skip_sync", "mmio", "unmapped", "dma_mask", "max_segment", "boundary",
-             "memory", "transfer", "key", "iova", "pd", "access", "side", "region_type", "moves",
-             "qp", "result", "qp_type", "state", "wr_id", "opcode", "completion", "post_flags", "cq",
-             "entries"}  # fmt: skip
+             "memory", "transfer", "controller", "queue", "command", "key", "iova", "pd", "access", "side",
+             "region_type", "moves", "qp", "result", "qp_type", "state", "wr_id", "opcode", "completion", "post_flags", "cq",
+             "entries", "rkey"}  # fmt: skip
 
     assert {f.name for f in EVENT_FIELDS if f.stored} == drawn
 

@@ -24,7 +24,7 @@ from tests.oracle.answers import Answers
 from tests.oracle.engine import World
 from tests.oracle.judge import Judge
 from tests.oracle.nouns import Call
-from tests.property.events import batch_of, recording, smallest
+from tests.property.events import batch_of, commands, recording, smallest
 
 DEEP = int(os.environ.get("DMAVERIFY_DEEP", "0"))  # how many examples; 0: few
 PROFILE = settings(
@@ -168,6 +168,15 @@ def test_every_field_has_the_same_value(
     """Whatever a rule can ask, at whatever event, both engines answer the same."""
     calls = recording(seed, 30)
     assert not smallest(calls, lambda calls: differ_in_field(calls, limits, time_known))
+
+
+@PROFILE
+@given(SEEDS, st.booleans())
+def test_commands_are_followed_alike(seed: int, time_known: bool) -> None:
+    """Commands, their completions and their mappings mean the same to both engines."""
+    calls = commands(seed, 60)
+    assert not smallest(calls, lambda calls: differ_in_outcome(calls, {}))
+    assert not smallest(calls, lambda calls: differ_in_field(calls, {}, time_known))
 
 
 # ---- batches ---------------------------------------------------------------------------------

@@ -41,6 +41,23 @@ EVENTS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
     "print": ("ftrace", (("unsigned long", "ip"), ("char", "buf[]"))),
     "bputs": ("ftrace", (("unsigned long", "ip"), ("const char *", "str"))),
     "bprint": ("ftrace", (("unsigned long", "ip"), ("const char *", "fmt"), ("u32", "buf[]"))),
+    "mm_page_free": ("kmem", (("unsigned long", "pfn"), ("unsigned int", "order"))),
+    "mm_page_free_batched": ("kmem", (("unsigned long", "pfn"),)),
+    "page_pool_state_release": (
+        "page_pool",
+        (
+            ("const struct page_pool *", "pool"),
+            ("unsigned long", "netmem"),
+            ("u32", "release"),
+            ("unsigned long", "pfn"),
+        ),
+    ),
+    "nvme_setup_cmd": ("nvme", (("int", "ctrl_id"), ("int", "qid"), ("u32", "cid"))),
+    "nvme_sq": ("nvme", (("int", "ctrl_id"), ("int", "qid"))),
+    "nvme_complete_rq": (
+        "nvme",
+        (("int", "ctrl_id"), ("int", "qid"), ("int", "cid"), ("u32", "status")),
+    ),
     "other": ("sched", (("int", "value"),)),
 }
 _DEVICE, _DIR = ("__data_loc char[]", "device"), ("enum dma_data_direction", "dir")

@@ -7,7 +7,7 @@ import pytest
 from dmaverify.lang.builtin import load_builtin
 from dmaverify.model.kinds import EventKind, Flag, Provenance
 from tests.oracle.nouns import Call
-from tests.unit.core.calls import asked, call, dma_list, dma_map, dma_sync, dma_unmap, fed
+from tests.unit.core.calls import asked, call, dma_list, dma_map, dma_sync, dma_unmap, fed, lost
 
 K = EventKind
 CATALOGUE = load_builtin()
@@ -188,6 +188,100 @@ def test_an_access_that_runs_into_a_mapping_is_no_physical_address() -> None:
     """Where bus and physical addresses are the same, the device's own mapping is what it missed."""
     calls = [dma_map(0x3000, phys_addr=0x3000), dev(K.DEV_WRITE, 0x2FF0, 0x20)]
     assert [Provenance.BEFORE_MAPPING] == asked(calls, "provenance")
+
+
+# ---- the IOMMU -------------------------------------------------------------------------------
+
+
+def translated(bus: int = 0x1000) -> Call:
+    """Return a translation of one page."""
+    return Call(K.IOMMU_MAP, bus_addr=bus, length=0x1000)
+
+
+def removed(bus: int = 0x1000) -> Call:
+    """Return the end of one."""
+    return Call(K.IOMMU_UNMAP, bus_addr=bus, length=0x1000, phys_addr=0x1000)
+
+
+def test_a_translation_that_is_gone_is_seen_at_the_next_use() -> None:
+    """Until the line of the unmap; other devices have the same numbers."""
+    page, sync = dma_map(), dma_sync()
+    assert [0] == asked([translated(), page, sync], "mapping.untranslated")
+    assert [1] == asked([translated(), page, removed(), sync], "mapping.untranslated")
+    other = [translated(), dma_map(device=2)]
+    assert [0] == asked([translated(), page, *other, removed(), sync], "mapping.untranslated")
+    both = [translated(), page, *other, removed(), removed(), sync]
+    assert [1] == asked(both, "mapping.untranslated")
+    unknown = [page, translated(), removed(), sync]  # the IOMMU was not recorded at first
+    assert [0] == asked(unknown, "mapping.untranslated")
+    assert [0] == asked([translated(), page, lost(), removed(), sync], "mapping.untranslated")
+
+
+def test_a_page_given_out_twice_is_seen_at_the_map() -> None:
+    """Not where the IOMMU removed the first, and not for another device."""
+    first = [translated(), dma_map(length=0x800), translated()]
+    assert [0x1000] == asked([*first, dma_map(0x1800, length=0x800)], "enclosing")
+    assert [None] == asked([*first, dma_map(0x2000)], "enclosing")
+    assert [None] == asked([*first, dma_map(device=2)], "enclosing")
+    late = [*first[:2], removed(), translated(), dma_map()]
+    assert [None] == asked(late, "enclosing")
+
+
+def test_pages_that_two_devices_share_are_found() -> None:
+    """In memory, page by page, for each entry of a list, and only while both are mapped."""
+    theirs = dma_map(0x8000, phys_addr=0x9800, length=64, device=2)
+    assert [2] == asked([theirs, dma_map(phys_addr=0x9000, length=64)], "page_sharer")
+    assert [None] == asked([theirs, dma_map(phys_addr=0xA000, length=64)], "page_sharer")
+    pieces = dma_list([(0x1000, 64), (0x2000, 64)], [0xB000, 0x9FC0])
+    assert [2] == asked([theirs, pieces], "page_sharer")
+    over = dma_unmap(0x8000, length=64, device=2)
+    assert [None] == asked([theirs, over, dma_map(phys_addr=0x9000, length=64)], "page_sharer")
+
+
+# ---- memory that is freed --------------------------------------------------------------------
+
+
+def freed(phys: int = 0x9000, **values: Any) -> Call:
+    """Return the end of a page."""
+    return Call(K.MEMORY_FREE, phys_addr=phys, length=0x1000, **values)
+
+
+def test_memory_freed_while_it_is_mapped_is_marked() -> None:
+    """Any byte of a streaming mapping, and not what the IOMMU has removed."""
+    half = dma_map(phys_addr=0x9800, length=0x800)
+    end = dma_unmap(length=0x800)
+    assert [1] == asked([half, freed(), end], "mapping.freed")
+    assert [0] == asked([half, freed(0xA000), end], "mapping.freed")
+    assert [0] == asked([translated(), half, removed(), freed(), end], "mapping.freed")
+    ring = call(K.DMA_ALLOC, phys_addr=0x9000, type=4)
+    assert [0] == asked([ring, freed(), call(K.DMA_FREE, type=4)], "mapping.freed")
+
+
+def test_the_order_of_two_cpus_lines_is_not_certain() -> None:
+    """A moment apart, and on another CPU, it may be the other way round."""
+    assert [0] == asked(
+        [dma_map(phys_addr=0x9000), freed(), dma_unmap()], "mapping.freed_unordered"
+    )
+    calls = [dma_map(phys_addr=0x9000), freed(cpu=1), dma_unmap()]
+    assert [1] == asked(calls, "mapping.freed_unordered")
+    assert [] == found(calls)
+
+
+def test_the_free_is_evidence() -> None:
+    """The finding names where the memory was mapped, and where it was freed."""
+    calls = [dma_map(phys_addr=0x9000), freed(), dma_unmap()]
+    (hit,) = fed(CATALOGUE, calls).hits()
+    (view,) = hit.mappings
+    assert view.ended is not None
+    assert (1, 2, K.MEMORY_FREE) == (view.made.record, view.ended.record, view.ended.event.kind)
+
+
+def test_freed_memory_has_no_kind() -> None:
+    """What was known of it is void."""
+    stack = call(K.MEMORY, None, phys_addr=0x9000, length=0x800, object=5)
+    page = dma_map(phys_addr=0x9000)
+    assert [5] == asked([stack, page], "memory")
+    assert [None] == asked([stack, freed(), page], "memory")
 
 
 # ---- one mistake, one finding ----------------------------------------------------------------
