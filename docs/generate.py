@@ -32,19 +32,17 @@ from dmaverify.model.classes import CLASSES  # noqa: E402
 from dmaverify.model.fields import (  # noqa: E402
     DEVICE_FIELDS,
     EVENT_FIELDS,
-    KIND_SENTENCES,
     HCA_OBJECTS,
+    KIND_SENTENCES,
     MAPPING_FIELDS,
     MAPPING_OBJECTS,
-    QP_FIELDS,
-    REGION_FIELDS,
     TRACE_FIELDS,
-    WORK_FIELDS,
     Field,
     Type,
     event_has_device,
     kind_name,
 )  # fmt: skip
+from dmaverify.model.hca_fields import QP_FIELDS, REGION_FIELDS, WORK_FIELDS  # noqa: E402
 from dmaverify.model.kinds import (  # noqa: E402
     AccessSide,
     EventKind,

@@ -22,7 +22,6 @@ from dmaverify.model.fields import Field, Obj, Type, event_has_device, kind_name
 from dmaverify.model.kinds import EventKind
 from dmaverify.model.program import Span
 
-
 _OWNERS = {Obj.ENDED_REGION: "region", Obj.QP: "queue pair", Obj.WORK: "work request"}
 
 

@@ -10,16 +10,13 @@ from dmaverify.model.fields import (
     KINDS_BY_NAME,
     MAPPING_FIELDS,
     MAPPING_OBJECTS,
-    QP_FIELDS,
-    REGION_FIELDS,
     TRACE_FIELDS,
-    WORK_FIELDS,
     Field,
     Obj,
     Type,
     kind_name,
 )
-from dmaverify.model.hca_fields import HCA_KINDS
+from dmaverify.model.hca_fields import HCA_KINDS, QP_FIELDS, REGION_FIELDS, WORK_FIELDS
 from dmaverify.model.kinds import (
     AccessSide,
     Direction,

@@ -57,7 +57,10 @@ _PLAIN = {
     "cpu": Type.INT, "task": Type.INT, "virt_addr": Type.TOKEN, "phys_count": Type.INT,
     "bus_count": Type.INT,
 }  # fmt: skip
-_LARGEST = {"cpu": 0xFFFF, "site": 0xFFFF_FFFF, "object": 0xFFFF_FFFF, "direction": 0xFF, "phys_full": 0xFFFF_FFFF, "bus_full": 0xFFFF_FFFF}
+_LARGEST = {
+    "cpu": 0xFFFF, "site": 0xFFFF_FFFF, "object": 0xFFFF_FFFF, "direction": 0xFF,
+    "phys_full": 0xFFFF_FFFF, "bus_full": 0xFFFF_FFFF,
+}  # fmt: skip
 _NAMES = {
     "task": "site", "phys_count": "phys_full", "bus_count": "bus_full", "key": "object",
     "qp": "object", "iova": "bus_addr", "pd": "phys_addr", "wr_id": "phys_addr",

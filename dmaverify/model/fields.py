@@ -202,12 +202,20 @@ MAPPING_FIELDS = (
     _map(20, "time", T.TIME, "when it was made", True),
     _map(21, "transfers", T.INT, "transfers of the device in it that have begun and not ended"),
     _map(22, "unsynced_reads", T.INT, "CPU reads so far of bytes of it that the device owned"),
-    _map(23, "untranslated", T.BOOL,
-         "the IOMMU took its translation away, and no call that ends it is logged yet"),
+    _map(
+        23,
+        "untranslated",
+        T.BOOL,
+        "the IOMMU took its translation away, and no call that ends it is logged yet",
+    ),
     _map(24, "freed", T.BOOL, "memory of it was given back to the system while it was mapped"),
     _map(25, "freed_ago", T.DURATION, "time since then", True),
-    _map(26, "freed_unordered", T.BOOL,
-         "another CPU logged that a moment before this event: the order is not certain"),
+    _map(
+        26,
+        "freed_unordered",
+        T.BOOL,
+        "another CPU logged that a moment before this event: the order is not certain",
+    ),
 )
 
 DEVICE_FIELDS = (
@@ -238,8 +246,10 @@ TRACE_FIELDS = (
 )
 
 EVENT_FIELDS = _DMA_FIELDS + HCA_EVENT_FIELDS
-FIELDS = EVENT_FIELDS + MAPPING_FIELDS + DEVICE_FIELDS + TRACE_FIELDS + REGION_FIELDS + QP_FIELDS
-FIELDS += WORK_FIELDS
+FIELDS = (
+    *EVENT_FIELDS, *MAPPING_FIELDS, *DEVICE_FIELDS, *TRACE_FIELDS, *REGION_FIELDS, *QP_FIELDS,
+    *WORK_FIELDS,
+)  # fmt: skip
 
 
 def kind_name(kind: EventKind) -> str:

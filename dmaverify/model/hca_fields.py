@@ -21,9 +21,18 @@ _DOMAIN = frozenset({K.ALLOC_PD, K.DEALLOC_PD, K.CREATE_QP}) | _REGISTERS | _ACC
 RANGED = _REGISTERS | _ACCESS | {K.CQE}
 
 #: Kinds of events that are of an HCA.
-HCA_KINDS = _KEYED | _QP | _CQ | _DOMAIN | {
-    K.HCA_VERDICT, K.TASK_EXIT, K.LEFT_REGISTERED, K.WORK_TOUCHED,
-}
+HCA_KINDS = (
+    _KEYED
+    | _QP
+    | _CQ
+    | _DOMAIN
+    | {
+        K.HCA_VERDICT,
+        K.TASK_EXIT,
+        K.LEFT_REGISTERED,
+        K.WORK_TOUCHED,
+    }
+)
 
 
 def _ev(

@@ -6,9 +6,9 @@ import pytest
 
 from dmaverify.model.fields import (
     FIELDS,
+    HCA_OBJECTS,
     KIND_SENTENCES,
     KINDS_BY_NAME,
-    HCA_OBJECTS,
     MAPPING_OBJECTS,
     Obj,
     event_has_device,
