@@ -1,7 +1,7 @@
 # cython: language_level=3
 """What rules ask of an HCA's events: one chain of numbers for each object."""
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint64_t
 
 from dmaverify.core.objects cimport (
     KNOWS_ACCESS, KNOWS_BIRTH, KNOWS_INLINE, KNOWS_IOVA, KNOWS_LENGTH, KNOWS_PD, KNOWS_RECV_SGE,
@@ -12,13 +12,12 @@ from dmaverify.core.resolve cimport (
     OBJ_ENDED_REGION, OBJ_QP, OBJ_REGION, OBJ_WORK, dv_context, dv_meaning,
 )
 from dmaverify.core.work cimport (
-    POST_FENCE, POST_INLINE, POST_SIGNALED, QUEUE_RECV, QUEUE_SEND, dv_work, work_writes,
+    POST_FENCE, POST_INLINE, POST_SIGNALED, dv_work, work_writes,
 )
 from dmaverify.core.world cimport dv_place
 from dmaverify.model.events cimport (
-    F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_PHYS_UNKNOWN, F_TIME_UNKNOWN, KIND_CREATE_CQ, KIND_CQE,
-    KIND_CPU_WRITE, KIND_HCA_ACCESS, KIND_POSTED_SGE, KIND_POST_RECV, KIND_REG_MR,
-    KIND_FAST_REG_MR, dv_event, event_type,
+    F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_PHYS_UNKNOWN, F_TIME_UNKNOWN, KIND_HCA_ACCESS,
+    KIND_POSTED_SGE, KIND_POST_RECV, dv_event, event_type,
 )
 
 cdef enum:                   # model/kinds.py: AccessSide, WcStatus, Opcode
@@ -184,7 +183,7 @@ cdef uint64_t since(const dv_context* c, const dv_place* place, bint* known) noe
 
 
 cdef uint64_t hca_object_field(const dv_context* c, int obj, int number,
-                                 bint* known) noexcept nogil:
+                               bint* known) noexcept nogil:
     cdef const dv_object* x
     known[0] = hca_has(c, obj)
     if not known[0]:

@@ -15,8 +15,9 @@ from dmaverify.core.resolve cimport (
 )
 from dmaverify.core.shadow cimport lowest_bit
 from dmaverify.core.vm cimport (
-    BASE_CONTEXT, BASE_MEANS, OP_FEQ, OP_FNE, OP_FNIN, OP_JEQ, OP_JLE, OP_JUMP, OP_LOAD, STEP_LOADS_JEQ,
-    OP_NOT_APPLICABLE, OP_SHOWF, OP_VIOLATED, OP_XIST, OP_XMISS, dv_instruction, dv_step,
+    BASE_CONTEXT, BASE_MEANS, OP_FEQ, OP_FNE, OP_FNIN, OP_JEQ, OP_JLE, OP_JUMP, OP_LOAD,
+    STEP_LOADS_JEQ, OP_NOT_APPLICABLE, OP_SHOWF, OP_VIOLATED, OP_XIST, OP_XMISS, dv_instruction,
+    dv_step,
 )
 from dmaverify.core.world cimport (
     MARK_BOUNCED, MARK_DIRECTION, MARK_FREED, MARK_LENGTH, MARK_PHYS, MARK_THERE, MARK_VIRT,

@@ -21,6 +21,9 @@ from dmaverify.model.events cimport (
     event_type, side_entries,
 )
 
+cdef enum:                   # of a post, that each of its buffers has too
+    KEPT_FLAGS = F_TIME_UNKNOWN | F_DIRECTION_UNKNOWN | F_PHYS_UNKNOWN
+
 cdef enum:                   # model/kinds.py: Rights, AccessSide
     LOCAL_WRITE = 1
     ZERO_BASED = 32
@@ -115,11 +118,12 @@ cdef void find_conflicts(dv_context* c, int opcode) noexcept nogil:
     cdef const dv_event* e = c.event
     cdef dv_walk w
     cdef dv_segment* s
-    cdef const dv_work* other
-    cdef uint32_t index, last = 0
+    cdef dv_work* other
+    cdef uint32_t index
     cdef bint brings
     if c.works.live == 0 or e.length == 0:
         return
+    c.works.searches += 1
     walk_init(&w, &c.works.shadow, GRID_BUS, e.bus_addr, e.length)
     while True:
         index = walk_next(&w)
@@ -127,11 +131,12 @@ cdef void find_conflicts(dv_context* c, int opcode) noexcept nogil:
             return
         s = &c.works.shadow.segments[index]
         other = &c.works.items[s.mapping]
-        if s.mapping == last or not (work_writes(opcode) or work_writes(other.opcode)):
+        if other.counted == c.works.searches or \
+                not (work_writes(opcode) or work_writes(other.opcode)):
             continue
         if not one_memory(c, m.region, <uint32_t>s.phys):
             continue
-        last = s.mapping
+        other.counted = c.works.searches
         brings = other.opcode == OP_RDMA_READ or other.opcode == OP_ATOMIC
         if brings and not work_writes(opcode) and other.qp == m.qp:
             # The data is waited for with a fence; without one it may be read before it is there.
@@ -151,8 +156,7 @@ cdef void posts_buffer(dv_context* c, const dv_entry* entry, dv_event* ret) noex
     cdef uint32_t qp = m.qp
     ret[0] = post[0]
     ret.kind = KIND_POSTED_SGE
-    ret.flags = <unsigned short>(post.flags & (F_TIME_UNKNOWN | F_DIRECTION_UNKNOWN | F_PHYS_UNKNOWN) |
-                                 opcode << TYPE_SHIFT)
+    ret.flags = <unsigned short>(post.flags & KEPT_FLAGS | opcode << TYPE_SHIFT)
     ret.bus_addr = entry.address
     ret.length = <uint32_t>entry.length
     ret.object = <uint32_t>(entry.length >> 32)

@@ -133,8 +133,13 @@ cdef int apply_cq(dv_context* c) noexcept nogil:
 
 cdef int add_qp(dv_context* c, const dv_place* made, bint born) noexcept nogil:
     cdef const dv_event* e = c.event
-    cdef int32_t index = object_add(c.hca, SORT_QP, e.device, e.object, made, c.world.gaps)
+    cdef dv_place here = place_of(e, c.number)
+    cdef int32_t index
     cdef dv_object* x
+    if c.means.qp != 0:  # its end was not seen
+        work_drop(c.works, c.hca, c.means.qp)
+        object_end(c.hca, c.means.qp, &here, e.site, False)
+    index = object_add(c.hca, SORT_QP, e.device, e.object, made, c.world.gaps)
     if index <= 0:
         return index
     x = &c.hca.items[index]

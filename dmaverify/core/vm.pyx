@@ -11,8 +11,8 @@ from dmaverify.core.hca_facts cimport (
     FIRST_HCA_FIELD, hca_event_field, hca_has, hca_object_field,
 )
 from dmaverify.core.resolve cimport (
-    FOUND_LACKING, FOUND_OUTSIDE, FOUND_PD, FOUND_ROOM, OBJ_DEVICE, OBJ_ENDED_REGION, OBJ_EVENT, OBJ_MAPPINGS, OBJ_QP, OBJ_REGION, OBJ_TRACE,
-    OBJ_WORK, dv_context, dv_meaning,
+    FOUND_LACKING, FOUND_OUTSIDE, FOUND_PD, FOUND_ROOM, OBJ_DEVICE, OBJ_ENDED_REGION, OBJ_EVENT,
+    OBJ_MAPPINGS, OBJ_QP, OBJ_REGION, OBJ_TRACE, OBJ_WORK, dv_context, dv_meaning,
 )
 from dmaverify.core.objects cimport dv_object
 from dmaverify.core.work cimport dv_work

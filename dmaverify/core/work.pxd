@@ -25,6 +25,7 @@ cdef enum:                   # model/kinds.py: Opcode, PostFlag
 cdef struct dv_work:
     uint64_t wr_id
     uint64_t length          # bytes of its list
+    uint64_t counted         # the last search that took it in
     uint32_t qp              # its queue pair
     uint32_t next            # in its queue, or next free
     uint32_t buffers         # first segment of its list; chained by `sibling`
@@ -43,6 +44,7 @@ cdef struct dv_works:
     uint32_t capacity
     uint32_t free
     uint64_t live
+    uint64_t searches
     dv_shadow shadow         # buffers; `mapping` = work request, `phys` = region
 
 cdef int works_init(dv_works* w, uint64_t seed) noexcept nogil

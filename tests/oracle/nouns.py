@@ -38,6 +38,7 @@ class Call:
     sg_phys: list[int] | None = None
     bus_full: int | None = None
     phys_full: int | None = None
+    sges: list[tuple[int, int, int]] | None = None
 
     @property
     def failed(self) -> bool:
