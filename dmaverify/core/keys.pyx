@@ -193,9 +193,12 @@ cdef int keys_rights(dv_context* c) noexcept nogil:
 cdef int keys_fast(dv_context* c) noexcept nogil:
     """A region that gets its range must be free, so no live region may have its index."""
     cdef uint32_t index = object_named(c.hca, c.event.device, SORT_INDEX, c.event.object >> 8)
-    keys_find(c)
-    if c.event.object != 0 and index != 0 and c.hca.items[index].state == OBJECT_LIVE:
+    if c.event.object == 0 or index == 0:
+        return keys_rights(c)
+    if c.hca.items[index].state == OBJECT_LIVE:
         c.means.region = index
+    elif c.hca.items[index].number == c.event.object:
+        c.means.ended = index  # the last registration of this region had the same tag
     return keys_rights(c)
 
 

@@ -157,6 +157,8 @@ cdef void forget_oldest(dv_objects* o) noexcept nogil:
     unname(&o.named, name_key(x.device, x.sort, x.number), index)
     if x.marks & KNOWS_REMOTE:
         unname(&o.named, name_key(x.device, SORT_REMOTE, x.remote), index)
+    if x.sort == SORT_REGION:
+        unname(&o.named, name_key(x.device, SORT_INDEX, x.number >> 8), index)
     o.ended_first = x.next
     if x.next != 0:
         o.items[x.next].prev = 0
@@ -192,9 +194,7 @@ cdef void object_end(dv_objects* o, uint32_t index, const dv_place* ended, uint3
                      bint tidy) noexcept nogil:
     cdef dv_object* x = &o.items[index]
     take_from_task(o, index, site, tidy)
-    if x.sort == SORT_REGION:
-        unname(&o.named, name_key(x.device, SORT_INDEX, x.number >> 8), index)
-    elif x.sort == SORT_PD:
+    if x.sort == SORT_PD:
         unname(&o.domains, domain_key(x.device, x.pd), index)
     o.live -= 1
     x.state = OBJECT_ENDED

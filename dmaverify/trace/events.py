@@ -79,6 +79,7 @@ class EventSpec:
         source: the kernel's file that defines it.
         failed: True where the event exists only for failures.
         direction_garbage: True where some kernels leave the direction unset.
+        binary: True where the printed line does not name the fields.
     """
 
     name: str
@@ -90,6 +91,7 @@ class EventSpec:
     source: str
     failed: bool = False
     direction_garbage: bool = False
+    binary: bool = False
 
 
 K, M, S = EventKind, MapType, Slot
@@ -277,6 +279,7 @@ def _probes() -> list[EventSpec]:
         EventSpec(
             probe.name, frozenset({probe.system}), probe.kind, probe.type, probe.fields,
             frozenset(probe.fields.values()) - probe.optional, probe.source,
+            binary=probe.binary,
         )
         for probe in PROBES
     ]  # fmt: skip

@@ -32,6 +32,8 @@ class Probe:
             required, else it is another event.
         system: the system or probe group that it comes from.
         source: where it is defined.
+        binary: True where the printed line does not name its fields: then only `trace.dat` has
+            them.
         type: the four high bits of the row's flags, a number that its kind gives a meaning.
     """
 
@@ -42,6 +44,7 @@ class Probe:
     system: str = "hca"
     source: str = "kernel/trace/trace_kprobe.c"
     type: MapType = MapType.UNKNOWN
+    binary: bool = False
 
 
 _ASKED = {"iova": S.BUS_ADDR, "length": S.LENGTH, "access": S.ACCESS, "pd": S.PHYS_ADDR}
@@ -49,6 +52,9 @@ _KEYS = {"lkey": S.OBJECT, "rkey": S.PHYS_ADDR}
 _LOOKED = {"pd": S.PHYS_ADDR, "access": S.ACCESS, "key": S.OBJECT, "kind": S.SIDE}
 _CHECKED = {"lkey": S.OBJECT, "iova": S.BUS_ADDR, "length": S.LENGTH}
 _QPN = {"qpn": S.OBJECT}
+
+_CHUNK = {"handle": S.OBJECT, "offset": S.BUS_ADDR, "length": S.LENGTH}
+_RPC_H = "include/trace/events/rpcrdma.h"
 
 PROBES = (
     Probe("reg_user_mr", K.REG_MR_BEGIN, _ASKED),
@@ -63,6 +69,19 @@ PROBES = (
     Probe("destroy_qp", K.DESTROY_QP, _QPN),
     Probe("post_send", K.POST_SEND, _QPN),
     Probe("post_recv", K.POST_RECV, _QPN),
+    Probe(
+        "hns_mr", K.REG_MR,
+        {"iova": S.BUS_ADDR, "size": S.LENGTH, "key": S.OBJECT, "pd": S.PHYS_ADDR},
+        system="hns_roce", source="drivers/infiniband/hw/hns/hns_roce_trace.h", binary=True,
+    ),
+    Probe("xprtrdma_mr_fastreg", K.FAST_REG_MR, _CHUNK, system="rpcrdma", source=_RPC_H,
+          binary=True),
+    Probe("xprtrdma_mr_localinv", K.INVALIDATE_MR, {"handle": S.OBJECT}, system="rpcrdma", source=_RPC_H,
+          binary=True),
+    Probe("xprtrdma_mr_unmap", K.INVALIDATE_MR, {"handle": S.OBJECT}, system="rpcrdma",
+          source=_RPC_H, binary=True),
+    Probe("xprtrdma_mr_reminv", K.INVALIDATE_MR, {"handle": S.OBJECT}, system="rpcrdma", source=_RPC_H,
+          binary=True),
     # A process ends: its files are closed after this, and the kernel takes back what is left.
     Probe(
         "sched_process_exit", K.TASK_EXIT, {}, system="sched",
