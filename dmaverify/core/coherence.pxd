@@ -32,6 +32,9 @@ cdef void handed_to_device(dv_segment* s, uint64_t start, uint64_t end) noexcept
 # Count the bytes of [start, end) that are newer on one side.
 cdef uint64_t stale_for_cpu(const dv_segment* s, uint64_t start, uint64_t end) noexcept nogil
 cdef uint64_t stale_for_device(const dv_segment* s, uint64_t start, uint64_t end) noexcept nogil
+# Find the first run of bytes, at or behind an offset, that are newer on the device's side.
+cdef bint device_run(const dv_segment* s, uint64_t at, uint64_t* start,
+                     uint64_t* end) noexcept nogil
 
 # The CPU wrote memory [phys, end) in or beside the segment: remember what lies beside it, in
 # its first and its last line. Return 0, or -1 when memory is gone.

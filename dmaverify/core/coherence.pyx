@@ -8,6 +8,7 @@ from dmaverify.core.shadow cimport dv_segment, dv_shadow
 
 cdef extern from *:
     int ones "__builtin_popcountll"(unsigned long long bits) noexcept nogil
+    int lowest "__builtin_ctzll"(unsigned long long bits) noexcept nogil
 
 cdef enum:                   # the masks of a segment; the first two are each other's opposite
     DEVICE_NEWER = 0
@@ -134,6 +135,35 @@ cdef uint64_t stale_for_cpu(const dv_segment* s, uint64_t start, uint64_t end) n
 
 cdef uint64_t stale_for_device(const dv_segment* s, uint64_t start, uint64_t end) noexcept nogil:
     return count(s, CPU_NEWER, first_byte(s) + start, first_byte(s) + end)
+
+
+cdef uint64_t next_bit(const uint64_t* mask, uint64_t lines, uint64_t at,
+                       bint wanted) noexcept nogil:
+    """Return the first bit at or behind `at` that is set, or is not; where none is, the end."""
+    cdef uint64_t line = at // LINE_BYTES, bits
+    while line < lines:
+        bits = mask[line] if wanted else ~mask[line]
+        bits &= ~<uint64_t>0 << (at & (LINE_BYTES - 1))
+        if bits != 0:
+            return line * LINE_BYTES + lowest(bits)
+        line += 1
+        at = 0
+    return lines * LINE_BYTES
+
+
+cdef bint device_run(const dv_segment* s, uint64_t at, uint64_t* start,
+                     uint64_t* end) noexcept nogil:
+    cdef uint64_t before = first_byte(s), lines
+    cdef const uint64_t* mask
+    if s.masks == NULL or at >= s.length:
+        return False
+    lines = s.masks[0]
+    mask = s.masks + 1 + lines * DEVICE_NEWER
+    start[0] = next_bit(mask, lines, before + at, True) - before
+    if start[0] >= s.length:
+        return False
+    end[0] = min(next_bit(mask, lines, before + start[0], False) - before, s.length)
+    return start[0] < end[0]
 
 
 # What lies beside the segment in its first line is bytes 0 to first_byte, and in its last line

@@ -7,61 +7,10 @@
 # is translated, and where an untranslated one leads. No rule takes part.
 # Like the rules it looks at the world as it was before the event.
 
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-
-from dmaverify.core.incidents cimport dv_incidents
+from dmaverify.core.between cimport dv_effects
 from dmaverify.core.resolve cimport dv_context
-from dmaverify.core.world cimport dv_mapping, dv_world
-from dmaverify.model.platform cimport dv_platform
+from dmaverify.core.world cimport dv_world
 
-cdef enum:
-    TOUCHES = 4096           # touches of memory that are remembered
-    ENDS = 4096              # ends of mappings that are counted back
-
-cdef enum:                   # what touched memory
-    CPU_WRITES = 1           # the CPU: its cache may hold the only copy
-    CLEANED = 2              # a mapping: caches and memory agree
-    DEVICE_WRITES = 3        # the device, with nobody told: the cache may hold old bytes
-
-cdef struct dv_touch:
-    uint64_t phys_addr
-    uint64_t length
-    uint32_t record          # number of the event
-    uint8_t what
-    uint8_t mistake          # of the device, for DEVICE_WRITES
-
-cdef struct dv_used:
-    uint64_t accesses        # of the device
-    uint64_t cpu_accesses    # to memory that was mapped for it
-    uint64_t registered      # mappings that CPU and device use at once
-    uint64_t registered_bytes
-    uint64_t longest
-    uint64_t highest         # end of the highest of them, physical
-    uint64_t highest_mapped  # end of the highest memory of all streaming mappings
-    uint64_t bounced         # of them in a bounce buffer of the recording machine
-    uint64_t bypass_accesses
-    uint64_t bypass_bytes
-    uint64_t bypass_lines
-    uint8_t registers        # events tell that it registers memory
-    uint8_t has_example
-    dv_mapping example       # the first such mapping
-
-cdef struct dv_effects:
-    dv_platform platforms[16]
-    uint32_t count           # platforms; 0 = nothing is judged
-    dv_incidents incidents
-    dv_used* used            # by device
-    uint32_t used_count
-    dv_touch* touches        # a ring
-    uint32_t touch_next
-    uint32_t touch_count
-    uint64_t device_touches  # DEVICE_WRITES ever put in
-    uint32_t* ends           # a ring: record of each end of a mapping
-    uint64_t end_count
-    uint64_t dereg_site      # task that deregisters a memory region, plus 1
-
-cdef int effects_init(dv_effects* f, uint64_t seed, uint32_t platforms) noexcept nogil
-cdef void effects_deinit(dv_effects* f) noexcept nogil
 # A device's access or a fault, whether or not it will be judged (`settled`: it will not): count
 # it, and take a fault for what it is, an access that the recording machine refused. Return 0,
 # or -1 when memory is gone.
@@ -71,7 +20,5 @@ cdef int effects_judge(dv_effects* f, dv_context* c) noexcept nogil
 # Judge what a CPU access does to one mapping, and to memory as a whole.
 cdef int effects_cpu_mapping(dv_effects* f, dv_context* c) noexcept nogil
 cdef int effects_cpu(dv_effects* f, dv_context* c) noexcept nogil
-# Judge a mapping that its driver left behind.
-cdef int effects_left(dv_effects* f, dv_context* c) noexcept nogil
 # At the end of the trace: what lives on, and what only the whole tells.
 cdef int effects_finish(dv_effects* f, dv_world* w) noexcept nogil

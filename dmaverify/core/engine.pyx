@@ -5,9 +5,10 @@ from libc.stdint cimport int32_t, uint32_t, uint64_t, uint8_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
+from dmaverify.core.between cimport between_deinit, between_init, dv_effects, dv_used
+from dmaverify.core.calls cimport judge_left
 from dmaverify.core.effects cimport (
-    dv_effects, dv_used, effects_cpu, effects_cpu_mapping, effects_deinit, effects_finish,
-    effects_init, effects_judge, effects_left, effects_seen,
+    effects_cpu, effects_cpu_mapping, effects_finish, effects_judge, effects_seen,
 )
 from dmaverify.core.groups cimport (
     GROUP_FIELDS, RULE_FOLDS, RULE_TELLS, dv_group, dv_groups, dv_rule, dv_view, dv_word,
@@ -24,7 +25,7 @@ from dmaverify.core.posts cimport (
 )
 from dmaverify.core.resolve cimport (
     OBJ_FOREIGN, OBJ_GHOST, OBJ_MAPPING, OBJ_REGION, context_accessed, context_accesses,
-    context_init, context_resolve, dv_context, dv_meaning, fault_allowed,
+    context_init, context_resolve, context_spanned, dv_context, dv_meaning, fault_allowed,
 )
 from dmaverify.core.objects cimport dv_objects, dv_task, objects_deinit, objects_init
 from dmaverify.core.transfers cimport dv_transfer, transfers_begin, transfers_end
@@ -36,7 +37,8 @@ from dmaverify.core.vm cimport (
 from dmaverify.core.work cimport dv_works, works_deinit, works_init
 from dmaverify.core.world cimport (
     CPUS, CPU_WROTE, DEVICE_WROTE, HANDED_TO_CPU, HANDED_TO_DEVICE, MARK_DIRECTION, MARK_FREED,
-    MARK_LENGTH, MARK_PHYS, MARK_VIRT, OWNED_BY_CPU, OWNED_BY_DEVICE, STATE_FREE, STATE_GHOST,
+    MARK_LENGTH, MARK_PHYS, MARK_VIRT, OWNED_BY_CPU, OWNED_BY_DEVICE, SCAN_MAX, STATE_FREE,
+    STATE_GHOST,
     STATE_LIVE,
     dv_device, dv_mapping, dv_place, dv_world, iommu_ended, iommu_map, iommu_unmap, mapping_add,
     mapping_end, mapping_owned, mapping_touch, memory_add, memory_freed, neighbours_touch,
@@ -161,7 +163,7 @@ cdef int left_mapped(dv_engine* g, dv_batch* b, const dv_event* e,
         c.hca = &g.objects
         c.meant[OBJ_MAPPING] = index
         c.count = m.count
-        if g.effects.count != 0 and effects_left(&g.effects, &c) < 0:
+        if g.effects.count != 0 and judge_left(&g.effects, &c) < 0:
             return -1
         if run_rules(g, &c) < 0 or mapping_end(w, index, e, n, w.gaps) < 0:
             return -1
@@ -290,8 +292,26 @@ cdef int apply_transfer(dv_world* w, dv_context* c) noexcept nogil:
     if w.mappings[index].transfers != 0:
         w.mappings[index].transfers -= 1
         transfers_end(&w.open, index, e.object, e.bus_addr)
-    if e.kind == KIND_DEV_WRITE and not e.flags & F_LENGTH_UNKNOWN:
-        return mapping_touch(w, index, False, e.bus_addr, e.length, DEVICE_WROTE)
+    if e.kind != KIND_DEV_WRITE or e.flags & F_LENGTH_UNKNOWN:
+        return 0
+    if mapping_touch(w, index, False, e.bus_addr, e.length, DEVICE_WROTE) < 0:
+        return -1
+    return spanned_written(w, c)
+
+
+cdef int spanned_written(dv_world* w, dv_context* c) noexcept nogil:
+    """Mark what a device wrote in the mappings that its write went on into."""
+    cdef const dv_event* e = c.event
+    cdef uint64_t at = c.held, room = 0, end = e.length - c.past_end
+    cdef uint32_t other, steps = 0
+    while at < end and steps < SCAN_MAX:
+        steps += 1
+        other = context_spanned(c, at, &room)
+        if other == 0:
+            return 0
+        if mapping_touch(w, other, False, e.bus_addr + at, min(room, end - at), DEVICE_WROTE) < 0:
+            return -1
+        at += room
     return 0
 
 
@@ -698,6 +718,7 @@ cdef class Engine:
 
     cdef dv_engine g
     cdef uint32_t told_witnesses
+    cdef uint32_t told_incidents
     cdef bint finished
     cdef readonly object program
 
@@ -723,7 +744,7 @@ cdef class Engine:
         cdef dv_platform* p
         if len(platforms) > PLATFORMS_MAX:
             raise InternalError(f"{len(platforms)} platforms in one run, {PLATFORMS_MAX} at most")
-        if effects_init(&self.g.effects, seed, <uint32_t>len(platforms)) < 0:
+        if between_init(&self.g.effects, seed, <uint32_t>len(platforms)) < 0:
             raise MemoryError()
         for i, source in enumerate(platforms):
             p = &self.g.effects.platforms[i]
@@ -803,7 +824,7 @@ cdef class Engine:
         objects_deinit(&self.g.objects)
         works_deinit(&self.g.works)
         groups_deinit(&self.g.groups)
-        effects_deinit(&self.g.effects)
+        between_deinit(&self.g.effects)
         free(self.g.code)
         free(self.g.rules)
         free(self.g.index)
@@ -860,7 +881,7 @@ cdef class Engine:
                     i, d.maps + d.allocs, u.accesses, u.cpu_accesses,
                     bool(d.syncs or d.bounces or self.g.world.syncs_traced), u.registered,
                     u.registered_bytes, u.bypass_accesses, u.bypass_bytes, u.bypass_lines,
-                    u.longest, u.highest_mapped))
+                    u.longest, u.highest_mapped, u.unplaced, u.unpaired))
         return out
 
     def hits(self):
@@ -892,9 +913,12 @@ cdef class Engine:
         return None
 
     def fresh_witnesses(self):
-        """Return the offsets of the source lines that groups made since the last call name."""
+        """Return the offsets of the source lines that groups and incidents made since the last
+        call name.
+        """
         cdef uint32_t i, k
         cdef dv_group* item
+        cdef dv_incident* found
         out = []
         for i in range(self.told_witnesses, self.g.groups.count):
             item = &self.g.groups.items[i]
@@ -904,6 +928,16 @@ cdef class Engine:
                 if item.views[k].mapping.state == STATE_GHOST:
                     out.append(item.views[k].mapping.ended.offset)
         self.told_witnesses = self.g.groups.count
+        # An incident that is told anew names another line: all that are kept are few.
+        for i in range(self.g.effects.incidents.count):
+            found = &self.g.effects.incidents.items[i]
+            if i >= self.told_incidents or found.retold:
+                out.append(found.event.offset)
+                found.retold = 0
+                if found.has_mapping:
+                    out.append(found.mapping.made.offset)
+                    out.append(found.mapping.ended.offset)
+        self.told_incidents = self.g.effects.incidents.count
         return out
 
     def witnesses_between(self, uint64_t start, uint64_t end):
@@ -951,7 +985,8 @@ cdef class Engine:
             "works": self.g.works.live, "objects": self.g.objects.live,
             "objects_refused": self.g.objects.refused,
             "objects_forgotten": self.g.objects.forgotten,
-            "overflow": self.g.groups.overflow, "iommu_events": w.iommu_events,
+            "overflow": self.g.groups.overflow, "incidents": self.g.effects.incidents.overflow,
+            "iommu_events": w.iommu_events,
             "undecided": w.undecided, "unexplained": w.unexplained,
             "bounces": sum([w.devices[i].bounces for i in range(w.device_count)]),
         }

@@ -49,6 +49,8 @@ cdef enum dv_cause:          # as model/effect.py's Cause
     CAUSE_UNKNOWN_MEMORY = 27
     CAUSE_NO_PERSISTENT = 28
     CAUSE_NEIGHBOURS_LOST = 29
+    CAUSE_MAY_BE_SHARED = 30
+    CAUSE_NO_DIRECTION = 31
 
 cdef enum dv_mistake:        # as model/effect.py's Mistake
     MISTAKE_NONE = 0
@@ -79,6 +81,7 @@ cdef enum dv_mistake:        # as model/effect.py's Mistake
     MISTAKE_ZERO_LENGTH = 25
     MISTAKE_SHARED_LINE = 26
     MISTAKE_CPU_WRITE_LOST = 27
+    MISTAKE_UNMAP_IN_TRANSFER = 28
 
 cdef enum:
     PLATFORMS_MAX = 16       # as model/effect.py
@@ -102,6 +105,7 @@ cdef struct dv_incident:
     uint64_t ordinal         # accesses of the device by then; 0 = not an access
     uint64_t length
     uint8_t has_mapping
+    uint8_t retold           # since somebody asked for its lines
     dv_mapping mapping
 
 cdef struct dv_incidents:
@@ -109,6 +113,8 @@ cdef struct dv_incidents:
     uint32_t count
     uint32_t capacity
     uint64_t overflow        # further incidents that were counted only
+    uint32_t faults          # incidents that are faults of an IOMMU, so far
+    uint32_t accesses        # and those that are other accesses of devices
     dv_table keys            # what an incident is known by -> index + 1
     uint8_t seen[16][8]      # [platform][effect]: there is one
 
@@ -123,5 +129,6 @@ cdef int incident_add(dv_incidents* s, const dv_context* c, uint32_t platforms,
 # fault of the IOMMU only.
 cdef dv_incident* incident_at(dv_incidents* s, const dv_event* e, bint fault) noexcept nogil
 # Tell an incident anew: it is the same as this event.
-cdef void incident_retell(dv_incident* item, const dv_context* c, const dv_verdict* v,
-                          uint64_t ordinal, uint64_t length) noexcept nogil
+cdef void incident_retell(dv_incidents* s, dv_incident* item, const dv_context* c,
+                          const dv_verdict* v, uint32_t index, uint64_t ordinal,
+                          uint64_t length) noexcept nogil

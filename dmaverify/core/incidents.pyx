@@ -44,25 +44,48 @@ cdef uint64_t key_of(const dv_context* c, uint32_t platforms, const dv_verdict* 
     return key | 1
 
 
-cdef bint wanted(dv_incidents* s, uint32_t platforms, const dv_verdict* v) noexcept nogil:
-    """Tell whether a new incident is kept: some platform does not take it as the driver wants, and
-    there is room, or no other one tells its effect.
-    """
+cdef bint harmless(uint32_t platforms, const dv_verdict* v) noexcept nogil:
     cdef uint32_t p
-    cdef bint first = False, harmless = True
     for p in range(platforms):
-        first = first or not s.seen[p][v.effect[p]]
-        harmless = harmless and v.effect[p] == EFFECT_WORKS
-    return not harmless and (first or s.count < INCIDENTS_MAX)
+        if v.effect[p] != EFFECT_WORKS:
+            return False
+    return True
+
+
+cdef bint wanted(dv_incidents* s, uint32_t platforms, const dv_verdict* v) noexcept nogil:
+    """Tell whether a new incident is kept: there is room, or no other one tells its effect."""
+    cdef uint32_t p
+    if s.count < INCIDENTS_MAX:
+        return True
+    for p in range(platforms):
+        if not s.seen[p][v.effect[p]]:
+            return True
+    return False
+
+
+cdef void tell(dv_incident* item, const dv_context* c, uint32_t index, uint64_t ordinal,
+               uint64_t length) noexcept nogil:
+    item.event = c.event[0]
+    item.number = c.number[0]
+    item.ordinal = ordinal
+    item.length = length
+    item.has_mapping = index != 0
+    if index != 0:
+        item.mapping = c.world.mappings[index]
+        item.mapping.list = NULL  # its owner is the world
 
 
 cdef int incident_add(dv_incidents* s, const dv_context* c, uint32_t platforms,
                       const dv_verdict* v, uint32_t index, uint64_t ordinal,
                       uint64_t length) noexcept nogil:
-    cdef uint64_t key = key_of(c, platforms, v, index)
-    cdef uint32_t held = table_get(&s.keys, key), p
+    cdef uint64_t key
+    cdef uint32_t held, p
     cdef dv_incident* item
     cdef void* block
+    if harmless(platforms, v):
+        return 0
+    key = key_of(c, platforms, v, index)
+    held = table_get(&s.keys, key)
     if held != 0:
         s.items[held - 1].count += 1
         return 0
@@ -79,14 +102,10 @@ cdef int incident_add(dv_incidents* s, const dv_context* c, uint32_t platforms,
     memset(item, 0, sizeof(dv_incident))
     item.verdict = v[0]
     item.count = 1
-    item.event = c.event[0]
-    item.number = c.number[0]
-    item.ordinal = ordinal
-    item.length = length
-    if index != 0:
-        item.has_mapping = 1
-        item.mapping = c.world.mappings[index]
-        item.mapping.list = NULL  # its owner is the world
+    tell(item, c, index, ordinal, length)
+    if device_reaches(c.event):
+        s.faults += c.event.kind == KIND_DEV_FAULT
+        s.accesses += c.event.kind != KIND_DEV_FAULT
     for p in range(platforms):
         s.seen[p][v.effect[p]] = 1
     s.count += 1
@@ -98,6 +117,8 @@ cdef dv_incident* incident_at(dv_incidents* s, const dv_event* e, bint fault) no
     cdef dv_incident* item
     cdef const dv_event* o
     cdef uint64_t page, first, last
+    if (s.faults if fault else s.accesses) == 0:
+        return NULL
     for i in range(s.count):
         item = &s.items[s.count - 1 - i]
         o = &item.event
@@ -114,11 +135,12 @@ cdef dv_incident* incident_at(dv_incidents* s, const dv_event* e, bint fault) no
     return NULL
 
 
-cdef void incident_retell(dv_incident* item, const dv_context* c, const dv_verdict* v,
-                          uint64_t ordinal, uint64_t length) noexcept nogil:
+cdef void incident_retell(dv_incidents* s, dv_incident* item, const dv_context* c,
+                          const dv_verdict* v, uint32_t index, uint64_t ordinal,
+                          uint64_t length) noexcept nogil:
+    s.faults -= item.event.kind == KIND_DEV_FAULT
+    s.accesses += 1
     item.verdict = v[0]
-    item.event = c.event[0]
-    item.number = c.number[0]
-    item.ordinal = ordinal
-    item.length = length
     item.count = 1
+    item.retold = 1
+    tell(item, c, index, ordinal, length)

@@ -89,6 +89,7 @@ cdef struct dv_context:
     uint64_t overlaps
     uint64_t matching
     uint64_t past_end
+    uint64_t held            # bytes of a device's access that its own mapping holds
     uint64_t into
     uint64_t candidates
     uint64_t virt
@@ -114,6 +115,9 @@ cdef int context_accesses(dv_context* c, uint32_t* ret, int room) noexcept nogil
 cdef void context_accessed(dv_context* c, uint32_t index) noexcept nogil
 # True where a mapping's direction allows what a device does, or does not tell.
 cdef bint event_allowed(const dv_event* e, const dv_mapping* m) noexcept nogil
+# Of a device's access, the mapping of the device that holds the byte `at` bytes into it, best one
+# that allows it, and how many bytes on from there it holds; 0 = none.
+cdef uint32_t context_spanned(dv_context* c, uint64_t at, uint64_t* room) noexcept nogil
 # True where the mapping that a fault means allows what the device did.
 cdef bint fault_allowed(const dv_context* c) noexcept nogil
 # The mapping that a wrong call evidently meant, though it did not name it; 0 = none.

@@ -559,10 +559,33 @@ cdef void resolve_transfer(dv_context* c) noexcept nogil:
         s = walk_next(&walk)
     if c.meant[OBJ_MAPPING] != 0:
         c.meant[OBJ_FOREIGN] = 0
+        c.held = reach
         reach = covered(c, reach, e.length)
         c.past_end = e.length - reach if e.length > reach else 0
         if not page and e.kind != KIND_DEV_FAULT:
             c.unsent = mapping_stale(w, c.meant[OBJ_MAPPING], False, e.bus_addr, e.length, False)
+
+
+cdef uint32_t context_spanned(dv_context* c, uint64_t at, uint64_t* room) noexcept nogil:
+    cdef dv_world* w = c.world
+    cdef dv_walk walk
+    cdef const dv_segment* seg
+    cdef const dv_mapping* m
+    cdef uint32_t s, found = 0
+    cdef int best = 0, score
+    walk_init(&walk, &w.shadow, GRID_BUS, c.event.bus_addr + at, 1)
+    s = walk_next(&walk)
+    while s != 0:
+        seg = &w.shadow.segments[s]
+        m = &w.mappings[seg.mapping]
+        score = 2 if allows(c.event, m) else 1
+        if m.device == c.device and (score > best or (
+                score == best and m.serial > w.mappings[found].serial)):
+            best = score
+            found = seg.mapping
+            room[0] = seg.length - (c.event.bus_addr + at - seg.start)
+        s = walk_next(&walk)
+    return found if room[0] != 0 else 0
 
 
 cdef inline bint allows(const dv_event* e, const dv_mapping* m) noexcept nogil:

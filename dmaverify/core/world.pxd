@@ -8,7 +8,7 @@ from dmaverify.core.commands cimport dv_commands
 from dmaverify.core.shadow cimport dv_segment, dv_shadow
 from dmaverify.core.table cimport dv_table
 from dmaverify.core.transfers cimport dv_transfers
-from dmaverify.model.events cimport dv_batch, dv_event, dv_number
+from dmaverify.model.events cimport dv_batch, dv_event, dv_number, dv_side
 
 cdef enum:
     STATE_FREE = 0
@@ -217,6 +217,9 @@ cdef int neighbours_touch(dv_world* w, uint64_t phys, uint64_t length) noexcept 
 # there is none.
 cdef bint shared_part(const dv_segment* seg, bint physical, uint64_t start, uint64_t length,
                       uint64_t* first, uint64_t* end) noexcept nogil
+
+# Tell whether the pages that a merged list is made of are known, one to each entry.
+cdef bint list_in_pages(const dv_side* bus, const dv_side* phys) noexcept nogil
 
 cdef int iommu_map(dv_world* w, uint64_t iova) noexcept nogil
 cdef int iommu_unmap(dv_world* w, uint64_t iova, uint64_t length) noexcept nogil

@@ -27,6 +27,7 @@ from dmaverify.model.events cimport (
     event_side, event_type, side_entries,
 )
 
+cdef uint64_t PAGE_MASK = (1 << PAGE_SHIFT) - 1
 cdef uint32_t COUNT_SHIFT = 16
 cdef uint32_t COUNT_MAX = 0xFFFF
 cdef int32_t BALANCE_ZERO = 0x8000
@@ -206,6 +207,49 @@ cdef int add_unplaced(dv_world* w, uint32_t index, const dv_event* e) noexcept n
     return segment_link(&w.shadow, s, GRID_PHYS)
 
 
+cdef bint list_in_pages(const dv_side* bus, const dv_side* phys) noexcept nogil:
+    """Tell whether each entry of a list that an IOMMU merged is known to be one page of it.
+
+    It merges entries where one ends and the next begins at a page boundary: as many entries as
+    pages are one page each, but for the ends. Source: Linux drivers/iommu/dma-iommu.c,
+    iommu_dma_map_sg() and __finalise_sg().
+    """
+    cdef const dv_entry* b = side_entries(bus)
+    cdef const dv_entry* p = side_entries(phys)
+    cdef uint64_t at, left
+    cdef uint32_t i, entries = 0
+    if bus.stored != bus.full or phys.stored != phys.full or phys.full > GHOST_SEGMENTS:
+        return False
+    for i in range(bus.stored):
+        at = b[i].address
+        left = b[i].length
+        while left != 0:
+            if entries == phys.full or (p[entries].address ^ at) & PAGE_MASK:
+                return False
+            entries += 1
+            left -= min(left, PAGE_MASK + 1 - (at & PAGE_MASK))
+            at = (at | PAGE_MASK) + 1
+    return entries == phys.full
+
+
+cdef int add_pages(dv_world* w, uint32_t index, const dv_entry* b, const dv_entry* p,
+                   uint32_t count) noexcept nogil:
+    """Add a merged list page by page."""
+    cdef uint32_t i, tail = 0
+    cdef uint64_t at, left, room
+    for i in range(count):
+        at = b[i].address
+        left = b[i].length
+        while left != 0:
+            room = min(left, PAGE_MASK + 1 - (at & PAGE_MASK))
+            if add_segment(w, index, &tail, at, room, p[0].address, room) < 0:
+                return -1
+            p += 1
+            at += room
+            left -= room
+    return 0
+
+
 cdef int add_list(dv_world* w, uint32_t index, const dv_side* bus,
                   const dv_side* phys) noexcept nogil:
     """Add the segments of a scatter/gather list; physical lengths are known only one to one."""
@@ -214,12 +258,14 @@ cdef int add_list(dv_world* w, uint32_t index, const dv_side* bus,
     cdef bint paired = phys != NULL and bus.full == phys.full
     cdef uint32_t i, tail = 0
     cdef uint64_t address
+    w.mappings[index].segments = bus.full
+    if phys != NULL and not paired and list_in_pages(bus, phys):
+        return add_pages(w, index, b, p, bus.stored)
     for i in range(bus.stored):
         address = p[i].address if paired and i < phys.stored else 0
         if add_segment(w, index, &tail, b[i].address, b[i].length, address,
                        b[i].length if paired and i < phys.stored else 0) < 0:
             return -1
-    w.mappings[index].segments = bus.full
     return 0
 
 

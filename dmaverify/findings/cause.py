@@ -36,6 +36,9 @@ CAUSES = {
     Cause.NOT_FLUSHED: "the old translation may work until the next flush",
     Cause.NEEDS_ORDER: "its mapping may have been there without being seen",
     Cause.UNKNOWN_MEMORY: "the recording does not tell whose memory that is",
+    Cause.MAY_BE_SHARED: "a program that uses this memory while it is mapped would not see what "
+    "the device writes, nor the device what it writes",
+    Cause.NO_DIRECTION: "the recording does not tell whether the device read or wrote",
     Cause.NEIGHBOURS_LOST: "bytes beside the mapping are thrown away with its cache lines",
     Cause.NO_PERSISTENT: "no mapping of this memory can be had without a bounce buffer",
 }
@@ -73,6 +76,8 @@ def deed(incident: Incident, outcome: Outcome, context: TraceContext) -> str:
     """Return what happens at an incident, a clause."""
     event = incident.first.event
     device = context.device_name(incident.device)
+    if outcome.cause == Cause.MAY_BE_SHARED:
+        return f"lists of whole pages of {device}, mapped both ways, {size(incident.bytes)} in all"
     if outcome.cause == Cause.SHARED_AT_ONCE and event.kind in _CALLS:
         return f"registered memory and user queues of {device}, {size(incident.bytes)} in all"
     if event.kind in (EventKind.CPU_READ, EventKind.CPU_WRITE):

@@ -42,6 +42,40 @@ MISSING_WORDS = {
         "what a cut list hides",
         "begin the recording before the driver is bound; map shorter lists",
     ),
+    Missing.MEMORY: (
+        "whose memory some addresses are that {devices} used is not in the recording",
+        "record where drivers get their memory from (memory), or all that they map",
+    ),
+    Missing.PHYSICAL: (
+        "the physical addresses of some mappings of {devices} are not in the recording",
+        "record the events of dma:* with phys_addr",
+    ),
+    Missing.PARTS: (
+        "which memory the parts of some lists of {devices} are, merged by an IOMMU, is not in the "
+        "recording",
+        "record on a machine without an IOMMU, or map lists of single pages",
+    ),
+    Missing.DIRECTIONS: (
+        "whether some accesses of {devices} were reads or writes is not in the recording",
+        "record tracepoints of the driver, or give a device's log that has it",
+    ),
+    Missing.FLUSHES: (
+        "when the IOMMU forgot what {devices} had mapped is not in the recording",
+        "give the device's log with --device-log; record with a clock that is time",
+    ),
+    Missing.SHARING: (
+        "whether a program uses memory of {devices} while it is mapped is not in the recording",
+        "record the events of the RDMA core (reg_mr, dereg_mr), and what the program touches",
+    ),
+}
+
+#: What is lacking where a platform's effect can not be told, by cause.
+_LACKING = {
+    Cause.NEEDS_ORDER: Missing.BEGINNING,
+    Cause.UNKNOWN_MEMORY: Missing.MEMORY,
+    Cause.NO_DIRECTION: Missing.DIRECTIONS,
+    Cause.NOT_FLUSHED: Missing.FLUSHES,
+    Cause.MAY_BE_SHARED: Missing.SHARING,
 }
 
 
@@ -152,6 +186,7 @@ class _Row:
             lucky=self._count(Effect.WORKS_BY_LUCK),
             unclear=self._count(Effect.CANNOT_TELL),
             costs=tuple(self._costs()),
+            trace=self._context.index,
         )  # fmt: skip
         return row if decides is None else self._decided(row, decides)
 
@@ -160,6 +195,9 @@ class _Row:
         outcome = by.outcomes[self._index]
         does = deed(by, outcome, self._context)
         cause = cause_words(outcome, self._platform)
+        if row.effect == Effect.CANNOT_TELL and outcome.effect != Effect.CANNOT_TELL:
+            owner = self._context.device_name(_owner(by))
+            cause = MISSING_WORDS[self._lacking(by)][0].format(devices=owner or "the devices")
         return replace(
             row,
             why=f"{does}: {cause}",
@@ -197,11 +235,7 @@ class _Row:
         for incident, effect in self._effects:
             if effect != Effect.CANNOT_TELL:
                 continue
-            doubt = _doubt(incident, self._seen)
-            if doubt is not None:
-                self._lack(doubt, _owner(incident))
-            elif incident.outcomes[self._index].cause == Cause.NEEDS_ORDER:
-                self._lack(Missing.BEGINNING, incident.device)
+            self._lack(self._lacking(incident), _owner(incident))
         for facts in self._told.facts:
             if not facts.maps:
                 continue
@@ -209,10 +243,30 @@ class _Row:
                 self._lack(Missing.DEVICE_ACCESSES, facts.device)
             if self._moves_bytes(facts) and not facts.cpu_accesses:
                 self._lack(Missing.CPU_ACCESSES, facts.device)
+            if self._moves_bytes(facts) and facts.unpaired:
+                self._lack(Missing.PARTS, facts.device)
+            if facts.unplaced and self._asks_where():
+                self._lack(Missing.PHYSICAL, facts.device)
         if self._told.gaps:
             self._lack(Missing.LOST_EVENTS, 0)
         if not any(f.maps for f in self._told.facts):
             self._lack(Missing.MAPPINGS, 0)
+
+    def _lacking(self, incident: Incident) -> Missing:
+        """Return what would tell the effect of an incident that can not be told."""
+        outcome = incident.outcomes[self._index]
+        if outcome.effect == Effect.CANNOT_TELL:
+            return _LACKING[outcome.cause]
+        doubt = _doubt(incident, self._seen)
+        assert doubt is not None, "an effect that is told has no doubt"
+        return doubt
+
+    def _asks_where(self) -> bool:
+        """Tell whether it matters where in memory a mapping lies."""
+        platform = self._platform
+        return not platform.recorded and (
+            platform.bounce is Bounce.ABOVE_WIDTH or not platform.coherent
+        )
 
     def _moves_bytes(self, facts: DeviceFacts) -> bool:
         """Tell whether what CPU and device see of a device's memory can differ."""
@@ -254,6 +308,7 @@ class _Row:
                 time_ns=here.time_ns,
                 stage=outcome.stage,
                 why=cause_words(outcome, self._platform),
+                source=here.source,
             )
 
     def _costs(self) -> Iterator[BypassCost]:
@@ -262,9 +317,12 @@ class _Row:
         for facts in self._told.facts:
             if not facts.registered:
                 continue
-            lines, moved = float(-(-facts.longest // _LINE)), float(facts.longest)
+            line = self._platform.line_bytes
+            lines, moved = float(-(-facts.longest // line)), float(facts.longest)
             if facts.bypass_accesses:
                 lines = facts.bypass_lines / facts.bypass_accesses
+                if line != _LINE:  # the engine counts lines of the usual length
+                    lines = max(1.0, lines * _LINE / line)
                 moved = facts.bypass_bytes / facts.bypass_accesses
             yield BypassCost(
                 self._context.device_name(facts.device),

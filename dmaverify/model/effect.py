@@ -44,6 +44,8 @@ class Cause(IntEnum):
     UNKNOWN_MEMORY = 27  # the recording does not tell whose memory the address is
     NO_PERSISTENT = 28  # no mapping without bounce buffers can be had for this memory
     NEIGHBOURS_LOST = 29  # bytes beside the mapping are thrown away with its cache lines
+    MAY_BE_SHARED = 30  # a program may use the memory while it is mapped
+    NO_DIRECTION = 31  # nothing tells whether the device read or wrote
 
 
 class Mistake(IntEnum):
@@ -77,6 +79,7 @@ class Mistake(IntEnum):
     ZERO_LENGTH_MAPPING = 25
     SHARED_CACHELINE = 26
     CPU_WRITE_LOST = 27
+    UNMAP_DURING_TRANSFER = 28
 
     @property
     def cls(self) -> str:
@@ -93,6 +96,12 @@ class Missing(IntEnum):
     LOST_EVENTS = 3
     BEGINNING = 4
     MAPPINGS = 5
+    MEMORY = 6
+    PHYSICAL = 7
+    DIRECTIONS = 8
+    FLUSHES = 9
+    SHARING = 10
+    PARTS = 11
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +165,8 @@ class DeviceFacts:
         longest: bytes of the largest such mapping.
         highest: where the highest known memory of its streaming mappings ends, physical; 0 where
             none is known.
+        unplaced: streaming mappings whose physical address is not told.
+        unpaired: lists that an IOMMU merged, of which nothing tells what memory a part is.
     """
 
     device: int
@@ -170,3 +181,5 @@ class DeviceFacts:
     bypass_lines: int = 0
     longest: int = 0
     highest: int = 0
+    unplaced: int = 0
+    unpaired: int = 0

@@ -16,7 +16,7 @@ class PredictedFault:
         direction: "read", "write" or "unknown": what the device does to memory.
         ordinal: how many accesses the device had made by then, this one included.
         address: where the device reaches, bus space of the recording.
-        event, line, time_ns: the access in the recording; see `Evidence`.
+        event, line, time_ns, source: the access in the recording; see `Evidence`.
         stage: 1 or 2: the translation that fails.
         why: what is the matter, a phrase.
     """
@@ -31,6 +31,7 @@ class PredictedFault:
     time_ns: int | None
     stage: int
     why: str
+    source: str = ""
 
     @property
     def page_offset(self) -> int:
@@ -67,6 +68,7 @@ class PlatformResult:
         name, title: of the platform.
         effect: what it makes of the recording.
         event, line, time_ns, source: the deciding event, None where none decides; see `Evidence`.
+        trace: index of the trace that comes to this.
         device: the device of that event, "" where none decides.
         cls: the class of the mistake behind it, "" for none.
         why: a sentence: `deed`, what happens, and `cause`, what the platform makes of it ("" and
@@ -100,3 +102,4 @@ class PlatformResult:
     unclear: int = 0
     costs: tuple[BypassCost, ...] = ()
     source: str = ""
+    trace: int = 0

@@ -6,6 +6,7 @@ own have the same form (docs/reference/platforms.md).
 """
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import IntEnum
@@ -50,8 +51,8 @@ class Platform:
     """One platform.
 
     Args:
-        name: kebab-case; the name of its file.
-        title: a phrase that says what machine this is.
+        name: kebab-case, at most 40 characters; the name of its file.
+        title: a phrase that says what machine this is, at most 100 characters.
         order: its place among others in a table; of equals by name.
         recorded: True for the machine that made the recording: what is between device and
             memory is then taken from the recording, and nothing below counts.
@@ -123,6 +124,11 @@ _LIMITS = {
     "address_width": (1, WIDEST),
     "guard_bytes": (0, 1 << 20),
 }
+#: What `--platform` takes for the word that means each of them.
+_ALL = "all"
+_NAME_MOST = 40
+_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_TITLE_MOST = 100
 _POWERS = {"page_bytes", "line_bytes"}
 
 
@@ -144,13 +150,21 @@ def platform_from(table: Mapping[str, Any], path: str) -> Platform:
     for key in ("name", "title"):
         if not isinstance(table.get(key), str) or not table[key].strip():
             raise UsageError(f"{path}: a platform needs a {key}, in quotes")
+    name = table["name"]
+    if not _NAME.fullmatch(name) or len(name) > _NAME_MOST or name == _ALL:
+        raise UsageError(
+            f"{path}: name is up to {_NAME_MOST} small letters and digits with dashes between, "
+            f"and not {_ALL!r}, not {name[:_NAME_MOST]!r}"
+        )
+    if len(table["title"]) > _TITLE_MOST or not table["title"].isprintable():
+        raise UsageError(f"{path}: title is a phrase of up to {_TITLE_MOST} characters, in a line")
     return Platform(**{key: _value(key, value, path) for key, value in table.items()})
 
 
 def _value(key: str, value: Any, path: str) -> Any:
     if key in _CHOICES:
         names = {m.name.lower().replace("_", "-"): m for m in _CHOICES[key]}
-        if value not in names:
+        if not isinstance(value, str) or value not in names:
             raise UsageError(f"{path}: {key} is one of {', '.join(names)}, not {value!r}")
         return names[value]
     if key in _LIMITS:

@@ -136,8 +136,16 @@ def run_traces(
 
 
 def _worst(found: list[tuple[PlatformResult, ...]]) -> tuple[PlatformResult, ...]:
-    """Return for each platform the worst that any trace came to; of equals the first."""
-    return tuple(max(rows, key=lambda row: row.effect) for rows in zip(*found, strict=True))
+    """Return the worst row of each platform, of equals the first, with the counts of all."""
+    return tuple(
+        replace(
+            max(rows, key=lambda row: row.effect),
+            breaks=sum(r.breaks for r in rows),
+            lucky=sum(r.lucky for r in rows),
+            unclear=sum(r.unclear for r in rows),
+        )
+        for rows in zip(*found, strict=True)
+    )
 
 
 def _refuse_loose_logs(paths: Sequence[str], options: CheckOptions) -> None:

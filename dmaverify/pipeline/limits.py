@@ -47,6 +47,12 @@ _COUNTERS = (
         "findings-not-told-apart",
         "further hits that were counted only, because there are too many different findings",
     ),
+    (
+        "incidents",
+        "effects-not-told-apart",
+        "further accesses and calls that platforms do not take as the driver wants, not counted "
+        "in the matrix, because there are too many different ones",
+    ),
 )
 
 

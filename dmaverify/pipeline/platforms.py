@@ -11,6 +11,7 @@ from dmaverify.model.platform import Platform, platform_from
 
 HOME = Path(__file__).parents[1] / "platforms"
 _SUFFIX = ".toml"
+_BYTES_MOST = 1 << 20
 
 
 def read_platform(path: Path) -> Platform:
@@ -20,10 +21,19 @@ def read_platform(path: Path) -> Platform:
         UsageError: the file can not be read, or does not describe one.
     """
     try:
-        table = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise UsageError(f"{path}: {reason}") from error
+        with path.open("rb") as file:
+            text = file.read(_BYTES_MOST + 1)
+        if len(text) > _BYTES_MOST:
+            raise UsageError(f"{path}: more than {_BYTES_MOST:,} bytes are no platform")
+        table = tomllib.loads(text.decode("utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: byte {error.start} is not UTF-8") from error
+    except RecursionError as error:
+        raise UsageError(f"{path}: brackets are nested too deeply") from error
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path}: {error}") from error
     return platform_from(table, str(path))
 
 
@@ -40,12 +50,14 @@ def choose(names: Sequence[str]) -> tuple[Platform, ...]:
         names: names, paths of TOML files (they end in ".toml"), or "all".
 
     Raises:
-        UsageError: a name is not known, a file is not good, or there are too many.
+        UsageError: a name is not known or is that of two platforms, a file is not good, or
+            there are too many.
     """
     chosen: dict[str, Platform] = {}
     for name in names:
         for platform in _named(name):
-            chosen[platform.name] = platform
+            if chosen.setdefault(platform.name, platform) != platform:
+                raise UsageError(f"two different platforms have the name {platform.name!r}")
     if len(chosen) > PLATFORMS_MAX:
         raise UsageError(f"{len(chosen)} platforms in one run; {PLATFORMS_MAX} at most")
     return tuple(chosen.values())

@@ -150,6 +150,7 @@ def platform_json(row: PlatformResult) -> dict[str, Any]:
         "name": row.name,
         "title": row.title,
         "effect": EFFECT_NAMES[row.effect],
+        "trace": row.trace,
         "event": row.event,
         "line": row.line,
         "time_ns": row.time_ns,
@@ -173,6 +174,7 @@ def platform_json(row: PlatformResult) -> dict[str, Any]:
                 "time_ns": f.time_ns,
                 "translation": f.stage,
                 "why": f.why,
+                **({"source": f.source} if f.source else {}),
             }
             for f in row.faults
         ],

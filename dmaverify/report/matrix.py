@@ -25,6 +25,7 @@ SIGNS = {
 WORDS = {e: name.replace("-", " ") for e, name in EFFECT_NAMES.items()}
 _EFFECT = max(map(len, WORDS.values()))
 _MOST_FAULTS = 6
+_TITLE_LEAST = 28
 
 
 class MatrixReporter:
@@ -43,7 +44,7 @@ class MatrixReporter:
 def _lines(report: Report, view: View, g: Glyphs) -> Iterator[Line]:
     if not report.traces:
         return
-    yield from table(report.platforms, view)
+    yield from table(report, view)
     yield []
     yield from reasons(report, view, g)
     if view.quiet:
@@ -55,11 +56,17 @@ def _lines(report: Report, view: View, g: Glyphs) -> Iterator[Line]:
     yield from _verdict(report, view)
 
 
-def table(rows: tuple[PlatformResult, ...], view: View) -> Iterator[Line]:
+def table(report: Report, view: View) -> Iterator[Line]:
     """Give a row for each platform: its effect, its name, the deciding event, what it is."""
+    rows = report.platforms
+    several = len(report.traces) > 1
     names = max(len(visible(r.name)) for r in rows)
-    places = max(len(_place(r)) for r in rows)
-    for row in rows:
+    texts = [_place(r, report.traces[r.trace].path if several else "") for r in rows]
+    # Where it is narrow the name of another log is left to the reasons below.
+    if view.width - 8 - _EFFECT - names - 2 - max(map(len, texts)) < _TITLE_LEAST:
+        texts = [_short_place(r, several=several) for r in rows]
+    places = max(map(len, texts))
+    for row, place in zip(rows, texts, strict=True):
         style, sign, plain = SIGNS[row.effect]
         line: Line = [
             ("", "  "),
@@ -67,26 +74,35 @@ def table(rows: tuple[PlatformResult, ...], view: View) -> Iterator[Line]:
             ("message", f"  {visible(row.name):<{names}}"),
         ]
         if places:
-            line.append(("place", f"  {_place(row):<{places}}"))
+            line.append(("place", f"  {place:<{places}}"))
         used = 6 + _EFFECT + names + (places + 2 if places else 0)
         ellipsis = (ASCII if view.ascii else UNICODE).ellipsis
         title = fit(visible(row.title), max(12, view.width - used - 2), ellipsis)
         yield [*line, ("quiet", f"  {title}")]
 
 
-def _place(row: PlatformResult) -> str:
+def _place(row: PlatformResult | PredictedFault, path: str = "") -> str:
+    """Return the place of an event, with the name of its file where that is not plain."""
+    place = _short_place(row)
+    file = (row.source or path).rpartition("/")[2]
+    return f"{visible(file)} {place}" if file and place else place
+
+
+def _short_place(row: PlatformResult | PredictedFault, *, several: bool = False) -> str:
     if row.event is None:
         return ""
     place = f"event {row.event}" if row.line is None else f"line {row.line}"
-    return f"{visible(row.source.rpartition('/')[2])} {place}" if row.source else place
+    if several and isinstance(row, PlatformResult):
+        place = f"trace {row.trace + 1}, {place}"
+    return place
 
 
 def reasons(report: Report, view: View, g: Glyphs) -> Iterator[Line]:
     """Give what decides, once for all platforms that it decides, then what can not be told."""
-    decided: dict[tuple[int | None, str, str], list[PlatformResult]] = {}
+    decided: dict[tuple[int, int | None, str, str], list[PlatformResult]] = {}
     for row in sorted(report.platforms, key=lambda r: -r.effect):
         if row.event is not None:
-            decided.setdefault((row.event, row.cls, row.deed), []).append(row)
+            decided.setdefault((row.trace, row.event, row.cls, row.deed), []).append(row)
     for rows in decided.values():
         yield from _event(rows, report, view, g)
         yield []
@@ -107,7 +123,7 @@ def _event(rows: list[PlatformResult], report: Report, view: View, g: Glyphs) ->
     lines = wrap(visible(row.deed), view.width - len(row.cls) - 2, view.width - 4)
     yield [(style, row.cls or WORDS[row.effect]), ("message", f": {lines[0]}")]
     yield from ([("message", f"    {line}")] for line in lines[1:])
-    path = row.source or report.traces[0].path
+    path = row.source or report.traces[row.trace].path
     where = f"@{row.event}" if row.line is None else str(row.line)
     place: Line = [("gutter", f"  {g.corner}{g.line} "), ("place", f"{visible(path)}:{where}")]
     if row.time_ns is not None:
@@ -143,14 +159,10 @@ def _faults(rows: list[PlatformResult]) -> Iterator[str]:
     for fault in list(faults.values())[:_MOST_FAULTS]:
         yield (
             f"access {fault.ordinal} of {fault.device}, a {fault.direction}, faults at page "
-            f"offset {fault.page_offset:#x} ({_place_of(fault)})"
+            f"offset {fault.page_offset:#x} ({_place(fault)})"
         )
     if len(faults) > _MOST_FAULTS:
         yield f"and {len(faults) - _MOST_FAULTS:,} more"
-
-
-def _place_of(fault: PredictedFault) -> str:
-    return f"event {fault.event}" if fault.line is None else f"line {fault.line}"
 
 
 def _extra(rows: tuple[PlatformResult, ...]) -> Iterator[tuple[str, str]]:

@@ -52,7 +52,7 @@ def _lines(report: Report, view: View, g: Glyphs) -> Iterator[Line]:
 
 
 def _platforms(report: Report, view: View) -> Iterator[Line]:
-    yield from table(report.platforms, view)
+    yield from table(report, view)
     yield []
     if report.platform != ALL_PLATFORMS:
         yield from outcomes(report.platforms, view)

@@ -228,3 +228,64 @@ def test_the_table_fits(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
     assert 10 == len(table)
     assert {"✗", "~"} == {line.split()[0] for line in table}
     assert [line for line in lines if len(line) > columns and "┌" not in line] == []
+
+
+DEVICE = "0000:00:04.0"
+
+
+def recorded(folder: Path, *events: str) -> Path:
+    """Return a recording of some events of a device, from before its driver was bound."""
+    lines = [f"driver_probe: {DEVICE}", *(e.replace(":", f": {DEVICE}", 1) for e in events)]
+    path = folder / "made.dmat"
+    path.write_text("# dmaverify trace 1\n" + "".join(
+        f"    a-1 [000] ..... {i / 1e6:.6f}: {line}\n" for i, line in enumerate(lines, 1)
+    ))  # fmt: skip
+    return path
+
+
+MAP = "dma_map: type=single direction=from_device bus_addr=0x10000 length=64"
+SEEN = ["dev_write: bus_addr=0x10000 length=64", "cpu_read: phys_addr=0xb0000 length=64"]
+
+
+@pytest.mark.parametrize(("events", "platform", "said"), [
+    ([f"{MAP} phys_addr=0x90000", *SEEN, "dev_write: bus_addr=0x7770000 length=64"],
+     "flat", "whose memory some addresses are"),
+    ([MAP, *SEEN], "mask-32", "the physical addresses of some mappings"),
+    (["dma_map: type=sg direction=bidirectional segments={0x10000+0x1000} phys={0x90000}", *SEEN],
+     "driver-verifier", "whether a program uses memory"),
+    (["dma_map: type=sg direction=from_device segments={0x10000+0x3000} phys={0x90000,0xa0000}",
+      *SEEN], "driver-verifier", "which memory the parts of some lists"),
+    (["dma_map: type=single direction=bidirectional bus_addr=0x10000 length=64 phys_addr=0x90000",
+      "dma_sync_for_cpu: type=single direction=bidirectional bus_addr=0x10000 length=64",
+      "cpu_write: phys_addr=0x90000 length=64", "dev_access: bus_addr=0x10000 length=64"],
+     "non-coherent", "were reads or writes"),
+])  # fmt: skip
+def test_what_can_not_be_told_says_what_is_lacking(
+    events: list[str], platform: str, said: str, tmp_path: Path
+) -> None:
+    """Whatever the reason is: the facts that are missing, and how to record them."""
+    row = rows_of(recorded(tmp_path, *events))[platform]
+
+    assert "cannot-tell" == row["effect"]
+    assert any(said in text and ": " in text for text in row["missing"])
+
+
+def test_a_doubt_is_told_instead_of_an_effect() -> None:
+    """A row that can not be told does not say what came of it."""
+    row = matrix("nodebug/missing_sync_for_cpu.direct")["flat"]
+
+    assert row["why"].endswith("syncs of 0000:00:04.0 may have left no event")
+
+
+def test_the_worst_of_several_traces_names_its_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the table and in the report for programs; counts are of all traces."""
+    names = ("edu/direct/ok_sg", "edu/direct/unmapped_physical", "edu/direct/unmapped_physical")
+    traces = [trace(n) for n in names]
+    report = json.loads(run("check", *traces, "--platform", "all", "--output", "json").out)
+    row = {p["name"]: p for p in report["platforms"]}["iommu"]
+    once = matrix(names[1])["iommu"]
+
+    assert (1, 2 * once["counts"]["breaks"]) == (row["trace"], row["counts"]["breaks"])
+    for columns, place in ((160, "unmapped_physical.tracefs.txt line 31"), (80, "trace 2, line")):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        assert place in run("check", *traces, "--platform", "all").out

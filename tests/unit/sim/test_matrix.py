@@ -21,16 +21,17 @@ PLACED = "where a common buffer begins is not yet replayed"
 LINE = "an invalidated line is fetched again whole, with the byte that was not handed over"
 UNREAD = "the machine tells of stale bytes that nobody has read"
 CACHE = "a recording does not yet tell the cache type of a view"
+FLUSH = "a recording does not yet tell that a Windows mapping leaves the caches to the driver"
 
 #: Where the two differ, and why: (scenario, platform) -> reason.
 DIFFERENT = {
     **{("linux_device:overrun", p): OFFSET
        for p in ("flat", "iommu", "iommu-lazy", "nested", "bus-offset", "non-coherent")},
-    ("windows_transfers:common_buffer_overrun", "driver-verifier"): PLACED,
     ("openib_rings:common_buffer_taken_as_aligned", "driver-verifier"): PLACED,
     ("openib_rings:page_at_a_time", "driver-verifier"): PLACED,
     ("openib_rings:page_at_a_time_cached", "driver-verifier"): PLACED,
     ("openib_rings:page_at_a_time_cached", "non-coherent"): CACHE,
+    ("windows_transfers:no_cache_flush", "non-coherent"): FLUSH,
     ("linux_sync:one_byte_short", "non-coherent"): LINE,
     ("linux_unmap:during_transfer", "non-coherent"): UNREAD,
 }  # fmt: skip
