@@ -22,13 +22,18 @@ VERBS = {
     EventKind.DEV_WRITE: "write",
     EventKind.DEV_ACCESS: "touch",
     EventKind.HCA_ACCESS: "access",
+    EventKind.POSTED_SGE: "buffer",
 }
 _NAMES = {
     EventKind.DMA_SYNC_FOR_CPU: "sync for CPU",
     EventKind.DMA_SYNC_FOR_DEVICE: "sync for device",
 }
 _LISTS = frozenset({MapType.SG, MapType.SGT})
-_KEYED = frozenset({EventKind.HCA_ACCESS})
+#: What an object is to an event, of those that have a range.
+DRAWN = frozenset(
+    {"mapping", "ghost", "foreign", "enclosing", "overlap", "neighbour", "region", "ended_region"}
+)
+_KEYED = frozenset({EventKind.HCA_ACCESS, EventKind.POSTED_SGE})
 _REGIONS = frozenset({"region", "ended_region"})
 # These meet the event in memory, not on the bus: two mappings of one page have two
 # bus addresses behind an IOMMU.
@@ -66,13 +71,13 @@ def _keyed_range(event: Event) -> Range | None:
     """Return the range of an access by key: its addresses are the key's."""
     if event.flags & (Flag.BUS_UNKNOWN | Flag.LENGTH_UNKNOWN):
         return None
-    label = f"access {event.length} B"
-    return Range("access", label, event.bus_addr, event.length, "key")
+    verb = VERBS[event.kind]
+    return Range(verb, f"{verb} {event.length} B", event.bus_addr, event.length, "key")
 
 
 def mapping_ranges(mapping: MappingView, space: str, owner: str = "") -> list[Range]:
     """Return the range of a mapping, or those of its first segments where they lie apart."""
-    if mapping.length is None or mapping.role == "qp":
+    if mapping.length is None or mapping.role not in DRAWN:
         return []
     if mapping.role in _REGIONS:
         name = f"{'ended ' if mapping.ended else ''}region #{mapping.number} {mapping.key:#x}"

@@ -57,6 +57,9 @@ _CHUNK = {"handle": S.OBJECT, "offset": S.BUS_ADDR, "length": S.LENGTH}
 _RPC_H = "include/trace/events/rpcrdma.h"
 
 PROBES = (
+    Probe("alloc_pd", K.ALLOC_PD, {"pd": S.PHYS_ADDR}),
+    Probe("dealloc_pd", K.DEALLOC_PD, {"pd": S.PHYS_ADDR}),
+    Probe("invalidate_mr", K.INVALIDATE_MR, {"key": S.OBJECT}),
     Probe("reg_user_mr", K.REG_MR_BEGIN, _ASKED),
     Probe("reg_user_mr_ret", K.REG_MR_END, _KEYS, frozenset({S.PHYS_ADDR})),
     Probe("dereg_mr", K.DEREG_MR, {"lkey": S.OBJECT}),
@@ -76,12 +79,12 @@ PROBES = (
     ),
     Probe("xprtrdma_mr_fastreg", K.FAST_REG_MR, _CHUNK, system="rpcrdma", source=_RPC_H,
           binary=True),
-    Probe("xprtrdma_mr_localinv", K.INVALIDATE_MR, {"handle": S.OBJECT}, system="rpcrdma", source=_RPC_H,
-          binary=True),
+    Probe("xprtrdma_mr_localinv", K.INVALIDATE_MR, {"handle": S.OBJECT}, system="rpcrdma",
+          source=_RPC_H, binary=True),
     Probe("xprtrdma_mr_unmap", K.INVALIDATE_MR, {"handle": S.OBJECT}, system="rpcrdma",
           source=_RPC_H, binary=True),
-    Probe("xprtrdma_mr_reminv", K.INVALIDATE_MR, {"handle": S.OBJECT}, system="rpcrdma", source=_RPC_H,
-          binary=True),
+    Probe("xprtrdma_mr_reminv", K.INVALIDATE_MR, {"handle": S.OBJECT}, system="rpcrdma",
+          source=_RPC_H, binary=True),
     # A process ends: its files are closed after this, and the kernel takes back what is left.
     Probe(
         "sched_process_exit", K.TASK_EXIT, {}, system="sched",

@@ -224,7 +224,9 @@ def differ_in_work(calls: list[Call]) -> str:
         seen = len(engine.hits())
         engine.feed(batch_of([call]))
         counts = [violations for _, _, violations, _ in engine.rule_counts]
-        fired = {kind: n - b for kind, n, b in zip(WORK_ASKED, counts, before, strict=True) if n > b}
+        fired = {
+            kind: n - b for kind, n, b in zip(WORK_ASKED, counts, before, strict=True) if n > b
+        }
         before = counts
         wanted: dict[EventKind, int] = {}
         for kind, _ in expected:
