@@ -171,7 +171,9 @@ cdef int keys_access(dv_context* c) noexcept nogil:
             if m.side == 0:
                 m.side = event_type(&t.look)
     m.wanted = rights_wanted(e, m.side, &m.wanted_known)
-    m.pd_born = m.pd_known and object_domain(c.hca, e.device, m.pd) != 0
+    # Where regions are not followed, a key that is not known proves nothing.
+    m.pd_born = m.pd_known and c.hca.refused == 0 and \
+        object_domain(c.hca, e.device, m.pd) != 0
     keys_look_up(c)
     look_at_qp(c)
     return 0

@@ -169,7 +169,7 @@ cdef void posts_buffer(dv_context* c, const dv_entry* entry, dv_event* ret) noex
     if qp != 0 and c.hca.items[qp].marks & KNOWS_PD:
         m.pd_known = True
         m.pd = c.hca.items[qp].pd
-        m.pd_born = object_domain(c.hca, ret.device, m.pd) != 0
+        m.pd_born = c.hca.refused == 0 and object_domain(c.hca, ret.device, m.pd) != 0
     keys_look_up(c)
     find_conflicts(c, opcode)
 
