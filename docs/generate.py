@@ -32,6 +32,7 @@ from dmaverify.model.classes import CLASSES  # noqa: E402
 from dmaverify.model.fields import (  # noqa: E402
     DEVICE_FIELDS,
     EVENT_FIELDS,
+    HCA_OBJECTS,
     KIND_SENTENCES,
     MAPPING_FIELDS,
     MAPPING_OBJECTS,
@@ -43,7 +44,21 @@ from dmaverify.model.fields import (  # noqa: E402
     event_has_device,
     kind_name,
 )  # fmt: skip
-from dmaverify.model.kinds import Arg, EventKind, MapType, MemoryKind, Provenance  # noqa: E402
+from dmaverify.model.hca_fields import QP_FIELDS, REGION_FIELDS, WORK_FIELDS  # noqa: E402
+from dmaverify.model.kinds import (  # noqa: E402
+    AccessSide,
+    Arg,
+    EventKind,
+    MapType,
+    MemoryKind,
+    Opcode,
+    Provenance,
+    QpState,
+    QpType,
+    RegionType,
+    Rights,
+    WcStatus,
+)
 from dmaverify.model.platform import EFFECT_NAMES, Effect, Platform  # noqa: E402
 from dmaverify.model.program import Rule  # noqa: E402
 from dmaverify.model.routines import ARG_WORDS, IRQL_BOUNDS, Routine  # noqa: E402
@@ -52,11 +67,15 @@ from dmaverify.pipeline.profiles import load_groups  # noqa: E402
 from dmaverify.pipeline.scenario_matrix import scenario_matrix  # noqa: E402
 from dmaverify.report.matrix import SIGNS  # noqa: E402
 from dmaverify.trace.events import EVENTS, EventSpec, Slot  # noqa: E402
+from dmaverify.trace.native_hca import HCA_FIELDS  # noqa: E402
 
 REFERENCE = ROOT / "docs/reference"
 MADE = "<!-- Made by docs/generate.py: change the code, then run it. -->"
 
 GROUPS = {group.name: group.title for group in load_groups()}
+
+#: Kinds of Windows' DMA interface.
+WINDOWS = range(EventKind.IRQL, EventKind.DMA_CANCEL + 1)
 
 OBJECTS = {
     "mapping": "the live mapping that the event means: the best fit",
@@ -66,6 +85,12 @@ OBJECTS = {
     "access just misses; at a map, one whose pages the IOMMU has just given to the new one",
     "overlap": "a live mapping that shares bytes of memory with the one being made",
     "neighbour": "a live mapping that shares a cache line, but no byte, with the one being made",
+}
+HCA_WORDS = {
+    "region": "the live memory region that the key names",
+    "ended_region": "the region that the key named last, and that has ended",
+    "queue_pair": "the queue pair that the event names",
+    "work": "the posted work request that completes, is touched, or is in the way",
 }
 
 SLOT_NAMES = {
@@ -398,6 +423,17 @@ def events_page() -> Iterator[str]:
     )
     yield from ("", "Every one of them may be missing, and has these fields:", "")
     yield from _fields(MAPPING_FIELDS)
+    yield from ("", "## Regions, queue pairs, work requests", "", "From an event of an HCA:", "")
+    yield from table(
+        ("path", "what it is"),
+        ((f"`e.{name}`", HCA_WORDS[name]) for name in HCA_OBJECTS),
+    )
+    yield from ("", "Every one of them may be missing. A region has these fields:", "")
+    yield from _fields(REGION_FIELDS)
+    yield from ("", "And a queue pair these:", "")
+    yield from _fields(QP_FIELDS)
+    yield from ("", "And a work request these:", "")
+    yield from _fields(WORK_FIELDS)
     yield from ("", "## Devices", "", "Of `e.device`, and of `device` in a `needs` clause:", "")
     yield from _fields(DEVICE_FIELDS)
     yield from ("", "## Adapters, map register files and MDLs", "")
@@ -420,7 +456,10 @@ def _origin(kind: EventKind) -> str:
         EventKind.DEVICE_LIMITS: "the native format only",
         EventKind.DEV_WRITE: code(["edu_dma_done"]),
         EventKind.LEFT_MAPPED: "made by the engine at `driver_unbound`",
-    }.get(kind, "the native format only" if kind >= EventKind.IRQL else "")
+        EventKind.LEFT_REGISTERED: "made by the engine at `dereg_mr`, or at the end",
+        EventKind.POSTED_SGE: "made by the engine at a post",
+        EventKind.WORK_TOUCHED: "made by the engine at `cpu_read` and `cpu_write`",
+    }.get(kind, "the native format only" if kind in WINDOWS else "")
 
 
 def _fields(fields: Iterable[Field], *, kinds: bool = False) -> Iterator[str]:
@@ -452,6 +491,14 @@ def _types() -> Iterator[str]:
         Type.ROUTINE: "a routine of Windows' DMA interface, listed below",
         Type.ACTION: code(ARG_WORDS[Arg.ACTION].values()),
         Type.CACHE: code(ARG_WORDS[Arg.CACHE].values()),
+        Type.KEY: "a key, in hexadecimal: equal or not",
+        Type.RIGHTS: code(r.name.lower() for r in Rights if r.name),
+        Type.REGION_TYPE: code(t.name.lower() for t in RegionType),
+        Type.SIDE: code(s.name.lower() for s in AccessSide),
+        Type.QP_TYPE: code(t.name.lower() for t in QpType),
+        Type.QP_STATE: code(s.name.lower() for s in QpState),
+        Type.OPCODE: code(o.name.lower() for o in Opcode),
+        Type.WC_STATUS: code(s.name.lower() for s in WcStatus),
         Type.TOKEN: "a CPU pointer or its hash: equal or not, nothing else",
         Type.DEVICE: "equal or not; shown by name", Type.TASK: "equal or not; shown by name",
     }  # fmt: skip
@@ -497,7 +544,7 @@ def _kernel_events() -> Iterator[str]:
         ("kernel event", "becomes", "type", "fields", "defined in"),
         (
             (f"`{spec.name}`", _becomes(spec), spec.type.name.lower() if spec.type else "",
-             ", ".join(f"`{label}` → {SLOT_NAMES[slot]}" for label, slot in spec.fields.items()),
+             ", ".join(f"`{label}` → {_slot(spec, slot)}" for label, slot in spec.fields.items()),
              f"`{spec.source}`" if "/" in spec.source else spec.source)
             for spec in EVENTS
         ),
@@ -512,6 +559,12 @@ def _kernel_events() -> Iterator[str]:
         "The marks `dmaverify: bind DEVICE DRIVER` and `dmaverify: unbind-end DEVICE "
         "DRIVER` stand in for them."
     )
+
+
+def _slot(spec: EventSpec, slot: Slot) -> str:
+    own = {s: name for name, s in HCA_FIELDS.get(spec.kind, {}).items()}
+    made = {Slot.SIDE: "side", Slot.INTO: "moves"}
+    return own.get(slot) or made.get(slot) or SLOT_NAMES[slot]
 
 
 def _becomes(spec: EventSpec) -> str:

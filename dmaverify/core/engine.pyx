@@ -24,17 +24,26 @@ from dmaverify.core.commands cimport (
 )
 from dmaverify.core.link cimport guard_of, objects_used, program_link, traits_of
 from dmaverify.core.lives cimport objects_apply, objects_left
+from dmaverify.core.objects cimport (
+    dv_task, dv_verb_objects, verb_objects_deinit, verb_objects_init,
+)
+from dmaverify.core.posts cimport (
+    posts_apply, posts_buffer, posts_buffers, posts_own, posts_resolve, posts_touched,
+)
 from dmaverify.core.resolve cimport (
-    OBJ_ENCLOSING, OBJ_FOREIGN, OBJ_GHOST, OBJ_MAPPING, context_accessed, context_accesses,
-    context_buffer, context_init, context_resolve, context_spanned, dv_context, fault_allowed,
+    OBJ_ENCLOSING, OBJ_FOREIGN, OBJ_GHOST, OBJ_MAPPING, OBJ_REGION, context_accessed,
+    context_accesses, context_buffer, context_init, context_resolve, context_spanned, dv_context,
+    dv_meaning, fault_allowed,
 )
 from dmaverify.core.transfers cimport (
     dv_transfer, transfers_begin, transfers_end, transfers_forget,
 )
+from dmaverify.core.verbs cimport verbs_apply, verbs_resolve
 from dmaverify.core.vm cimport (
     OP_HOLDS, OP_NOT_APPLICABLE, OUT_FAULT, dv_frame, dv_instruction, dv_shown, dv_step, frame_init,
     program_check, rule_run,
 )
+from dmaverify.core.work cimport dv_works, works_deinit, works_init
 from dmaverify.core.world cimport (
     CPUS, CPU_WROTE, DEVICE_WROTE, HANDED_TO_CPU, HANDED_TO_DEVICE, MARK_DIRECTION, MARK_FREED,
     MARK_LENGTH, MARK_PHYS, MARK_VIRT, OWNED_BY_CPU, OWNED_BY_DEVICE, SCAN_MAX, STATE_FREE,
@@ -49,13 +58,14 @@ from dmaverify.model.events cimport (
     DIR_FROM_DEVICE, DIR_NONE, DIR_TO_DEVICE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_FROM_MARK,
     F_LENGTH_UNKNOWN, F_NULL_CPU, F_PHYS_UNKNOWN, F_TIME_UNKNOWN, KIND_BOUNCE,
     KIND_COMMAND_ARRIVED, KIND_COMMAND_BEGIN, KIND_COMMAND_DONE, KIND_COUNT, KIND_CPU_READ,
-    KIND_CPU_WRITE, KIND_DEVICE_LIMITS, KIND_DEV_ACCESS, KIND_DEV_FAULT, KIND_DEV_READ,
-    KIND_DEV_START, KIND_DEV_WRITE, KIND_DMA_ALLOC, KIND_DMA_CANCEL, KIND_DMA_FREE, KIND_DMA_MAP,
-    KIND_DMA_SYNC_FOR_CPU, KIND_DMA_SYNC_FOR_DEVICE, KIND_DMA_UNMAP, KIND_DRIVER_BOUND,
-    KIND_DRIVER_PROBE, KIND_DRIVER_UNBOUND, KIND_IOMMU_MAP, KIND_IOMMU_UNMAP, KIND_IRQL,
-    KIND_LEFT_MAPPED, KIND_LOST, KIND_MEMORY, KIND_MEMORY_FREE, KIND_ROOM, SIDE_ARGS, SIDE_SG_BUS,
-    TYPE_SHIFT, EventBatch, device_reaches, dv_batch, dv_entry,
-    dv_event, dv_number, dv_side, event_failed, event_side, event_type, side_entries,
+    KIND_CPU_WRITE, KIND_CQE, KIND_DEREG_MR, KIND_DEVICE_LIMITS, KIND_DEV_ACCESS, KIND_DEV_FAULT,
+    KIND_DEV_READ, KIND_DEV_START, KIND_DEV_WRITE, KIND_DMA_ALLOC, KIND_DMA_CANCEL, KIND_DMA_FREE,
+    KIND_DMA_MAP, KIND_DMA_SYNC_FOR_CPU, KIND_DMA_SYNC_FOR_DEVICE, KIND_DMA_UNMAP,
+    KIND_DRIVER_BOUND, KIND_DRIVER_PROBE, KIND_DRIVER_UNBOUND, KIND_IOMMU_MAP, KIND_IOMMU_UNMAP,
+    KIND_IRQL, KIND_LEFT_MAPPED, KIND_LEFT_REGISTERED, KIND_LOST, KIND_MEMORY, KIND_MEMORY_FREE,
+    KIND_POSTED_SGE, KIND_POST_SEND, KIND_ROOM, KIND_WORK_TOUCHED, SIDE_ARGS, SIDE_SG_BUS,
+    TYPE_SHIFT, EventBatch, device_reaches, dv_batch, dv_entry, dv_event, dv_number, dv_side,
+    event_failed, event_side, event_type, event_type_of, kind_of_hca, side_entries,
 )
 from dmaverify.model.platform cimport dv_platform
 
@@ -86,6 +96,9 @@ cdef struct dv_engine:
     uint32_t pending         # group to tell about the mapping that this event makes, plus 1
     dv_effects effects
     dv_named named           # of the event at hand
+    dv_verb_objects hca
+    dv_works works
+    dv_meaning means
 
 
 cdef int run_rules(dv_engine* g, dv_context* c) noexcept nogil:
@@ -156,6 +169,7 @@ cdef int left_mapped(dv_engine* g, dv_batch* b, const dv_event* e,
         if not m.marks & MARK_DIRECTION:
             left.flags |= F_DIRECTION_UNKNOWN
         context_init(&c, w, b, &left, n)
+        c.hca = &g.hca
         c.meant[OBJ_MAPPING] = index
         c.count = m.count
         if g.effects.count != 0 and judge_left(&g.effects, &c) < 0:
@@ -360,6 +374,10 @@ cdef void cancel_transfers(dv_world* w, const dv_named* named) noexcept nogil:
         steps += 1
 
 
+cdef inline bint kind_of_windows(int kind) noexcept nogil:
+    return KIND_IRQL <= kind <= KIND_DMA_CANCEL
+
+
 cdef int apply_event(dv_engine* g, dv_batch* b, dv_context* c) noexcept nogil:
     cdef dv_world* w = &g.world
     cdef const dv_event* e = c.event
@@ -425,7 +443,7 @@ cdef int apply_event(dv_engine* g, dv_batch* b, dv_context* c) noexcept nogil:
         if not e.flags & F_PHYS_UNKNOWN:
             d.dma_mask = e.phys_addr
             d.limits = <uint8_t>((d.limits | 4) & ~8)
-    elif kind >= KIND_IRQL:
+    elif kind_of_windows(kind):
         if kind == KIND_DMA_CANCEL:
             cancel_transfers(w, &g.named)
         return objects_apply(&w.objects, &g.named, e, n, w.gaps)
@@ -466,13 +484,130 @@ cdef int other_source(dv_engine* g, dv_context* c) noexcept nogil:
 cdef inline bint names_objects(const dv_world* w, const dv_batch* b,
                                const dv_event* e) noexcept nogil:
     """Tell whether an event may have to do with adapters, map register files and MDLs."""
-    if e.kind >= KIND_IRQL:
+    if kind_of_windows(e.kind):
         return True
     if b.named != 0 and e.side != 0 and event_side(b, e, SIDE_ARGS) != NULL:
         return True
     if e.kind == KIND_DRIVER_UNBOUND:
         return w.objects.adapters != 0
     return w.objects.bound != 0 and (e.kind == KIND_DMA_UNMAP or e.kind == KIND_DMA_FREE)
+
+
+cdef int left_registered(dv_engine* g, dv_context* c) noexcept nogil:
+    """Run the rules on regions that a task has left to its kernel."""
+    cdef dv_event left = c.event[0]
+    cdef const dv_event* told = c.event
+    cdef int failed
+    left.kind = KIND_LEFT_REGISTERED
+    c.event = &left
+    failed = run_rules(g, c)
+    c.event = told
+    return failed
+
+
+cdef int tasks_left(dv_engine* g) noexcept nogil:
+    """Where no end of a task is recorded, only the order in which its objects went tells."""
+    cdef dv_context c
+    cdef dv_task* t
+    cdef dv_batch none
+    cdef uint32_t i
+    cdef int kind = KIND_LEFT_REGISTERED
+    if g.hca.exits != 0 or not g.has_rules[kind]:
+        return 0
+    memset(&none, 0, sizeof(dv_batch))
+    for i in range(1, g.hca.task_count):
+        t = &g.hca.task_items[i]
+        if t.left == 0:
+            continue
+        context_init(&c, &g.world, &none, &t.left_at, &t.left_number)
+        c.hca = &g.hca
+        c.works = &g.works
+        c.means = &g.means
+        memset(c.means, 0, sizeof(dv_meaning))
+        c.means.left = t.left
+        if left_registered(g, &c) < 0:
+            return -1
+    return 0
+
+
+cdef int post_buffers(dv_engine* g, dv_context* c) noexcept nogil:
+    """Run the rules once for each buffer of a post, which then belongs to the HCA."""
+    cdef dv_event buffer
+    cdef const dv_event* post = c.event
+    cdef int kind = KIND_POSTED_SGE
+    cdef uint32_t i, count = 0
+    cdef const dv_entry* entries = posts_buffers(c, &count)
+    cdef dv_meaning whole = c.means[0]
+    if whole.qp == 0:
+        return 0
+    for i in range(count):
+        if <uint32_t>entries[i].length == 0:
+            continue
+        c.event = post
+        c.means[0] = whole
+        posts_buffer(c, &entries[i], &buffer)
+        if g.has_rules[kind] and run_rules(g, c) < 0:
+            return -1
+        if posts_own(c) < 0:
+            return -1
+    c.event = post
+    c.means[0] = whole
+    return 0
+
+
+cdef int work_touched(dv_engine* g, dv_context* c) noexcept nogil:
+    """Run the rules where the CPU touches a buffer that belongs to an HCA."""
+    cdef dv_event touch
+    cdef const dv_event* told = c.event
+    cdef int kind = KIND_WORK_TOUCHED
+    cdef int failed
+    cdef bint writes = c.event.kind == KIND_CPU_WRITE
+    if not c.virt_known or c.event.flags & F_LENGTH_UNKNOWN or not g.has_rules[kind]:
+        return 0
+    memset(&g.means, 0, sizeof(dv_meaning))
+    g.means.work = posts_touched(c, c.virt, c.event.length, writes)
+    if g.means.work == 0:
+        return 0
+    g.means.qp = g.works.items[g.means.work].qp
+    touch = c.event[0]
+    touch.kind = KIND_WORK_TOUCHED
+    touch.bus_addr = c.virt
+    touch.direction = writes
+    touch.flags &= ~(F_BUS_UNKNOWN | F_DIRECTION_UNKNOWN)
+    c.event = &touch
+    c.means = &g.means
+    failed = run_rules(g, c)
+    c.event = told
+    c.means = NULL
+    return failed
+
+
+cdef bint is_post(int kind) noexcept nogil:
+    return KIND_POST_SEND <= kind <= KIND_CQE
+
+
+cdef int hca_event(dv_engine* g, dv_context* c) noexcept nogil:
+    """Judge and apply an event of an HCA: it is about keys and queue pairs, not mappings."""
+    c.means = &g.means
+    if verbs_resolve(c) < 0:
+        return -1
+    if is_post(c.event.kind):
+        posts_resolve(c)
+    g.pending = 0
+    if g.effects.count != 0 and c.event.kind == KIND_DEREG_MR and \
+            effects_judge(&g.effects, c) < 0:
+        return -1
+    if g.has_rules[c.event.kind]:
+        g.checked += 1
+        if run_rules(g, c) < 0:
+            return -1
+    if c.means.left != 0 and left_registered(g, c) < 0:
+        return -1
+    if verbs_apply(c) < 0:
+        return -1
+    if not is_post(c.event.kind):
+        return 0
+    return -1 if posts_apply(c) < 0 else post_buffers(g, c)
 
 
 cdef int engine_feed(dv_engine* g, dv_batch* b) noexcept nogil:
@@ -499,6 +634,12 @@ cdef int engine_feed(dv_engine* g, dv_batch* b) noexcept nogil:
                 not event_failed(e) and retire_stale(w, b, e, &b.numbers[i]) < 0:
             return -1
         context_init(&c, w, b, e, &b.numbers[i])
+        c.hca = &g.hca
+        c.works = &g.works
+        if kind_of_hca(e.kind):
+            if hca_event(g, &c) < 0:
+                return -1
+            continue
         if names_objects(w, b, e):
             named_read(&g.named, &w.objects, b, e)
             c.named = &g.named
@@ -514,6 +655,8 @@ cdef int engine_feed(dv_engine* g, dv_batch* b) noexcept nogil:
                 continue
         if e.kind == KIND_CPU_READ or e.kind == KIND_CPU_WRITE:
             g.checked += g.has_rules[e.kind]
+            if g.works.live != 0 and work_touched(g, &c) < 0:
+                return -1
             if cpu_access(g, &c) < 0:
                 return -1
             continue
@@ -542,7 +685,8 @@ cdef object view_to_python(const dv_view* v):
     phys = tuple([v.phys[i] for i in range(v.phys_listed)])
     values = {
         "bus_addr": m.bus_addr, "phys_addr": m.phys_addr, "length": m.length, "device": m.device,
-        "flags": flags, "direction": m.direction, "type": MapType(m.type),
+        "flags": flags, "direction": m.direction,
+        "type": MapType(m.type) if v.obj < OBJ_REGION else m.type,
         "virt_addr": m.virt_addr if m.marks & MARK_VIRT else None,
         "sg_bus": segments if m.type == 3 else (), "bus_full": m.segments if m.type == 3 else 0,
         "sg_phys": phys, "phys_full": m.count if phys else 0,
@@ -554,7 +698,8 @@ cdef object view_to_python(const dv_view* v):
     return MappingView(
         Obj(v.obj).name.lower(), m.serial, m.device, made, ended, m.bus_addr,
         m.length if m.marks & MARK_LENGTH else None,
-        m.phys_addr if m.marks & MARK_PHYS else None, m.direction, m.type, segments)
+        m.phys_addr if m.marks & MARK_PHYS else None, m.direction, m.type, segments,
+        v.number)
 
 
 cdef object word_to_python(const dv_word* word):
@@ -566,7 +711,7 @@ cdef object row_to_python(const dv_event* e, const dv_number* n, values):
         time=e.time, bus_addr=e.bus_addr, phys_addr=e.phys_addr, length=e.length, offset=e.offset,
         device=e.device, object=e.object, site=e.site, cpu=e.cpu, status=e.status,
         flags=Flag(e.flags & ((1 << TYPE_SHIFT) - 1)), kind=EventKind(e.kind),
-        direction=e.direction, type=MapType(e.flags >> TYPE_SHIFT), record=n.record, line=n.line,
+        direction=e.direction, type=event_type_of(e), record=n.record, line=n.line,
         text=None, **values))
 
 
@@ -632,6 +777,7 @@ cdef class Engine:
     cdef dv_engine g
     cdef uint32_t told_witnesses
     cdef uint32_t told_incidents
+    cdef bint finished
     cdef readonly object program
 
     def __cinit__(self, program, *, bint time_known=True, bint syncs_traced=False,
@@ -642,6 +788,11 @@ cdef class Engine:
         self.program = program
         if world_init(&self.g.world, seed, ghost_limit, live_limit) < 0 or \
                 groups_init(&self.g.groups, seed, group_limit) < 0:
+            raise MemoryError()
+        if works_init(&self.g.works, seed) < 0:
+            raise MemoryError()
+        if verb_objects_init(&self.g.hca, seed, <uint32_t>min(live_limit, 1 << 30),
+                             ghost_limit) < 0:
             raise MemoryError()
         self.set_platforms(platforms, seed)
         self.g.world.time_known = time_known
@@ -729,6 +880,8 @@ cdef class Engine:
 
     def __dealloc__(self):
         world_deinit(&self.g.world)
+        verb_objects_deinit(&self.g.hca)
+        works_deinit(&self.g.works)
         groups_deinit(&self.g.groups)
         between_deinit(&self.g.effects)
         free(self.g.code)
@@ -752,11 +905,16 @@ cdef class Engine:
             raise MemoryError("no memory left for the shadow")
 
     def finish(self):
-        """Judge what only the whole trace tells: call it once, after the last batch.
+        """Judge what only the whole trace tells: call it after the last batch.
 
         Raises:
             MemoryError: the incidents can not grow.
         """
+        if self.finished:
+            return
+        self.finished = True
+        if tasks_left(&self.g) < 0:
+            raise MemoryError("no memory left for the hits")
         if self.g.effects.count != 0 and effects_finish(&self.g.effects, &self.g.world) < 0:
             raise MemoryError("no memory left for the incidents")
 
@@ -805,6 +963,8 @@ cdef class Engine:
         cdef dv_batch none
         memset(&none, 0, sizeof(dv_batch))
         context_init(&c, &self.g.world, &none, &item.event, &item.number)
+        c.hca = &self.g.hca
+        c.works = &self.g.works
         frame_init(&frame, &c)
         for number, need in enumerate(self.program.rules[item.rule].needs):
             if rule_run(self.g.code, need.entry, &frame, &shown) != OP_HOLDS:
@@ -881,9 +1041,11 @@ cdef class Engine:
             "across_gap": w.across_gap, "lost": w.lost, "gaps": w.gaps, "refused": w.refused,
             "forgotten": w.forgotten, "asked_late": w.asked_late,
             "crowded": w.shadow.crowded, "live": w.live,
+            "works": self.g.works.live, "objects": self.g.hca.live,
             "overflow": self.g.groups.overflow, "incidents": self.g.effects.incidents.overflow,
-            "iommu_events": w.iommu_events, "objects_forgotten": w.objects.forgotten,
-            "objects_refused": w.objects.refused,
+            "iommu_events": w.iommu_events,
+            "objects_forgotten": w.objects.forgotten + self.g.hca.forgotten,
+            "objects_refused": w.objects.refused + self.g.hca.refused,
             "undecided": w.undecided, "unexplained": w.unexplained,
             "bounces": sum([w.devices[i].bounces for i in range(w.device_count)]),
         }

@@ -40,6 +40,7 @@ cdef struct dv_view:
     uint8_t obj
     uint8_t listed
     uint8_t phys_listed
+    uint32_t number          # key or number of an HCA's object
     dv_mapping mapping
     dv_entry entries[8]
     uint64_t phys[8]

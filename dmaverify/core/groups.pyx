@@ -9,15 +9,21 @@ from dmaverify.core.adapters cimport (
     CHILDREN_MAX, OBJECT_ADAPTER, OBJECT_ENDED, OBJECT_FILE, OBJECT_LIVE, OBJECT_MDL, OBJECT_TYPES,
     dv_object, dv_objects,
 )
+from dmaverify.core.objects cimport KNOWS_IOVA, KNOWS_LENGTH, VERB_ENDED, dv_verb_object
 from dmaverify.core.resolve cimport (
-    OBJ_ADAPTER, OBJ_GHOST, OBJ_MAPPING, OBJ_MAPPINGS, context_evident, dv_context,
+    OBJ_ADAPTER, OBJ_ENDED_REGION, OBJ_GHOST, OBJ_MAPPING, OBJ_MAPPINGS, OBJ_QP, OBJ_REGION,
+    OBJ_WORK, context_evident, dv_context,
 )
 from dmaverify.core.shadow cimport dv_segment
 from dmaverify.core.table cimport (
     dv_slot, table_deinit, table_find, table_get, table_init, table_mix, table_remove, table_set,
 )
+from dmaverify.core.verbs cimport verbs_subject
 from dmaverify.core.vm cimport dv_shown, field_value
-from dmaverify.core.world cimport STATE_GHOST, STATE_LIVE, dv_mapping, dv_world, place_of
+from dmaverify.core.work cimport dv_work
+from dmaverify.core.world cimport (
+    MARK_LENGTH, MARK_THERE, STATE_GHOST, STATE_LIVE, dv_mapping, dv_world, place_of,
+)
 from dmaverify.model.events cimport (
     F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN, F_PHYS_UNKNOWN, F_TIME_UNKNOWN,
     KIND_ADAPTER_PUT, KIND_CHANNEL_CANCEL, KIND_CHANNEL_GRANTED, KIND_DEV_FAULT, KIND_DMA_ALLOC,
@@ -96,6 +102,9 @@ cdef bint reaches_across_gap(const dv_rule* rule, const dv_context* c) noexcept 
     cdef int obj
     if w.gaps == 0:
         return False
+    if c.means != NULL:
+        obj = <int>verbs_subject(c)
+        return obj == 0 or c.hca.items[obj].epoch != w.gaps
     for obj in range(OBJ_MAPPING, OBJ_MAPPINGS):
         if rule.uses >> obj & 1 and c.meant[obj] != 0 and \
                 w.mappings[c.meant[obj]].epoch != w.gaps:
@@ -128,6 +137,54 @@ cdef void keep_view(dv_group* g, const dv_context* c, int obj) noexcept nogil:
         v.listed += 1
         s = seg.sibling
     g.view_count += 1
+
+
+cdef void keep_verb_object(dv_group* g, const dv_context* c, int obj,
+                           uint32_t index) noexcept nogil:
+    """Keep an object of an HCA in the place of a mapping: its range is of its key's space."""
+    cdef dv_view* v = &g.views[g.view_count]
+    cdef const dv_verb_object* x = &c.hca.items[index]
+    if index == 0 or g.view_count >= VIEWS:
+        return
+    memset(v, 0, sizeof(dv_view))
+    v.obj = <uint8_t>obj
+    v.mapping.bus_addr = x.iova
+    v.mapping.length = x.length
+    v.mapping.device = x.device
+    v.mapping.serial = x.serial
+    v.mapping.direction = x.access
+    v.mapping.type = x.type
+    v.mapping.marks = MARK_THERE
+    if x.marks & KNOWS_LENGTH and x.marks & KNOWS_IOVA:
+        v.mapping.marks |= MARK_LENGTH
+    v.mapping.state = STATE_GHOST if x.state == VERB_ENDED else STATE_LIVE
+    v.mapping.made = x.made
+    v.mapping.ended = x.ended
+    v.number = x.number
+    g.view_count += 1
+
+
+cdef void keep_work(dv_group* g, const dv_context* c) noexcept nogil:
+    cdef dv_view* v = &g.views[g.view_count]
+    cdef const dv_work* x = &c.works.items[c.means.work]
+    memset(v, 0, sizeof(dv_view))
+    v.obj = OBJ_WORK
+    v.mapping.length = x.length
+    v.mapping.device = c.device
+    v.mapping.type = x.opcode
+    v.mapping.marks = MARK_THERE
+    v.mapping.state = STATE_LIVE
+    v.mapping.made = x.posted
+    v.number = c.hca.items[x.qp].number
+    g.view_count += 1
+
+
+cdef void keep_verb_objects(dv_group* g, const dv_context* c) noexcept nogil:
+    keep_verb_object(g, c, OBJ_REGION, c.means.region)
+    keep_verb_object(g, c, OBJ_ENDED_REGION, c.means.ended)
+    keep_verb_object(g, c, OBJ_QP, c.means.qp)
+    if c.means.work != 0 and g.view_count < VIEWS:
+        keep_work(g, c)
 
 
 cdef void keep_list(const dv_context* c, int tag, dv_entry* entries, uint32_t* stored,
@@ -212,6 +269,8 @@ cdef int32_t group_new(dv_groups* g, const dv_rule* rule, uint32_t number, const
     if c.named != NULL:
         keep_objects(item, rule, c)
         keep_args(item, c)
+    if c.means != NULL:
+        keep_verb_objects(item, c)
     g.count += 1
     if table_set(&g.keys, key, g.count) < 0:
         return -1
@@ -257,11 +316,27 @@ cdef void tell_children(dv_world* w, int type, uint32_t index, uint32_t group) n
             o.items[i].told = group
 
 
+cdef inline uint64_t number_key(const dv_context* c) noexcept nogil:
+    """Return the subject of an event of an HCA that names no object we know."""
+    return ~subject_key(c.device, c.event.object)
+
+
+cdef int tell_verb_object(dv_groups* g, dv_context* c, uint32_t group) noexcept nogil:
+    cdef uint32_t index = verbs_subject(c)
+    if index != 0:
+        c.hca.items[index].told = group
+    elif c.event.object != 0 and g.subjects.count < g.limit:
+        return table_set(&g.subjects, number_key(c), group)
+    return 0
+
+
 cdef int tell(dv_groups* g, dv_context* c, uint32_t group) noexcept nogil:
     """Mark the subject of an error, and what a wrong call evidently meant, as told."""
     cdef uint32_t index = c.meant[OBJ_MAPPING]
     cdef dv_world* w = c.world
     cdef int type = subject_type(c)
+    if c.means != NULL:
+        return tell_verb_object(g, c, group)
     if type >= 0 and c.named.index[type] != 0:
         if c.event.kind != KIND_REQUEST_COMPLETE:  # the MDL may serve many requests
             w.objects.items[c.named.index[type]].told = group
@@ -470,7 +545,7 @@ cdef int32_t groups_hit(dv_groups* g, const dv_rule* rules, uint32_t rule, dv_co
     if r.flags & RULE_TELLS:
         # What may turn out not to count takes nobody's place, and accuses nothing else.
         if r.needs != 0:
-            if told != 0 or c.meant[OBJ_MAPPING] == 0:
+            if told != 0 or c.means != NULL or c.meant[OBJ_MAPPING] == 0:
                 return <int32_t>told
             c.world.mappings[c.meant[OBJ_MAPPING]].told = <uint32_t>group
         elif tell(g, c, <uint32_t>group) < 0:
@@ -482,6 +557,11 @@ cdef int32_t groups_hit(dv_groups* g, const dv_rule* rules, uint32_t rule, dv_co
 cdef uint32_t groups_told(const dv_groups* g, const dv_context* c) noexcept nogil:
     cdef uint32_t index = c.meant[OBJ_MAPPING]
     cdef int type = subject_type(c)
+    if c.means != NULL:
+        index = verbs_subject(c)
+        if index != 0:
+            return c.hca.items[index].told
+        return table_get(&g.subjects, number_key(c)) if g.subjects.count != 0 else 0
     if type >= 0 and type != OBJECT_MDL:
         return c.world.objects.items[c.named.index[type]].told
     if index != 0:

@@ -6,20 +6,23 @@
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 
 from dmaverify.core.named cimport object_is_named
-from dmaverify.core.resolve cimport OBJ_ADAPTER, OBJ_DEVICE, OBJ_MAPPING, OBJ_MDL, dv_context
+from dmaverify.core.resolve cimport (
+    OBJ_ADAPTER, OBJ_DEVICE, OBJ_ENDED_REGION, OBJ_MAPPING, OBJ_MDL, OBJ_QP, OBJ_REGION, OBJ_WORK,
+    dv_context,
+)
 from dmaverify.core.vm cimport BASE_CONTEXT, dv_frame, dv_instruction, dv_step
 from dmaverify.model.events cimport KIND_MEMORY, event_failed
 
 cdef enum:                   # traits: the bit at which each begins
     TRAIT_OBJECTS = 0         # what there is, by object number: mappings, and what is named
-    TRAIT_NAMED = 13          # the event has named numbers
-    TRAIT_FLAGS = 16          # the event's flags
-    TRAIT_MARKS = 32          # marks of the mapping that it means
-    TRAIT_LIMITS = 48         # limits of its device that are known
+    TRAIT_FLAGS = 17          # the event's flags
+    TRAIT_MARKS = 33          # marks of the mapping that it means
+    TRAIT_LIMITS = 49         # limits of its device that are known
     TRAIT_FAILED = 56
     TRAIT_MEMORY = 57         # the kind of memory is known
     TRAIT_LONGEST = 58        # the longest segment is known
     TRAIT_VIRT = 59           # the CPU pointer is known
+    TRAIT_NAMED = 60          # the event has named numbers
 
 # A rule whose traits are not what it wants says "not applicable": no need to run it.
 cdef struct dv_guard:
@@ -46,6 +49,11 @@ cdef inline uint64_t traits_of(const dv_frame* f) noexcept nogil:
         traits |= <uint64_t>1 << TRAIT_NAMED
         for obj in range(OBJ_ADAPTER, OBJ_MDL + 1):
             traits |= <uint64_t>(object_is_named(c.named, obj - OBJ_ADAPTER) != 0) << obj
+    if c.means != NULL:
+        traits |= <uint64_t>(c.means.region != 0) << OBJ_REGION
+        traits |= <uint64_t>(c.means.ended != 0) << OBJ_ENDED_REGION
+        traits |= <uint64_t>(c.means.qp != 0) << OBJ_QP
+        traits |= <uint64_t>(c.means.work != 0) << OBJ_WORK
     traits |= <uint64_t>f.state[OBJ_MAPPING] << TRAIT_MARKS
     traits |= <uint64_t>f.state[OBJ_DEVICE] << TRAIT_LIMITS
     traits |= <uint64_t>(event_failed(c.event) != 0) << TRAIT_FAILED

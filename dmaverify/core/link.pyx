@@ -4,14 +4,21 @@
 from libc.stdint cimport int32_t, uint16_t, uint32_t, uint64_t, uint8_t
 from libc.string cimport memset
 
+from dmaverify.core.hca_facts cimport FIRST_HCA_FIELD
 from dmaverify.core.named cimport FIRST_NAMED
+from dmaverify.core.objects cimport (
+    KNOWS_ACCESS, KNOWS_BIRTH, KNOWS_IOVA, KNOWS_LENGTH, KNOWS_MODE, KNOWS_PD, KNOWS_RECV_SGE,
+    KNOWS_RECV_WR, KNOWS_SEND_SGE, KNOWS_SEND_WR, KNOWS_THERE, dv_verb_object,
+)
 from dmaverify.core.resolve cimport (
-    OBJ_ADAPTER, OBJ_DEVICE, OBJ_EVENT, OBJ_MAPPING, OBJ_MAPPINGS, OBJ_MDL, dv_context,
+    FOUND_LACKING, FOUND_OUTSIDE, FOUND_ROOM, OBJ_ADAPTER, OBJ_DEVICE, OBJ_ENDED_REGION, OBJ_EVENT,
+    OBJ_MAPPING, OBJ_MAPPINGS, OBJ_MDL, OBJ_QP, OBJ_REGION, OBJ_WORK, dv_context, dv_meaning,
 )
 from dmaverify.core.shadow cimport lowest_bit
 from dmaverify.core.vm cimport (
-    BASE_CONTEXT, OP_FEQ, OP_FNE, OP_FNIN, OP_JEQ, OP_JLE, OP_JUMP, OP_LOAD, STEP_LOADS_JEQ,
-    OP_NOT_APPLICABLE, OP_SHOWF, OP_VIOLATED, OP_XIST, OP_XMISS, dv_instruction, dv_step,
+    BASE_CONTEXT, BASE_MEANS, OP_FEQ, OP_FNE, OP_FNIN, OP_JEQ, OP_JLE, OP_JUMP, OP_LOAD,
+    STEP_LOADS_JEQ, OP_NOT_APPLICABLE, OP_SHOWF, OP_VIOLATED, OP_XIST, OP_XMISS, dv_instruction,
+    dv_step,
 )
 from dmaverify.core.world cimport (
     MARK_BOUNCED, MARK_DIRECTION, MARK_FREED, MARK_LENGTH, MARK_PHYS, MARK_THERE, MARK_VIRT,
@@ -177,10 +184,88 @@ cdef void place_device(dv_step* s, int number) noexcept nogil:
         put(s, OBJ_DEVICE, &d, &d.dma_mask, sizeof(d.dma_mask), limits, limits)
 
 
+cdef void place_region(dv_step* s, int obj, int number) noexcept nogil:
+    cdef dv_verb_object x
+    cdef int there = KNOWS_THERE
+    if number == 1:
+        put(s, obj, &x, &x.number, sizeof(x.number), there, there)
+    elif number == 2:
+        there |= KNOWS_IOVA
+        put(s, obj, &x, &x.iova, sizeof(x.iova), there, there)
+    elif number == 3:
+        there |= KNOWS_LENGTH
+        put(s, obj, &x, &x.length, sizeof(x.length), there, there)
+    elif number == 4:
+        there |= KNOWS_ACCESS
+        put(s, obj, &x, &x.access, sizeof(x.access), there, there)
+    elif number == 5:
+        there |= KNOWS_PD
+        put(s, obj, &x, &x.pd, sizeof(x.pd), there, there)
+    elif number == 13:
+        put(s, obj, &x, &x.outstanding, sizeof(x.outstanding), there, there)
+    elif number == 14:
+        put(s, obj, &x, &x.windows, sizeof(x.windows), there, there)
+    elif number == 0:
+        put(s, obj, &x, &x.number, sizeof(x.number), there, there)
+
+
+cdef void place_qp(dv_step* s, int number) noexcept nogil:
+    cdef dv_verb_object x
+    cdef int there = KNOWS_THERE
+    if number == 0 or number == 1:
+        put(s, OBJ_QP, &x, &x.number, sizeof(x.number), there, there)
+    elif number == 3:
+        put(s, OBJ_QP, &x, &x.type, sizeof(x.type), there, there)
+    elif number == 4:
+        there |= KNOWS_MODE
+        put(s, OBJ_QP, &x, &x.mode, sizeof(x.mode), there, there)
+    elif number == 5 or number == 6:
+        put(s, OBJ_QP, &x, &x.posted[number - 5], sizeof(uint32_t), there, there)
+    elif number == 7 or number == 8:
+        there |= KNOWS_SEND_WR if number == 7 else KNOWS_RECV_WR
+        put(s, OBJ_QP, &x, &x.most[number - 7], sizeof(uint32_t), there, there)
+    elif number == 9 or number == 10:
+        there |= KNOWS_SEND_SGE if number == 9 else KNOWS_RECV_SGE
+        put(s, OBJ_QP, &x, &x.most_sge[number - 9], sizeof(uint32_t), there, there)
+    elif number == 12:
+        put_bit(s, OBJ_QP, &x, &x.marks, KNOWS_BIRTH, there, there)
+
+
+cdef void place_means(dv_step* s, int number) noexcept nogil:
+    """Place a field of an HCA's event that was found out for it."""
+    cdef dv_meaning m
+    if number == 126:
+        put(s, BASE_MEANS, &m, &m.lacking_count, sizeof(uint32_t), FOUND_LACKING, FOUND_LACKING)
+    elif number == 128:
+        put(s, BASE_MEANS, &m, &m.outside, sizeof(m.outside), FOUND_OUTSIDE, FOUND_OUTSIDE)
+    elif number == 129:
+        put(s, BASE_MEANS, &m, &m.stale_tag, sizeof(m.stale_tag), 0, 0)
+    elif number == 130:
+        put(s, BASE_MEANS, &m, &m.pd_born, sizeof(m.pd_born), 0, 0)
+    elif number == 144:
+        put(s, BASE_MEANS, &m, &m.sges, sizeof(m.sges), 0, 0)
+    elif number == 145:
+        put(s, BASE_MEANS, &m, &m.bytes, sizeof(m.bytes), 0, 0)
+    elif number == 150:
+        put(s, BASE_MEANS, &m, &m.conflicts, sizeof(m.conflicts), 0, 0)
+    elif number == 151:
+        put(s, BASE_MEANS, &m, &m.unfenced, sizeof(m.unfenced), 0, 0)
+    elif number == 152:
+        put(s, BASE_MEANS, &m, &m.due, sizeof(m.due), FOUND_ROOM, FOUND_ROOM)
+    elif number == 153:
+        put(s, BASE_MEANS, &m, &m.room, sizeof(m.room), FOUND_ROOM, FOUND_ROOM)
+
+
 cdef void place(dv_step* s) noexcept nogil:
     """Say where a step's field lies; one that is not placed is asked for by its number."""
-    if s.b == OBJ_EVENT:
+    if s.b == OBJ_EVENT and s.c >= FIRST_HCA_FIELD:
+        place_means(s, s.c)
+    elif s.b == OBJ_EVENT:
         place_event(s, s.c)
+    elif s.b == OBJ_REGION or s.b == OBJ_ENDED_REGION:
+        place_region(s, s.b, s.c)
+    elif s.b == OBJ_QP:
+        place_qp(s, s.c)
     elif s.b < OBJ_MAPPINGS and s.b != BASE_CONTEXT:
         place_mapping(s, s.b, s.c)
     elif s.b == OBJ_DEVICE:
@@ -241,7 +326,7 @@ cdef bint guard_on(dv_guard* g, uint64_t care, uint64_t want) noexcept nogil:
 cdef bint guard_missing(dv_guard* g, const dv_instruction* i) noexcept nogil:
     """Take in that an object or a field must be there; False where no trait tells it."""
     cdef uint64_t bits
-    if OBJ_MAPPING <= i.b < OBJ_MAPPINGS and i.c == 0:
+    if i.c == 0 and (OBJ_MAPPING <= i.b < OBJ_MAPPINGS or OBJ_REGION <= i.b <= OBJ_WORK):
         return guard_on(g, <uint64_t>1 << i.b, <uint64_t>1 << i.b)
     if i.b == OBJ_MAPPING:
         bits = <uint64_t>(marks_of(i.c) & ~MARK_THERE) << TRAIT_MARKS
@@ -255,7 +340,7 @@ cdef bint guard_missing(dv_guard* g, const dv_instruction* i) noexcept nogil:
         return guard_on(g, bits, bits) and i.c == 0
     if i.b != OBJ_EVENT:
         return False
-    if i.c >= FIRST_NAMED:
+    if FIRST_NAMED <= i.c < FIRST_HCA_FIELD:
         guard_on(g, <uint64_t>1 << TRAIT_NAMED, <uint64_t>1 << TRAIT_NAMED)
         return False
     if flags_of(i.c) != 0:
@@ -268,7 +353,8 @@ cdef bint guard_take(dv_guard* g, const dv_instruction* i) noexcept nogil:
     cdef uint64_t failed = <uint64_t>1 << TRAIT_FAILED
     if i.op == OP_XMISS:
         return guard_missing(g, i)
-    if i.op == OP_XIST and i.c == 0 and OBJ_MAPPING <= i.b < OBJ_MAPPINGS:
+    if i.op == OP_XIST and i.c == 0 and (
+            OBJ_MAPPING <= i.b < OBJ_MAPPINGS or OBJ_REGION <= i.b <= OBJ_WORK):
         return guard_on(g, <uint64_t>1 << i.b, 0)
     if i.b != OBJ_EVENT:
         return False

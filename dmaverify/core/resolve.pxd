@@ -6,6 +6,8 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 from dmaverify.core.adapters cimport dv_named
+from dmaverify.core.objects cimport dv_verb_objects
+from dmaverify.core.work cimport dv_works
 from dmaverify.core.world cimport dv_mapping, dv_world
 from dmaverify.model.events cimport dv_batch, dv_event, dv_number
 
@@ -22,6 +24,10 @@ cdef enum:                   # as model/fields.py's Obj
     OBJ_ADAPTER = 10
     OBJ_FILE = 11
     OBJ_MDL = 12
+    OBJ_REGION = 13
+    OBJ_ENDED_REGION = 14
+    OBJ_QP = 15
+    OBJ_WORK = 16
     OBJ_MAPPINGS = 8         # numbers below this may be mappings
 
 cdef enum:                   # as model/kinds.py's Provenance
@@ -35,11 +41,50 @@ cdef enum:                   # as model/kinds.py's Provenance
     FROM_ERROR = 8
     FROM_BEFORE = 9
 
+cdef enum:                   # what was found out about an event of an HCA, for link.pyx
+    FOUND_OUTSIDE = 1
+    FOUND_PD = 2
+    FOUND_LACKING = 4
+    FOUND_ROOM = 8
+
+# What an event of an HCA means.
+cdef struct dv_meaning:
+    uint32_t region          # objects; 0 = none
+    uint32_t ended
+    uint32_t qp
+    bint pd_known
+    uint64_t pd
+    bint wanted_known
+    uint32_t wanted          # rights
+    uint32_t lacking
+    uint32_t lacking_count
+    bint lacking_known
+    int side                 # AccessSide
+    bint outside_known
+    uint64_t outside         # bytes of the range outside the region
+    bint stale_tag
+    bint pd_born
+    uint32_t work            # the work request: that completed, or is in the way
+    bint other_qp            # a window is used on a queue pair that it is not bound on
+    uint32_t disabled        # rights that the queue pair does not give to its peer
+    uint32_t conflicts       # outstanding requests that are in the way of a buffer
+    uint32_t unfenced        # outstanding reads and atomics that it does not wait for
+    uint32_t sges            # entries of a list
+    uint64_t bytes           # their lengths together
+    uint32_t due             # completions that the queue will have to take
+    uint32_t room            # that it has room for; 0 = not known
+    uint64_t remote_addr
+    bint remote_known
+    uint64_t left            # regions that the task left to its kernel
+
 cdef struct dv_context:
     dv_world* world
     const dv_batch* batch
     const dv_event* event
     const dv_number* number
+    dv_verb_objects* hca          # NULL = nothing of HCAs is asked
+    dv_works* works
+    dv_meaning* means
     uint32_t device
     uint32_t meant[8]        # mapping index by object number; 0 = none
     uint64_t count           # entries that the caller passed

@@ -54,6 +54,7 @@ cdef enum:
     SHOWN = 8
     REGISTERS = 16
     BASE_CONTEXT = 7         # beside the objects: what was computed for the event
+    BASE_MEANS = 17          # the same for an event of an HCA
 
 cdef packed struct dv_instruction:
     uint8_t op
@@ -82,8 +83,8 @@ cdef struct dv_step:
 # with index 0, which is all zero.
 cdef struct dv_frame:
     const dv_context* context
-    const char* base[9]      # by object number (not the trace), and BASE_CONTEXT
-    uint16_t state[9]        # the event's flags, a mapping's marks, the device's limits
+    const char* base[18]     # by object number (not the trace), BASE_CONTEXT, BASE_MEANS
+    uint16_t state[18]       # the event's flags, a mapping's marks, the device's limits, ...
 
 cdef struct dv_shown:
     uint64_t values[8]
@@ -107,6 +108,14 @@ cdef inline void frame_init(dv_frame* f, const dv_context* c) noexcept nogil:
     f.state[BASE_CONTEXT] = 0
     f.base[OBJ_DEVICE] = <const char*>d
     f.state[OBJ_DEVICE] = d.limits
+    if c.means != NULL:
+        frame_means(f, c)
+    else:
+        frame_nothing(f)
+
+# The objects of an HCA's event, and what was found out about it.
+cdef void frame_means(dv_frame* f, const dv_context* c) noexcept nogil
+cdef void frame_nothing(dv_frame* f) noexcept nogil
 
 # Run a rule from its entry. The program has been checked by program_check.
 cdef int rule_run(const dv_step* code, int32_t entry, const dv_frame* f,

@@ -1,16 +1,23 @@
 # cython: language_level=3
 """The rule machine: fields of an event and its world, and a loop over instructions."""
 
-from libc.stdint cimport int32_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from dmaverify.core.facts cimport (
     FIRST_FACT, event_fact, mapping_freed_unordered, mapping_untranslated,
 )
-from dmaverify.core.named cimport FIRST_BOUND, bound_field, object_field, object_is_named
-from dmaverify.core.resolve cimport (
-    OBJ_ADAPTER, OBJ_DEVICE, OBJ_EVENT, OBJ_MAPPINGS, OBJ_MDL, OBJ_TRACE, dv_context,
+from dmaverify.core.hca_facts cimport (
+    FIRST_HCA_FIELD, hca_event_field, hca_has, hca_object_field,
 )
+from dmaverify.core.named cimport FIRST_BOUND, bound_field, object_field, object_is_named
+from dmaverify.core.objects cimport dv_verb_object
+from dmaverify.core.resolve cimport (
+    FOUND_LACKING, FOUND_OUTSIDE, FOUND_PD, FOUND_ROOM, OBJ_ADAPTER, OBJ_DEVICE, OBJ_ENDED_REGION,
+    OBJ_EVENT, OBJ_MAPPINGS, OBJ_MDL, OBJ_QP, OBJ_REGION, OBJ_TRACE, OBJ_WORK, dv_context,
+    dv_meaning,
+)
+from dmaverify.core.work cimport dv_work
 from dmaverify.core.world cimport (
     MARK_BOUNCED, MARK_DIRECTION, MARK_FREED, MARK_LENGTH, MARK_PHYS, MARK_VIRT, MARK_WHOLE_PAGES,
     STATE_GHOST, dv_device, dv_mapping, dv_place, dv_world,
@@ -23,6 +30,38 @@ from dmaverify.model.events cimport (
 
 cdef extern from *:
     bint unlikely(bint) noexcept nogil  # Cython's own
+
+
+cdef dv_verb_object NO_OBJECT
+cdef dv_meaning NO_MEANING
+cdef dv_work NO_WORK
+
+
+cdef void frame_nothing(dv_frame* f) noexcept nogil:
+    f.base[OBJ_REGION] = f.base[OBJ_ENDED_REGION] = f.base[OBJ_QP] = <const char*>&NO_OBJECT
+    f.base[OBJ_WORK] = <const char*>&NO_WORK
+    f.base[BASE_MEANS] = <const char*>&NO_MEANING
+    f.state[OBJ_REGION] = f.state[OBJ_ENDED_REGION] = f.state[OBJ_QP] = 0
+    f.state[OBJ_WORK] = f.state[BASE_MEANS] = 0
+
+
+cdef void frame_means(dv_frame* f, const dv_context* c) noexcept nogil:
+    cdef const dv_meaning* m = c.means
+    cdef const dv_verb_object* items = c.hca.items
+    cdef const dv_work* works = c.works.items
+    f.base[OBJ_REGION] = <const char*>&items[m.region]
+    f.state[OBJ_REGION] = items[m.region].marks
+    f.base[OBJ_ENDED_REGION] = <const char*>&items[m.ended]
+    f.state[OBJ_ENDED_REGION] = items[m.ended].marks
+    f.base[OBJ_QP] = <const char*>&items[m.qp]
+    f.state[OBJ_QP] = items[m.qp].marks
+    f.base[OBJ_WORK] = <const char*>&works[m.work]
+    f.state[OBJ_WORK] = m.work != 0
+    f.base[BASE_MEANS] = <const char*>m
+    f.state[BASE_MEANS] = <uint16_t>(
+        (FOUND_OUTSIDE if m.outside_known else 0) | (FOUND_PD if m.pd_known else 0) |
+        (FOUND_ROOM if m.room != 0 else 0) |
+        (FOUND_LACKING if m.lacking_known else 0))
 
 
 cdef inline uint64_t event_field(const dv_context* c, int number, bint* known) noexcept nogil:
@@ -242,6 +281,9 @@ cdef uint64_t trace_field(const dv_context* c, int number, bint* known) noexcept
         return w.time_known
     if number == 5:
         return w.syncs_traced
+    if number == 20:
+        known[0] = c.hca != NULL
+        return c.hca.exits != 0 if c.hca != NULL else 0
     known[0] = False
     return 0
 
@@ -250,7 +292,11 @@ cdef inline uint64_t look_up(const dv_context* c, int obj, int number,
                              bint* known) noexcept nogil:
     cdef uint64_t value = 0
     known[0] = True
-    if obj == OBJ_EVENT:
+    if obj == OBJ_EVENT and number >= FIRST_HCA_FIELD:
+        value = hca_event_field(c, number, known)
+    elif obj >= OBJ_REGION:
+        value = hca_object_field(c, obj, number, known)
+    elif obj == OBJ_EVENT:
         value = event_field(c, number, known)
     elif obj < OBJ_MAPPINGS:
         if c.meant[obj] == 0:
@@ -275,6 +321,8 @@ cdef uint64_t field_value(const dv_context* c, int obj, int number, bint* known)
 
 cdef bint is_known(const dv_context* c, int obj, int number) noexcept nogil:
     cdef bint known = True
+    if number == 0 and obj >= OBJ_REGION:
+        return hca_has(c, obj)
     if number == 0:
         if OBJ_ADAPTER <= obj <= OBJ_MDL:
             return object_is_named(c.named, obj - OBJ_ADAPTER)

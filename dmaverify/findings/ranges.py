@@ -1,7 +1,8 @@
 """The ranges that a finding is about, in one address space, ready to be drawn."""
 
 from dmaverify.findings.context import TraceContext
-from dmaverify.findings.words import direction
+from dmaverify.findings.words import direction, rights
+from dmaverify.model.events import Event
 from dmaverify.model.fields import NAMED_OBJECTS
 from dmaverify.model.finding import Range
 from dmaverify.model.hit import Hit, MappingView, Witness
@@ -21,12 +22,20 @@ VERBS = {
     EventKind.DEV_READ: "read",
     EventKind.DEV_WRITE: "write",
     EventKind.DEV_ACCESS: "touch",
+    EventKind.HCA_ACCESS: "access",
+    EventKind.POSTED_SGE: "buffer",
 }
 _NAMES = {
     EventKind.DMA_SYNC_FOR_CPU: "sync for CPU",
     EventKind.DMA_SYNC_FOR_DEVICE: "sync for device",
 }
 _LISTS = frozenset({MapType.SG, MapType.SGT})
+#: What an object is to an event, of those that have a range.
+DRAWN = frozenset(
+    {"mapping", "ghost", "foreign", "enclosing", "overlap", "neighbour", "region", "ended_region"}
+)
+_KEYED = frozenset({EventKind.HCA_ACCESS, EventKind.POSTED_SGE})
+_REGIONS = frozenset({"region", "ended_region"})
 # These meet the event in memory, not on the bus: two mappings of one page have two
 # bus addresses behind an IOMMU.
 _SHARE_MEMORY = frozenset({"overlap", "neighbour"})
@@ -39,11 +48,14 @@ def event_range(witness: Witness, space: str = "") -> Range | None:
 
     Args:
         witness: the event.
-        space: "bus" or "physical"; "" takes the first that is known.
+        space: "bus" or "physical"; "" takes the first that is known. An access by key has
+            the space of its key.
     """
     event = witness.event
     if event.kind not in VERBS or event.flags & Flag.FAILED:
         return None
+    if event.kind in _KEYED:
+        return _keyed_range(event)
     if space != "physical" and not event.flags & Flag.BUS_UNKNOWN:
         start, found = event.bus_addr, "bus"
     elif space != "bus" and not event.flags & Flag.PHYS_UNKNOWN:
@@ -58,10 +70,22 @@ def event_range(witness: Witness, space: str = "") -> Range | None:
     return Range(VERBS[event.kind], f"{verb} {size}{way}", start, length, found)
 
 
+def _keyed_range(event: Event) -> Range | None:
+    """Return the range of an access by key: its addresses are the key's."""
+    if event.flags & (Flag.BUS_UNKNOWN | Flag.LENGTH_UNKNOWN):
+        return None
+    verb = VERBS[event.kind]
+    return Range(verb, f"{verb} {event.length} B", event.bus_addr, event.length, "key")
+
+
 def mapping_ranges(mapping: MappingView, space: str, owner: str = "") -> list[Range]:
     """Return the range of a mapping, or those of its first segments where they lie apart."""
-    if mapping.length is None:
+    if mapping.length is None or mapping.role not in DRAWN:
         return []
+    if mapping.role in _REGIONS:
+        name = f"{'ended ' if mapping.ended else ''}region #{mapping.number} {mapping.key:#x}"
+        label = f"{name}  {mapping.length} B  {rights(mapping.direction)}"
+        return [Range(mapping.role, label, mapping.bus_addr, mapping.length, "key")]
     name = f"{'ended ' if mapping.ended else ''}mapping #{mapping.number}"
     if owner:
         name += f" of {owner}"

@@ -3,7 +3,20 @@
 from collections.abc import Callable, Sequence
 
 from dmaverify.model.fields import Type, kind_name
-from dmaverify.model.kinds import Direction, EventKind, MapType, MemoryKind, Provenance
+from dmaverify.model.kinds import (
+    AccessSide,
+    Direction,
+    EventKind,
+    MapType,
+    MemoryKind,
+    Opcode,
+    Provenance,
+    QpState,
+    QpType,
+    RegionType,
+    Rights,
+    WcStatus,
+)
 from dmaverify.model.program import Shown, Template
 from dmaverify.model.routines import CacheType, ReleaseAction, routine_name
 
@@ -44,6 +57,46 @@ PROVENANCE_WORDS: dict[int, str] = {
     Provenance.BEFORE_MAPPING: "an address just before a mapping of the device",
 }
 
+REGION_WORDS: dict[int, str] = {
+    RegionType.UNKNOWN: UNKNOWN_WORD,
+    RegionType.USER: "user memory",
+    RegionType.ON_DEMAND: "on-demand memory",
+    RegionType.DMA: "all memory",
+    RegionType.FAST: "fast-registered memory",
+    RegionType.DMABUF: "dma-buf",
+    RegionType.DEVICE_MEMORY: "device memory",
+    RegionType.NULL: "null region",
+    RegionType.WINDOW_1: "window of type 1",
+    RegionType.WINDOW_2A: "window of type 2A",
+    RegionType.WINDOW_2B: "window of type 2B",
+}
+
+STATUS_WORDS: dict[int, str] = {
+    WcStatus.SUCCESS: "success",
+    WcStatus.LOC_LEN_ERR: "local length error",
+    WcStatus.LOC_QP_OP_ERR: "local QP operation error",
+    WcStatus.LOC_PROT_ERR: "local protection error",
+    WcStatus.WR_FLUSH_ERR: "flushed",
+    WcStatus.MW_BIND_ERR: "memory window bind error",
+    WcStatus.BAD_RESP_ERR: "bad response error",
+    WcStatus.LOC_ACCESS_ERR: "local access error",
+    WcStatus.REM_INV_REQ_ERR: "remote invalid request error",
+    WcStatus.REM_ACCESS_ERR: "remote access error",
+    WcStatus.REM_OP_ERR: "remote operation error",
+    WcStatus.RETRY_EXC_ERR: "retries exceeded",
+    WcStatus.RNR_RETRY_EXC_ERR: "receiver-not-ready retries exceeded",
+    WcStatus.REM_ABORT_ERR: "remote abort error",
+    WcStatus.FATAL_ERR: "fatal error",
+    WcStatus.RESP_TIMEOUT_ERR: "response timeout",
+    WcStatus.GENERAL_ERR: "general error",
+}
+
+SIDE_WORDS: dict[int, str] = {
+    AccessSide.UNKNOWN: "access",
+    AccessSide.LOCAL: "local access",
+    AccessSide.REMOTE: "remote access",
+}
+
 _DIRECTIONS = {d.value: d.name for d in Direction}
 _KINDS = {k.value: kind_name(k) for k in EventKind}
 
@@ -67,6 +120,17 @@ def moment(value: int) -> str:
 def direction(value: int) -> str:
     """Return the kernel's name of a direction (`enum dma_data_direction`)."""
     return _DIRECTIONS.get(value, f"invalid direction {value}")
+
+
+def rights(value: int) -> str:
+    """Return rights of a key in words."""
+    names = [r.name.lower().replace("_", " ") for r in Rights if value & r and r.name]
+    return ", ".join(names) if names else "local read only"
+
+
+def _enum(kind: type[QpType | QpState | Opcode]) -> Namer:
+    names = {int(member): member.name.lower() for member in kind}
+    return lambda value: names.get(value, f"{kind.__name__} {value}")
 
 
 def map_type(value: int) -> str:
@@ -104,6 +168,14 @@ _WRITERS: dict[Type, Namer] = {
     Type.KIND: event_kind,
     Type.TOKEN: hex,
     Type.MEMORY: lambda value: MEMORY_WORDS.get(value, f"memory {value}"),
+    Type.KEY: hex,
+    Type.RIGHTS: rights,
+    Type.REGION_TYPE: lambda value: REGION_WORDS.get(value, f"region {value}"),
+    Type.SIDE: lambda value: SIDE_WORDS.get(value, "access"),
+    Type.QP_TYPE: _enum(QpType),
+    Type.QP_STATE: _enum(QpState),
+    Type.OPCODE: _enum(Opcode),
+    Type.WC_STATUS: lambda value: STATUS_WORDS.get(value, f"status {value}"),
     Type.PROVENANCE: lambda value: PROVENANCE_WORDS.get(value, UNKNOWN_WORD),
     Type.ROUTINE: routine_name,
     Type.ACTION: lambda value: _ACTIONS.get(value, f"action {value}"),

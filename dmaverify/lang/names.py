@@ -10,6 +10,7 @@ from dmaverify.lang.schema import (
     ENUMS,
     FIELDS_OF,
     MAPPINGS,
+    OBJECTS,
     TYPE_NAMES,
     event_fields,
     kinds_text,
@@ -18,7 +19,6 @@ from dmaverify.lang.schema import (
     ref,
 )
 from dmaverify.model.fields import (
-    MAPPING_OBJECTS,
     NAMED_OBJECTS,
     Field,
     Obj,
@@ -29,6 +29,8 @@ from dmaverify.model.fields import (
 )
 from dmaverify.model.kinds import EventKind
 from dmaverify.model.program import Span
+
+_OWNERS = {Obj.ENDED_REGION: "region", Obj.QP: "queue pair", Obj.WORK: "work request"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +163,8 @@ class Names:
     def _event(self, path: ast.Path, rest: tuple[ast.Word, ...], context: Context) -> Place | None:
         first = rest[0]
         head = self._head(path, 2)
-        if first.text in MAPPING_OBJECTS:
-            obj = MAPPING_OBJECTS[first.text]
+        if first.text in OBJECTS:
+            obj = OBJECTS[first.text]
             text = f"{context.event}.{first.text}"
             self_ref = ref(obj, 0)
             if len(rest) == 1:
@@ -224,7 +226,7 @@ class Names:
         found = FIELDS_OF[obj].get(first.text)
         if found is None:
             names = object_fields(obj)
-            owner = "a mapping" if obj in MAPPINGS else f"the {obj.name.lower()}"
+            owner = "a mapping" if obj in MAPPINGS else f"the {_OWNERS.get(obj, obj.name.lower())}"
             self._no_field(first, f"{owner} has no field `{first.text}`", obj, names,
                            f"fields of {owner.split()[-1]}")  # fmt: skip
             return None

@@ -6,6 +6,7 @@ from enum import IntEnum
 from dmaverify.model.fields import (
     DEVICE_FIELDS,
     EVENT_FIELDS,
+    HCA_OBJECTS,
     KINDS_BY_NAME,
     MAPPING_FIELDS,
     MAPPING_OBJECTS,
@@ -18,7 +19,20 @@ from dmaverify.model.fields import (
     kind_name,
     names_objects,
 )
-from dmaverify.model.kinds import Direction, EventKind, MapType, MemoryKind, Provenance
+from dmaverify.model.hca_fields import HCA_KINDS, QP_FIELDS, REGION_FIELDS, WORK_FIELDS
+from dmaverify.model.kinds import (
+    AccessSide,
+    Direction,
+    EventKind,
+    MapType,
+    MemoryKind,
+    Opcode,
+    Provenance,
+    QpState,
+    QpType,
+    RegionType,
+    WcStatus,
+)
 from dmaverify.model.routines import CacheType, ReleaseAction, Routine
 
 TYPE_NAMES = {
@@ -26,7 +40,10 @@ TYPE_NAMES = {
     Type.DURATION: "duration", Type.BOOL: "bool", Type.DIRECTION: "direction",
     Type.MAP_TYPE: "type", Type.KIND: "kind", Type.TOKEN: "token", Type.DEVICE: "device",
     Type.TASK: "task", Type.MEMORY: "memory", Type.PROVENANCE: "provenance",
-    Type.ROUTINE: "routine", Type.ACTION: "action", Type.CACHE: "cache",
+    Type.ROUTINE: "routine", Type.ACTION: "action", Type.CACHE: "cache", Type.KEY: "key",
+    Type.RIGHTS: "rights", Type.REGION_TYPE: "region_type", Type.SIDE: "side",
+    Type.QP_TYPE: "qp_type", Type.QP_STATE: "qp_state", Type.OPCODE: "opcode",
+    Type.WC_STATUS: "status",
 }  # fmt: skip
 
 #: Types whose values have an order; the others can only be equal or not.
@@ -45,6 +62,12 @@ ENUMS: dict[Type, dict[str, int]] = {
     Type.ROUTINE: _words(Routine),
     Type.ACTION: _words(ReleaseAction),
     Type.CACHE: _words(CacheType),
+    Type.REGION_TYPE: _words(RegionType),
+    Type.SIDE: _words(AccessSide),
+    Type.QP_TYPE: _words(QpType),
+    Type.QP_STATE: _words(QpState),
+    Type.OPCODE: _words(Opcode),
+    Type.WC_STATUS: _words(WcStatus),
     Type.KIND: {name: int(kind) for name, kind in KINDS_BY_NAME.items()},
 }
 ENUM_WORDS = frozenset(word for words in ENUMS.values() for word in words)
@@ -65,6 +88,10 @@ FIELDS_OF: dict[Obj, dict[str, Field]] = {
     **{obj: {f.name: f for f in MAPPING_FIELDS} for obj in MAPPING_OBJECTS.values()},
     **{obj: {f.name: f for f in fields} for obj, fields in NAMED_FIELDS.items()},
 }
+FIELDS_OF |= {obj: {f.name: f for f in REGION_FIELDS} for obj in (Obj.REGION, Obj.ENDED_REGION)}
+FIELDS_OF[Obj.QP] = {f.name: f for f in QP_FIELDS}
+FIELDS_OF[Obj.WORK] = {f.name: f for f in WORK_FIELDS}
+OBJECTS = MAPPING_OBJECTS | HCA_OBJECTS
 MAPPINGS = frozenset(MAPPING_OBJECTS.values())
 
 
@@ -86,11 +113,10 @@ def event_fields(kinds: Iterable[EventKind]) -> list[str]:
     own = [
         f.name + "?" * f.optional for f in EVENT_FIELDS if lacking(f, wanted) is None
     ]  # fmt: skip
-    named = NAMED_OBJECTS if all(names_objects(k) for k in wanted) else ()
-    return [
-        *own, "range", *(f"{name}?" for name in MAPPING_OBJECTS), *(f"{n}?" for n in named),
-        "device",
-    ]  # fmt: skip
+    objects = [] if wanted and all(k in HCA_KINDS for k in wanted) else [*MAPPING_OBJECTS]
+    objects += NAMED_OBJECTS if all(names_objects(k) for k in wanted) else []
+    objects += HCA_OBJECTS if any(k in HCA_KINDS for k in wanted) else []
+    return [*own, "range", *(f"{name}?" for name in objects), "device"]
 
 
 def object_fields(obj: Obj) -> list[str]:

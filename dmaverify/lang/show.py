@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from dmaverify.lang.emit import JUMPS
-from dmaverify.lang.schema import FIELDS_OF
-from dmaverify.model.fields import MAPPING_OBJECTS, Obj
+from dmaverify.lang.schema import FIELDS_OF, OBJECTS
+from dmaverify.model.fields import Obj
 from dmaverify.model.program import INSTRUCTION, Op, Program, Rule, Shown, Template
 
 _SIGNS = {
@@ -13,7 +13,7 @@ _SIGNS = {
     Op.JLE: "<=", Op.FEQ: "==", Op.FNE: "!=", Op.FLT: "<", Op.FLE: "<=", Op.FGT: ">",
     Op.FGE: ">=", Op.FIN: "in bits", Op.FNIN: "not in bits",
 }  # fmt: skip
-_OBJECTS = {obj: name for name, obj in MAPPING_OBJECTS.items()}
+_OBJECTS = {obj: name for name, obj in OBJECTS.items()}
 _ENDS = frozenset({Op.HOLDS, Op.NOT_APPLICABLE, Op.VIOLATED})
 
 

@@ -13,15 +13,17 @@ from dmaverify.lang.load import Loaded, Loader
 from dmaverify.lang.schema import ENUMS
 from dmaverify.lang.source import Source
 from dmaverify.model.fields import (
+    DERIVED,
     EVENT_FIELDS,
     KINDS_BY_NAME,
     NAMED_OBJECTS,
     OBJECT_NAMES,
     Type,
-    event_has_device,
+    event_may_name_device,
     names_objects,
 )
-from dmaverify.model.kinds import Arg, EventKind, Flag
+from dmaverify.model.hca_fields import HCA_KINDS
+from dmaverify.model.kinds import Arg, EventKind, Flag, HcaValue
 from dmaverify.model.program import Span
 
 STEP_NS = 1000  # between events without a time
@@ -48,19 +50,30 @@ _SLOTS = {
     (EventKind.IRQL, "level"): "object", (EventKind.REQUEST_COMPLETE, "request"): "object",
 }  # fmt: skip
 
+#: Numbers that an HCA's event has beside its row.
+VALUES = {value.name.lower(): value for value in HcaValue}
+
 _UNITS = {
     Type.SIZE: ("", "size"), Type.ADDR: ("",), Type.INT: ("",), Type.TOKEN: ("",),
+    Type.KEY: ("",), Type.RIGHTS: ("",),
 }  # fmt: skip
 _PLAIN = {
     "cpu": Type.INT, "task": Type.INT, "virt_addr": Type.TOKEN, "phys_count": Type.INT,
     "bus_count": Type.INT,
 }  # fmt: skip
 _LARGEST: dict[str | Arg, int] = {
-    "cpu": 0xFFFF, "site": 0xFFFF_FFFF, "phys_full": 0xFFFF_FFFF, "bus_full": 0xFFFF_FFFF,
-    "object": 0xFFFF_FFFF,
+    "cpu": 0xFFFF, "site": 0xFFFF_FFFF, "object": 0xFFFF_FFFF, "direction": 0xFF,
+    "phys_full": 0xFFFF_FFFF, "bus_full": 0xFFFF_FFFF,
 }  # fmt: skip
 _ARGS = {arg.name.lower(): arg for arg in Arg}
-_NAMES = {"task": "site", "phys_count": "phys_full", "bus_count": "bus_full"}
+_NAMES = {
+    "task": "site", "phys_count": "phys_full", "bus_count": "bus_full", "key": "object",
+    "qp": "object", "iova": "bus_addr", "pd": "phys_addr", "wr_id": "phys_addr",
+    "access": "direction", "post_flags": "direction", "side": "type", "region_type": "type",
+    "qp_type": "type", "opcode": "type", "state": "status", "completion": "status",
+    "moves": "status", "result": "status", "cq": "object", "rkey": "phys_addr",
+    "entries": "length",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,10 +187,10 @@ def _event(tree: ast.TestEvent, before: TestEvent | None, problems: Problems) ->
             notes=(f"kinds: {', '.join(KINDS_BY_NAME)}",),
         )  # fmt: skip
         return None
-    if kind == EventKind.LEFT_MAPPED:
+    if kind in DERIVED:
         problems.error(
-            "unknown-kind", tree.kind.span, "`left_mapped` is derived and can not be recorded",
-            help_="write `driver_unbound(device=…)`: it follows for each mapping left alive",
+            "unknown-kind", tree.kind.span,
+            f"`{tree.kind.text}` is derived and can not be recorded", help_=DERIVED[kind],
         )  # fmt: skip
         return None
     time = before.time + STEP_NS if before else 0
@@ -211,8 +224,9 @@ class _Values:
 
     def keys(self) -> list[str]:
         """Return the keys that this kind of event can have."""
-        own = ["device"] if event_has_device(self.kind) else []
-        return [*own, *self.types, "segments", "phys", "text", *FLAGS]
+        own = ["device"] if event_may_name_device(self.kind) else []
+        beside = ["sges", "keys", *VALUES] if self.kind in HCA_KINDS else []
+        return [*own, *self.types, "segments", "phys", "text", *FLAGS, *beside]
 
     def read(self, arguments: Iterable[ast.Argument]) -> dict[str, Any]:
         """Return the arguments as keywords of `EventBatch.add`."""
@@ -239,6 +253,10 @@ class _Values:
         if segments and self.kind != EventKind.LOST:
             self.values.setdefault("bus_addr", segments[0][0])
             self.values.setdefault("length", min(sum(n for _, n in segments), MAX_NUMBER))
+        if "sges" in self.values:
+            keys = [*self.values.pop("keys", []), *[0] * len(self.values["sges"])]
+            pairs = zip(self.values["sges"], keys, strict=False)
+            self.values["sges"] = [(a, n, key) for (a, n), key in pairs]
         if self.values.get("sg_phys"):
             self.values.setdefault("phys_addr", self.values["sg_phys"][0])
 
@@ -250,7 +268,7 @@ class _Values:
 
     def _one(self, argument: ast.Argument, key: str) -> None:
         value = argument.value
-        if key == "text" or (key == "device" and event_has_device(self.kind)):
+        if key == "text" or (key == "device" and event_may_name_device(self.kind)):
             if isinstance(value, ast.Text):
                 self.values[key] = value.value
             else:
@@ -259,6 +277,10 @@ class _Values:
             self._segments(argument)
         elif key == "phys":
             self._addresses(argument)
+        elif key in ("sges", "keys") and self.kind in HCA_KINDS:
+            self._segments(argument, "sges") if key == "sges" else self._addresses(argument, "keys")
+        elif key in VALUES and self.kind in HCA_KINDS:
+            self._beside(argument, VALUES[key])
         elif key in self.types:
             self._typed(argument, self.types[key])
         else:
@@ -270,7 +292,14 @@ class _Values:
                 notes=(f"keys of {self.kind.name.lower()}: {', '.join(self.keys())}",),
             )  # fmt: skip
 
-    def _segments(self, argument: ast.Argument) -> None:
+    def _beside(self, argument: ast.Argument, what: HcaValue) -> None:
+        value = argument.value
+        if isinstance(value, ast.Number) and value.unit in ("", "size"):
+            self.values.setdefault("hca", []).append((int(what), value.value))
+        else:
+            self._wrong(argument, "a number")
+
+    def _segments(self, argument: ast.Argument, name: str = "sg_bus") -> None:
         items = argument.value if isinstance(argument.value, tuple) else (argument.value,)
         made: list[tuple[int, int]] = []
         for item in items:
@@ -284,14 +313,14 @@ class _Values:
             if not ok:
                 self._wrong(argument, "a list like `{0x1000+4 KiB, 0x3000+4 KiB}`")
                 return
-        self.values["sg_bus"] = made
+        self.values[name] = made
 
-    def _addresses(self, argument: ast.Argument) -> None:
+    def _addresses(self, argument: ast.Argument, name: str = "sg_phys") -> None:
         items = argument.value if isinstance(argument.value, tuple) else (argument.value,)
         if not all(isinstance(i, ast.Number) and not i.unit for i in items):
             self._wrong(argument, "a list like `{0x1000, 0x2000}`")
             return
-        self.values["sg_phys"] = [i.value for i in items if isinstance(i, ast.Number)]
+        self.values[name] = [i.value for i in items if isinstance(i, ast.Number)]
 
     def _typed(self, argument: ast.Argument, type_: Type) -> None:
         value, key = argument.value, argument.key.text

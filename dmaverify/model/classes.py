@@ -63,6 +63,12 @@ CLASSES = (
     "cpu-access-out-of-range",
     "freed-while-mapped",
     "leak-at-unbind",
+    "hca-access-unknown-key",
+    "hca-access-after-deregistration",
+    "hca-access-other-protection-domain",
+    "hca-access-without-permission",
+    "hca-access-out-of-range",
+    "mr-leak-at-exit",
 )
 
 

@@ -57,8 +57,31 @@ cdef enum dv_kind:
     KIND_PHYS_QUERY = 47
     KIND_REQUEST_COMPLETE = 48
     KIND_DMA_CANCEL = 49
-    KIND_COUNT = 50
-    KIND_ROOM = 64       # of tables that have a place for each kind, a power of two
+    KIND_ALLOC_PD = 56
+    KIND_DEALLOC_PD = 57
+    KIND_REG_MR = 58
+    KIND_REG_MR_BEGIN = 59
+    KIND_REG_MR_END = 60
+    KIND_REREG_MR = 61
+    KIND_FAST_REG_MR = 62
+    KIND_INVALIDATE_MR = 63
+    KIND_BIND_MW = 64
+    KIND_CREATE_QP = 65
+    KIND_MODIFY_QP = 66
+    KIND_DESTROY_QP = 67
+    KIND_CREATE_CQ = 68
+    KIND_DESTROY_CQ = 69
+    KIND_POST_SEND = 70
+    KIND_POST_RECV = 71
+    KIND_CQE = 72
+    KIND_HCA_ACCESS = 73
+    KIND_HCA_VERDICT = 74
+    KIND_TASK_EXIT = 75
+    KIND_LEFT_REGISTERED = 76
+    KIND_POSTED_SGE = 77
+    KIND_WORK_TOUCHED = 78
+    KIND_COUNT = 79
+    KIND_ROOM = 128      # of tables that have a place for each kind, a power of two
 
 cdef enum dv_direction:
     DIR_BIDIRECTIONAL = 0
@@ -96,6 +119,8 @@ cdef enum dv_side_tag:
     SIDE_CPU = 3
     SIDE_TEXT = 4
     SIDE_ARGS = 5
+    SIDE_SGE = 6
+    SIDE_HCA = 7
 
 cdef enum:                   # Arg
     ARG_ADAPTER = 1
@@ -114,6 +139,22 @@ cdef enum:                   # Arg
     ARG_INDEX = 14
     ARG_COUNT = 15
 
+# Values of records SIDE_HCA, as model/kinds.py's HcaValue.
+cdef enum dv_hca_value:
+    HCA_REMOTE_KEY = 1
+    HCA_REMOTE_ADDR = 2
+    HCA_SEND_CQ = 3
+    HCA_RECV_CQ = 4
+    HCA_MAX_SEND_WR = 5
+    HCA_MAX_RECV_WR = 6
+    HCA_MAX_SEND_SGE = 7
+    HCA_MAX_RECV_SGE = 8
+    HCA_MAX_INLINE = 9
+    HCA_REGION_KEY = 10
+    HCA_SIGNAL_ALL = 11
+    HCA_NEW_KEY = 12
+    HCA_QUEUE_PAIR = 13
+
 # One event: one cache line. Slots by kind, where a name differs from the slot's:
 #   iommu_unmap: phys_addr holds `unmapped`       bounce: bus_addr holds `dma_mask`
 #   device_limits: length = max_segment, bus_addr = boundary, phys_addr = dma_mask
@@ -121,7 +162,13 @@ cdef enum:                   # Arg
 #   dev_*: status = how far its time may be off, in us, where another clock stamped it; -1 =
 #   its place among the trace's events is not known. F_FROM_MARK = another source's word for
 #   an access that the trace tells itself.
-#   dereg_mr: object = number of the memory region
+#   dereg_mr: object = key, phys_addr = the kernel's number of the region
+#   Of an HCA's events with a key: object = key (0 = none named), bus_addr = address in the
+#   key's space, phys_addr = protection domain, direction = rights (F_DIRECTION_UNKNOWN where
+#   none are named), type = RegionType; reg_mr_end: phys_addr = rkey; hca_access: type =
+#   AccessSide, status 1 = bytes are read, 2 = written. Of events with a queue pair: object = its
+#   number, phys_addr = its domain; posts: phys_addr = id of the work request, type = Opcode,
+#   direction = PostFlag; cqe: phys_addr = id, status = WcStatus; modify_qp: status = QpState.
 #   clock_sync: object = number, status = 0 before, 1 after the other clock's line
 #   irql: object = level    adapter_*, dma_call, dma_cancel: object = adapter
 #   channel_*: object = map register file    mdl_*, io_flush: object = MDL
@@ -175,6 +222,10 @@ cdef struct dv_batch:
 
 cdef inline int event_type(const dv_event* e) noexcept nogil:
     return e.flags >> TYPE_SHIFT
+
+# True for kinds that are about keys and queue pairs, not about mappings.
+cdef inline bint kind_of_hca(int kind) noexcept nogil:
+    return kind >= KIND_ALLOC_PD or kind == KIND_DEREG_MR
 
 # True where the call failed, or names the address that a failed mapping returns
 # (DMA_MAPPING_ERROR: all ones).
@@ -244,6 +295,10 @@ cdef dv_event* batch_push(dv_batch* b) noexcept nogil
 # or 1 for TEXT.
 cdef dv_side* batch_side(dv_batch* b, int tag, uint32_t stored, uint32_t full,
                          uint32_t bytes_per_entry) noexcept nogil
+
+# Return the four high bits of a row's flags: a MapType, or a plain number where its kind gives
+# them another meaning.
+cdef object event_type_of(const dv_event* e)
 
 cdef class EventBatch:
     cdef dv_batch c

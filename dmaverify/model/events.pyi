@@ -3,7 +3,7 @@
 import builtins
 from collections.abc import Iterable, Mapping
 
-from dmaverify.model.kinds import Arg, EventKind, Flag, MapType
+from dmaverify.model.kinds import Arg, EventKind, Flag, HcaValue
 
 class Event:
     __slots__: tuple[str, ...]
@@ -20,7 +20,7 @@ class Event:
     flags: Flag
     kind: EventKind
     direction: int
-    type: MapType
+    type: int
     record: int
     line: int
     sg_bus: tuple[tuple[int, int], ...]
@@ -30,6 +30,8 @@ class Event:
     virt_addr: int | None
     text: str | None
     args: tuple[tuple[Arg, int], ...]
+    sges: tuple[tuple[int, int, int], ...] | None
+    hca: tuple[tuple[HcaValue, int], ...] | None
     def __init__(self, **values: builtins.object) -> None: ...
     def key(self) -> tuple[tuple[str, builtins.object], ...]: ...
 
@@ -66,4 +68,6 @@ class EventBatch:
         virt_addr: int | None = ...,
         text: str | None = ...,
         args: Mapping[Arg, int] | Iterable[tuple[Arg, int]] | None = ...,
+        sges: list[tuple[int, int, int]] | None = ...,
+        hca: list[tuple[int, int]] | None = ...,
     ) -> None: ...

@@ -9,7 +9,9 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memmove, memset
 
-from dmaverify.model.kinds import MAP_TYPE_SHIFT, UNKNOWN, Arg, EventKind, Flag, MapType
+from dmaverify.model.kinds import (
+    MAP_TYPE_SHIFT, UNKNOWN, Arg, EventKind, Flag, HcaValue, MapType,
+)
 
 cdef extern from *:
     """
@@ -113,12 +115,15 @@ class Event:
     Attributes have the names of the row's slots (`bus_addr`, `length`, ...); lists are
     tuples: `sg_bus` of (bus address, length), `sg_phys` of physical addresses, with
     `bus_full` and `phys_full` the full counts; `virt_addr` and `text` are None where
-    the event has none; `args` is a tuple of (Arg, value), in the order of their numbers.
+    the event has none; `args` is a tuple of (Arg, value), in the order of their numbers;
+    `sges` of (address, length, key) and `hca` of (HcaValue, value), both None where there
+    are none.
     """
 
     __slots__ = ("time", "bus_addr", "phys_addr", "length", "offset", "device", "object", "site",
                  "cpu", "status", "flags", "kind", "direction", "type", "record", "line",
-                 "sg_bus", "sg_phys", "bus_full", "phys_full", "virt_addr", "text", "args")
+                 "sg_bus", "sg_phys", "bus_full", "phys_full", "virt_addr", "text", "args", "sges",
+                 "hca")
 
     def __init__(self, **values):
         for name in self.__slots__:
@@ -147,9 +152,9 @@ cdef object event_to_python(const dv_batch* b, const dv_event* e, const dv_numbe
         "time": e.time, "bus_addr": e.bus_addr, "phys_addr": e.phys_addr, "length": e.length,
         "offset": e.offset, "device": e.device, "object": e.object, "site": e.site, "cpu": e.cpu,
         "status": e.status, "flags": Flag(e.flags & ((1 << MAP_TYPE_SHIFT) - 1)),
-        "kind": EventKind(e.kind), "direction": e.direction, "type": MapType(e.flags >> TYPE_SHIFT),
+        "kind": EventKind(e.kind), "direction": e.direction, "type": event_type_of(e),
         "record": n.record, "line": n.line, "bus_full": 0, "phys_full": 0, "sg_bus": (),
-        "sg_phys": (), "virt_addr": None, "text": None, "args": (),
+        "sg_phys": (), "virt_addr": None, "text": None, "args": (), "sges": None, "hca": None,
     }
     s = event_side(b, e, SIDE_SG_BUS)
     if s != NULL:
@@ -172,6 +177,16 @@ cdef object event_to_python(const dv_batch* b, const dv_event* e, const dv_numbe
         entries = side_entries(s)
         values["args"] = tuple([(Arg(entries[i].address), entries[i].length)
                                 for i in range(s.stored)])
+    s = event_side(b, e, SIDE_SGE)
+    if s != NULL:
+        entries = side_entries(s)
+        values["sges"] = tuple([(entries[i].address, entries[i].length & 0xFFFFFFFF,
+                                 entries[i].length >> 32) for i in range(s.stored)])
+    s = event_side(b, e, SIDE_HCA)
+    if s != NULL:
+        entries = side_entries(s)
+        values["hca"] = tuple([(HcaValue(entries[i].length), entries[i].address)
+                               for i in range(s.stored)])
     return Event(**values)
 
 
@@ -197,6 +212,25 @@ cdef uint32_t pairs_in_order(args, uint64_t* ret) except? 0:
         ret[2 * at + 1] = value
         count += 1
     return count
+
+
+cdef object event_type_of(const dv_event* e):
+    """Return the four high bits of a row's flags: of an HCA's event they are no MapType."""
+    number = e.flags >> TYPE_SHIFT
+    return MapType(number) if number <= TYPE_SGT else number
+
+
+cdef object add_entries(EventBatch batch, int tag, list items):
+    cdef dv_side* s
+    cdef dv_entry* entries
+    if not items:
+        return
+    s = batch_side(&batch.c, tag, len(items), len(items), 16)
+    if s == NULL:
+        raise MemoryError()
+    entries = <dv_entry*>(s + 1)
+    for i, item in enumerate(items):
+        entries[i].address, entries[i].length = item
 
 
 cdef class EventBatch:
@@ -261,7 +295,7 @@ cdef class EventBatch:
     def add(self, kind, *, time=None, bus_addr=None, phys_addr=None, length=None, offset=0,
             device=0, object=0, site=0, cpu=0, status=0, flags=0, direction=None, type=0,
             record=None, line=0, sg_bus=None, sg_phys=None, bus_full=None, phys_full=None,
-            virt_addr=None, text=None, args=None):
+            virt_addr=None, text=None, args=None, sges=None, hca=None):
         """Append one event; what is None is unknown and flagged so.
 
         Args:
@@ -335,6 +369,10 @@ cdef class EventBatch:
             if s == NULL:
                 raise MemoryError()
             (<dv_entry*>(s + 1)).address = virt
+        if sges:
+            add_entries(self, SIDE_SGE, [(a, n | k << 32) for a, n, k in sges])
+        if hca:
+            add_entries(self, SIDE_HCA, [(value, int(what)) for what, value in hca])
         if text is not None:
             data = text.encode("utf-8", "replace")
             s = batch_side(&self.c, SIDE_TEXT, len(data), len(data), 1)

@@ -5,28 +5,19 @@ and the numbers by which compiled rules ask the engine for a value. A field is k
 by (object, number); `ref` is `object << 8 | number`.
 """
 
-from dataclasses import dataclass
-from enum import IntEnum
-
+from dmaverify.model.field import Field as Field
+from dmaverify.model.field import Obj as Obj
+from dmaverify.model.field import Type as Type
+from dmaverify.model.hca_fields import (
+    HCA_EVENT_FIELDS,
+    HCA_KINDS,
+    HCA_SENTENCES,
+    QP_FIELDS,
+    RANGED,
+    REGION_FIELDS,
+    WORK_FIELDS,
+)
 from dmaverify.model.kinds import EventKind
-
-
-class Obj(IntEnum):
-    """The objects that a rule can reach from an event."""
-
-    EVENT = 0  # the event itself
-    MAPPING = 1  # the live mapping that the event means (best fit)
-    GHOST = 2  # the mapping that last covered the address and has ended
-    FOREIGN = 3  # a live mapping of another device at this address
-    ENCLOSING = 4  # a live mapping of this device that has the address inside it, or near it
-    OVERLAP = 5  # a live mapping that shares bytes of memory with this one
-    NEIGHBOUR = 6  # a live mapping that shares a cache line, but no byte, with this one
-    DEVICE = 8  # the device of the event
-    TRACE = 9  # the recording as a whole
-    ADAPTER = 10  # the adapter object that the event names
-    FILE = 11  # the map register file that it names
-    MDL = 12  # the MDL that it names
-
 
 #: Objects that are mappings and so have the mapping fields. All may be missing.
 MAPPING_OBJECTS = {
@@ -38,65 +29,16 @@ MAPPING_OBJECTS = {
     "neighbour": Obj.NEIGHBOUR,
 }
 
-
 #: Objects that an event names by a number of its own. All may be missing.
 NAMED_OBJECTS = {"adapter": Obj.ADAPTER, "file": Obj.FILE, "mdl": Obj.MDL}
 
-
-class Type(IntEnum):
-    """The types of the rule language. Every value is an unsigned 64-bit number."""
-
-    INT = 0  # a count
-    ADDR = 1  # an address
-    SIZE = 2  # bytes
-    TIME = 3  # a moment of the trace clock, ns
-    DURATION = 4  # ns
-    BOOL = 5  # 0 or 1
-    DIRECTION = 6  # model.kinds.Direction
-    MAP_TYPE = 7  # model.kinds.MapType
-    KIND = 8  # model.kinds.EventKind
-    TOKEN = 9  # a CPU pointer or its hash: only == and !=
-    DEVICE = 10  # a device: only == and !=; shown by name
-    TASK = 11  # a task: only == and !=; shown by name
-    MEMORY = 12  # model.kinds.MemoryKind
-    PROVENANCE = 13  # model.kinds.Provenance
-    ROUTINE = 14  # model.routines.Routine
-    ACTION = 15  # model.routines.ReleaseAction
-    CACHE = 16  # model.routines.CacheType
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One thing that can be asked.
-
-    Args:
-        obj: the object it belongs to; for mapping fields Obj.MAPPING stands for all.
-        number: its number within the object, 1 to 255, never reused.
-        name: the name in rules, `.dmat` and JSON.
-        type: its type.
-        optional: True where it can be unknown and needs `exists`.
-        kinds: the event kinds that have it (events only; empty means all).
-        space: the address space of an address: "bus", "physical", "virtual" or "".
-        sentence: what it is, for the reference page.
-        stored: True where it is stored with the event (a `.dmat` key), False where the
-            engine computes it.
-    """
-
-    obj: Obj
-    number: int
-    name: str
-    type: Type
-    optional: bool
-    kinds: frozenset[EventKind]
-    space: str
-    sentence: str
-    stored: bool = False
-
-    @property
-    def ref(self) -> int:
-        """Return the number by which a compiled rule asks for it."""
-        return self.obj << 8 | self.number
-
+#: Objects of an HCA, each with the fields of its kind. All may be missing.
+HCA_OBJECTS = {
+    "region": Obj.REGION,
+    "ended_region": Obj.ENDED_REGION,
+    "queue_pair": Obj.QP,
+    "work": Obj.WORK,
+}
 
 K = EventKind
 _CALLS = frozenset(
@@ -160,14 +102,14 @@ def _trace(number: int, name: str, type_: Type, sentence: str) -> Field:
 
 T = Type
 
-EVENT_FIELDS = (
+_DMA_FIELDS = (
     _ev(1, "bus_addr", T.ADDR, "first bus address: what the device is given",
         _CALLS | _IOMMU | _LEFT | _DEV | {K.DEV_FAULT}, True, "bus", True),
     _ev(2, "phys_addr", T.ADDR, "first physical address of the memory behind it",
         _CALLS | _LEFT | _CPU | _MDL
         | {K.IOMMU_MAP, K.BOUNCE, K.MEMORY, K.MEMORY_FREE, K.PHYS_QUERY}, True, "physical", True),
     _ev(3, "length", T.SIZE, "bytes; the sum over a list",
-        _CALLS | _IOMMU | _LEFT | _CPU | _DEV | _MDL
+        _CALLS | _IOMMU | _LEFT | _CPU | _DEV | _MDL | RANGED
         | {K.DEV_FAULT, K.BOUNCE, K.MEMORY, K.MEMORY_FREE, K.DMA_CALL, K.ADAPTER_GET,
            K.PHYS_QUERY}, True, "", True),
     _ev(4, "direction", T.DIRECTION, "which way data may move",
@@ -329,7 +271,7 @@ MAPPING_FIELDS = (
     _map(67, "offset", T.SIZE, "where in the MDL it begins", True),
     _map(68, "routine", T.ROUTINE, "routine that made it", True),
     _map(69, "cache", T.CACHE, "how the CPU reaches it", True),
-)
+)  # fmt: skip
 
 DEVICE_FIELDS = (
     _dev(1, "live_mappings", T.INT, "mappings alive now"),
@@ -355,8 +297,8 @@ TRACE_FIELDS = (
     _trace(3, "iommu_events", T.INT, "IOMMU map and unmap events so far"),
     _trace(4, "time_known", T.BOOL, "the clock is time, not a counter"),
     _trace(5, "syncs_traced", T.BOOL, "the kernel log says that every sync is traced"),
+    _trace(20, "exits_seen", T.BOOL, "the ends of tasks are in the recording"),
 )
-
 
 
 def _life(obj: Obj, what: str) -> tuple[Field, ...]:
@@ -423,9 +365,10 @@ MDL_FIELDS = (
 #: Fields of the objects that an event names.
 NAMED_FIELDS = {Obj.ADAPTER: ADAPTER_FIELDS, Obj.FILE: FILE_FIELDS, Obj.MDL: MDL_FIELDS}
 
+EVENT_FIELDS = _DMA_FIELDS + HCA_EVENT_FIELDS
 FIELDS = (
-    EVENT_FIELDS + MAPPING_FIELDS + DEVICE_FIELDS + TRACE_FIELDS + ADAPTER_FIELDS + FILE_FIELDS
-    + MDL_FIELDS
+    *EVENT_FIELDS, *MAPPING_FIELDS, *DEVICE_FIELDS, *TRACE_FIELDS, *ADAPTER_FIELDS,
+    *FILE_FIELDS, *MDL_FIELDS, *REGION_FIELDS, *QP_FIELDS, *WORK_FIELDS,
 )  # fmt: skip
 
 
@@ -488,6 +431,16 @@ KIND_SENTENCES = {
     K.PHYS_QUERY: "a driver asked for the physical address of memory",
     K.REQUEST_COMPLETE: "a request that carries an MDL was completed",
     K.DMA_CANCEL: "a mapped transfer was cancelled (CancelMappedTransfer)",
+    **HCA_SENTENCES,
+}
+
+
+#: Kinds that no recording has: the engine makes them, and what from.
+DERIVED = {
+    K.LEFT_MAPPED: "write `driver_unbound(device=…)`: it follows for each mapping left alive",
+    K.LEFT_REGISTERED: "write `dereg_mr(…)` after `task_exit()` of the same task",
+    K.POSTED_SGE: "write `post_send(…)` or `post_recv(…)` with `sges`",
+    K.WORK_TOUCHED: "write `cpu_read(…)` or `cpu_write(…)` with a virtual address",
 }
 
 
@@ -499,3 +452,8 @@ def names_objects(kind: EventKind) -> bool:
 def event_has_device(kind: EventKind) -> bool:
     """Return True where events of this kind name a device."""
     return kind in _DEVICE
+
+
+def event_may_name_device(kind: EventKind) -> bool:
+    """Return True where events of this kind name a device, or can: those of an HCA."""
+    return kind in _DEVICE or kind in HCA_KINDS

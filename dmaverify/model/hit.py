@@ -29,7 +29,9 @@ class MappingView:
     """One mapping as the engine knew it at a hit.
 
     Args:
-        role: "mapping", "ghost", "foreign", "enclosing", "overlap", "neighbour".
+        role: "mapping", "ghost", "foreign", "enclosing", "overlap", "neighbour"; for objects of
+            an HCA "region", "ended_region", "qp": these have addresses of their key's space,
+            rights in place of a direction, and their own types.
         number: its serial number in the run, from 1.
         device: number of its device.
         made: the event that made it.
@@ -38,6 +40,7 @@ class MappingView:
         phys_addr: first physical address, or None.
         direction, type: as made (model.kinds numbers).
         segments: (bus address, length) of its first segments, at most 8.
+        key: key of a region or number of a queue pair; 0 for mappings.
     """
 
     role: str
@@ -51,6 +54,7 @@ class MappingView:
     direction: int
     type: int
     segments: tuple[tuple[int, int], ...]
+    key: int = 0
 
 
 @dataclass(frozen=True, slots=True)

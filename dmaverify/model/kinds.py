@@ -59,6 +59,30 @@ class EventKind(IntEnum):
     PHYS_QUERY = 47  # a driver asked for the physical address of memory
     REQUEST_COMPLETE = 48  # a request that carries an MDL was completed
     DMA_CANCEL = 49  # a mapped transfer was cancelled
+    # From here on what an HCA has and does; the numbers before are of DMA.
+    ALLOC_PD = 56  # a protection domain was made
+    DEALLOC_PD = 57  # a protection domain was given back
+    REG_MR = 58  # a memory region was registered
+    REG_MR_BEGIN = 59  # a task asks for a registration; the key is not known yet
+    REG_MR_END = 60  # the task has got it, with its key, or was refused
+    REREG_MR = 61  # a memory region was changed, and may have got another key
+    FAST_REG_MR = 62  # a work request gave a region its range and its key
+    INVALIDATE_MR = 63  # a key was taken out of use, its region stays
+    BIND_MW = 64  # a memory window was bound to a region
+    CREATE_QP = 65  # a queue pair was made
+    MODIFY_QP = 66  # a queue pair changes its state
+    DESTROY_QP = 67  # a queue pair is about to be destroyed
+    CREATE_CQ = 68  # a completion queue was made
+    DESTROY_CQ = 69  # a completion queue is about to be destroyed
+    POST_SEND = 70  # a work request was posted to a send queue
+    POST_RECV = 71  # a work request was posted to a receive queue
+    CQE = 72  # a completion was polled
+    HCA_ACCESS = 73  # an HCA looks a key up, checks a range or moves bytes
+    HCA_VERDICT = 74  # what the HCA made of the last range that it checked
+    TASK_EXIT = 75  # a task is at its end
+    LEFT_REGISTERED = 76  # derived by the engine: regions that a task left to its kernel
+    POSTED_SGE = 77  # derived: one buffer of a posted work request
+    WORK_TOUCHED = 78  # derived: the CPU touches a buffer of a posted work request
 
 
 class Direction(IntEnum):
@@ -96,6 +120,119 @@ class MemoryKind(IntEnum):
     NONPAGED_POOL = 9  # pool whose pages stay
     PAGED_POOL = 10  # pool whose pages may be paged out
     USER = 11  # a process's memory: may be paged out unless locked
+
+
+class RegionType(IntEnum):
+    """What kind of memory region a key names."""
+
+    UNKNOWN = 0  # the recording does not say
+    USER = 1  # memory of a process, pinned
+    ON_DEMAND = 2  # memory of a process, brought in by page faults
+    DMA = 3  # all that the device reaches; nothing is checked
+    FAST = 4  # gets its range and its tag by a work request
+    DMABUF = 5  # memory of another device or driver
+    DEVICE_MEMORY = 6  # memory inside the HCA
+    NULL = 7  # reads give zeros, writes vanish
+    WINDOW_1 = 8  # memory window of type 1
+    WINDOW_2A = 9  # memory window of type 2A, good on each queue pair of its domain
+    WINDOW_2B = 10  # memory window of type 2B, good on one queue pair
+
+
+class AccessSide(IntEnum):
+    """Which check an access by key is put to."""
+
+    UNKNOWN = 0  # the recording does not say
+    LOCAL = 1  # a work request of the HCA's own side: lkey
+    REMOTE = 2  # a request of the peer: rkey
+
+
+class QpType(IntEnum):
+    """What service a queue pair gives."""
+
+    UNKNOWN = 0  # the recording does not say
+    SMI = 1  # QP0, subnet management
+    GSI = 2  # QP1, general services
+    RC = 3  # reliable connection
+    UC = 4  # unreliable connection
+    UD = 5  # unreliable datagram
+    RAW = 6  # raw packets
+    XRC_INI = 7  # extended reliable connection, the side that sends
+    XRC_TGT = 8  # extended reliable connection, the side that receives
+    DRIVER = 9  # of the HCA's own making
+
+
+class QpState(IntEnum):
+    """States of a queue pair; values are those of the kernel's enum ib_qp_state and 1."""
+
+    UNKNOWN = 0  # the recording does not say
+    RESET = 1  # nothing may be posted
+    INIT = 2  # receives may be posted
+    RTR = 3  # it receives
+    RTS = 4  # it sends
+    SQD = 5  # its send queue is drained
+    SQE = 6  # its send queue has failed
+    ERR = 7  # all that is posted is flushed
+
+
+class Opcode(IntEnum):
+    """What a posted work request asks for."""
+
+    UNKNOWN = 0  # the recording does not say
+    SEND = 1  # a message
+    RDMA_WRITE = 2  # write the peer's memory
+    RDMA_WRITE_IMM = 3  # the same, and complete a receive of the peer
+    RDMA_READ = 4  # read the peer's memory
+    ATOMIC = 5  # compare and swap, or fetch and add
+    SEND_INV = 6  # a message that takes a key of the peer out of use
+    LOCAL_INV = 7  # take a key out of use
+    FAST_REG = 8  # give a region its range and key
+    BIND = 9  # bind a memory window
+    FLUSH = 10  # make what was written durable
+    RECV = 11  # room for a message
+
+
+class WcStatus(IntEnum):
+    """How a work request ended; values as in the kernel's enum ib_wc_status."""
+
+    SUCCESS = 0
+    LOC_LEN_ERR = 1
+    LOC_QP_OP_ERR = 2
+    LOC_PROT_ERR = 4
+    WR_FLUSH_ERR = 5
+    MW_BIND_ERR = 6
+    BAD_RESP_ERR = 7
+    LOC_ACCESS_ERR = 8
+    REM_INV_REQ_ERR = 9
+    REM_ACCESS_ERR = 10
+    REM_OP_ERR = 11
+    RETRY_EXC_ERR = 12
+    RNR_RETRY_EXC_ERR = 13
+    REM_ABORT_ERR = 16
+    FATAL_ERR = 19
+    RESP_TIMEOUT_ERR = 20
+    GENERAL_ERR = 21
+
+
+class Rights(IntFlag):
+    """What a key allows, or an access wants; values as in the kernel's enum ib_access_flags."""
+
+    LOCAL_WRITE = 1 << 0
+    REMOTE_WRITE = 1 << 1
+    REMOTE_READ = 1 << 2
+    REMOTE_ATOMIC = 1 << 3
+    MW_BIND = 1 << 4
+    ZERO_BASED = 1 << 5
+    ON_DEMAND = 1 << 6
+    HUGETLB = 1 << 7
+
+
+class PostFlag(IntFlag):
+    """How a work request was posted; values as in libibverbs' enum ibv_send_flags."""
+
+    FENCE = 1 << 0  # waits for earlier RDMA READs and atomics
+    SIGNALED = 1 << 1  # gives a completion when it succeeds
+    SOLICITED = 1 << 2  # wakes the peer
+    INLINE = 1 << 3  # the data was copied when it was posted
 
 
 class Provenance(IntEnum):
@@ -141,6 +278,8 @@ class SideTag(IntEnum):
     CPU = 3  # one entry (CPU virtual address or its hash, 0)
     TEXT = 4  # bytes of UTF-8 text; the stored count is in bytes
     ARGS = 5  # entries (Arg, value): named numbers, each at most once, in ascending order
+    SGE = 6  # entries (address, length in the low half and key in the high half)
+    HCA = 7  # entries (value, HcaValue): what an HCA's event has beside its row
 
 
 class Arg(IntEnum):
@@ -163,6 +302,24 @@ class Arg(IntEnum):
     CACHE = 12  # model.routines.CacheType
     ALIGNMENT = 13  # what GetDmaAlignment gives for the adapter, bytes
     INDEX = 14  # element of a common-buffer vector
+
+
+class HcaValue(IntEnum):
+    """Numbers that events of an HCA may have beside the slots of their row."""
+
+    REMOTE_KEY = 1  # key that a work request names at the peer
+    REMOTE_ADDR = 2  # address there
+    SEND_CQ = 3  # completion queue of a queue pair's sends
+    RECV_CQ = 4  # completion queue of its receives
+    MAX_SEND_WR = 5  # work requests that its send queue holds
+    MAX_RECV_WR = 6  # work requests that its receive queue holds
+    MAX_SEND_SGE = 7  # list entries that a send may have
+    MAX_RECV_SGE = 8  # list entries that a receive may have
+    MAX_INLINE = 9  # bytes that may be posted inline
+    REGION_KEY = 10  # region that a window is bound to
+    SIGNAL_ALL = 11  # 1: each send gives a completion
+    NEW_KEY = 12  # key that a region has from now on
+    QUEUE_PAIR = 13  # queue pair that an access or a bind is of
 
 
 class Severity(IntEnum):

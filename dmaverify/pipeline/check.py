@@ -254,6 +254,8 @@ def _replay(
         if progress:
             progress(reader.consumed, reader.size)
         batch = next(batches, None)
+    engine.finish()
+    texts.after_batch()
     context = TraceContext(
         index=index,
         devices=reader.devices,

@@ -38,6 +38,11 @@ _COUNTERS = (
         "mappings that were not followed, because too many were alive",
     ),
     (
+        "objects_refused",
+        "regions-not-followed",
+        "regions and queue pairs of an HCA that were not followed, because too many were alive",
+    ),
+    (
         "crowded",
         "addresses-crowded",
         "look-ups that gave up at an address range with thousands of mappings",

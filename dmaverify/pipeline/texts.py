@@ -61,9 +61,11 @@ class Texts:
 
 def _as_recorded(event: Event) -> Event:
     """Return the recorded event behind a derived one: a mapping left was told by an unbind."""
-    if event.kind != EventKind.LEFT_MAPPED:
+    if event.kind not in (EventKind.LEFT_MAPPED, EventKind.LEFT_REGISTERED):
         return event
     values = {name: getattr(event, name) for name in Event.__slots__}
+    if event.kind == EventKind.LEFT_REGISTERED:
+        return Event(**{**values, "kind": EventKind.DEREG_MR})
     flags = event.flags & Flag.TIME_UNKNOWN | NOTHING_NAMED
     return Event(
         **{**values, "flags": flags, "type": MapType.UNKNOWN, "kind": EventKind.DRIVER_UNBOUND}

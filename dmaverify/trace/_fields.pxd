@@ -12,9 +12,10 @@ from dmaverify.trace._lists cimport dv_list
 from dmaverify.trace._names cimport dv_names
 
 cdef enum:
-    KEYS_MAX = 128       # different field names, over all events
-    SPECS_MAX = 128
-    SPEC_SLOTS = 256     # of the hash table of names, a power of two
+    KEYS_MAX = 192       # different field names, over all events
+    SPECS_MAX = 192
+    HCA_VALUES = 16      # numbers beside the row that one event may have
+    SPEC_SLOTS = 512     # of the hash table of names, a power of two
 
 # How a body begins.
 cdef enum dv_shape:
@@ -69,6 +70,9 @@ cdef struct dv_values:
     const char* device_end
     const char* text
     const char* text_end
+    dv_entry hca[HCA_VALUES]
+    uint32_t hca_count
+    uint8_t sges         # the lists are buffers with keys
 
 cdef struct dv_tables:
     dv_spec specs[SPECS_MAX]

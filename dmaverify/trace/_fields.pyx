@@ -1,7 +1,7 @@
 # cython: language_level=3
 """Turn the body of an event line into a row."""
 
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport realloc
 from libc.string cimport memcmp, memcpy, memset, strlen
 
@@ -10,13 +10,15 @@ from dmaverify.model.events cimport (
     F_DIRECTION_UNKNOWN, F_FAILED, F_FROM_MARK, F_HASHED, F_LENGTH_UNKNOWN, F_MMIO, F_NULL_CPU,
     F_PHYS_UNKNOWN, F_SKIP_SYNC, F_TRUNCATED, KIND_COMMAND_BEGIN, KIND_COMMAND_DONE,
     KIND_DEV_FAULT, KIND_DEV_READ, KIND_DEV_WRITE, KIND_DMA_ALLOC, KIND_DMA_FREE, KIND_DMA_MAP,
-    KIND_DRIVER_BOUND, KIND_DRIVER_UNBOUND, SIDE_ARGS, SIDE_CPU, SIDE_SG_BUS, SIDE_SG_PHYS,
-    SIDE_TEXT, TYPE_SG, TYPE_SHIFT, batch_push, batch_side, dv_batch, dv_entry, dv_event, dv_side,
+    KIND_DRIVER_BOUND, KIND_DRIVER_UNBOUND, SIDE_ARGS, SIDE_CPU, SIDE_HCA, SIDE_SGE, SIDE_SG_BUS,
+    SIDE_SG_PHYS, SIDE_TEXT, TYPE_SG, TYPE_SHIFT, batch_push, batch_side, dv_batch, dv_entry,
+    dv_event, dv_side, kind_of_hca,
 )
 from dmaverify.trace._chars cimport (
     equals, find_space, hash_ends, hex_value, is_digit, is_word, memory_kind, name_ends,
     read_number, skip_spaces, starts,
 )
+from dmaverify.trace._hca_words cimport hca_bits, hca_status, hca_type
 from dmaverify.trace._head cimport dv_head
 from dmaverify.trace._lists cimport read_list, read_segments
 from dmaverify.trace._names cimport dv_names, names_number
@@ -52,6 +54,12 @@ cdef enum:
     S_PFN = 27
     S_ORDER = 28
     S_ARG = 29
+    WITHOUT_BIT = 32         # slots from here on have none in `seen`
+    S_ACCESS = 32
+    S_SIDE = 33
+    S_INTO = 34
+    S_SGES = 35
+    FIRST_VALUE = 64
 
 cdef enum:
     ATTR_SKIP_SYNC = 1 << 5
@@ -226,7 +234,8 @@ cdef void _pair(const char* p, const char* end, uint64_t* ret) noexcept nogil:
 
 # Put a number where its slot says.
 cdef inline void _number(uint32_t slot, uint64_t number, dv_values* v) noexcept nogil:
-    v.seen |= 1 << slot
+    if slot < WITHOUT_BIT:
+        v.seen |= 1 << slot
     if slot == S_BUS_ADDR or slot == S_DMA_MASK:
         v.bus_addr = number
         v.seen |= 1 << S_BUS_ADDR
@@ -260,6 +269,22 @@ cdef inline void _number(uint32_t slot, uint64_t number, dv_values* v) noexcept 
     elif slot == S_ORDER:
         v.length = <uint64_t>1 << (PAGE_SHIFT + (number if number < ORDERS else 0))
         v.seen |= 1 << S_LENGTH
+    elif slot == S_ACCESS:
+        v.direction = number & 0xFF
+        v.direction_known = 1
+        v.seen |= 1 << S_DIRECTION
+    elif slot == S_SIDE:
+        v.type = <uint8_t>(number + 1) if number < 2 else 0
+    elif slot == S_INTO:
+        v.status = 2 if number == 0 else 1
+
+
+# Keep a number that the row has no slot for.
+cdef inline void _value_of_hca(uint32_t slot, uint64_t number, dv_values* v) noexcept nogil:
+    if v.hca_count < HCA_VALUES:
+        v.hca[v.hca_count].address = number
+        v.hca[v.hca_count].length = slot - FIRST_VALUE
+        v.hca_count += 1
 
 
 # A named number, or a word for one; what is neither is unknown.
@@ -287,6 +312,7 @@ cdef const char* _other_value(dv_tables* t, const dv_spec* spec, uint32_t key, c
     cdef const char* q
     cdef uint32_t slot = spec.slot[key]
     cdef uint64_t number = 0
+    cdef bint known = False
     if slot == S_BUS_LIST:
         v.seen |= 1 << S_BUS_LIST
         return read_list(p, end, &t.bus, 8, &v.cut)
@@ -298,6 +324,9 @@ cdef const char* _other_value(dv_tables* t, const dv_spec* spec, uint32_t key, c
         return read_list(p, end, &t.lengths, 4, &v.cut)
     if slot == S_SEGMENTS:
         v.seen |= 1 << S_BUS_LIST | 1 << S_LENGTH_LIST
+        return read_segments(p, end, &t.bus, &t.lengths, &v.cut)
+    if slot == S_SGES:
+        v.sges = 1
         return read_segments(p, end, &t.bus, &t.lengths, &v.cut)
     if p < end and p[0] == c'"':
         stop = _quoted(t, p, end, &q, &p)
@@ -315,7 +344,10 @@ cdef const char* _other_value(dv_tables* t, const dv_spec* spec, uint32_t key, c
         if spec.native:
             t.unknown_keys += 1
     elif stop - p == 1 and p[0] == c'?':
-        v.asked |= 1 << slot
+        if slot < WITHOUT_BIT:
+            v.asked |= 1 << slot
+    elif slot >= FIRST_VALUE:
+        pass
     elif slot == S_DEVICE:
         v.device = p
         v.device_end = stop
@@ -335,7 +367,8 @@ cdef const char* _other_value(dv_tables* t, const dv_spec* spec, uint32_t key, c
         v.object = memory_kind(p, stop)
         v.seen |= 1 << S_MEMORY
     elif slot == S_TYPE:
-        v.type = <unsigned char>_map_type(p, stop)
+        v.type = hca_type(spec.kind, p, stop) if kind_of_hca(spec.kind) else \
+            <unsigned char>_map_type(p, stop)
         v.seen |= 1 << S_TYPE
     elif slot == S_PHYS_PAIR:
         _pair(p, stop, &v.full_phys)
@@ -348,6 +381,13 @@ cdef const char* _other_value(dv_tables* t, const dv_spec* spec, uint32_t key, c
         return end
     elif slot == S_STATUS and (equals(p, stop, b"before") or equals(p, stop, b"after")):
         v.status = p[0] == c'a'
+        v.seen |= 1 << S_STATUS
+    elif slot == S_ACCESS and p < stop:
+        v.direction = hca_bits(spec.kind, p, stop, &known)
+        v.direction_known = known
+        v.seen |= 1 << S_DIRECTION
+    elif slot == S_STATUS and kind_of_hca(spec.kind) and hca_status(spec.kind, p, stop) >= 0:
+        v.status = hca_status(spec.kind, p, stop)
         v.seen |= 1 << S_STATUS
     elif slot == S_STATUS and p < stop and p[0] == c'-':
         if read_number(p + 1, stop, False, &number) == stop and number < 32769:
@@ -374,7 +414,12 @@ cdef inline const char* _value(dv_tables* t, const dv_spec* spec, uint32_t key, 
         v.seen |= 1 << S_DIRECTION
         _direction(p, q, v)
         return q
-    if 1 << slot & NUMBERS:
+    if slot >= FIRST_VALUE:
+        q = read_number(p, end, False, &number)
+        if q != NULL and (q == end or q[0] == c' '):
+            _value_of_hca(slot, number, v)
+            return q
+    elif S_ACCESS <= slot <= S_INTO or slot < WITHOUT_BIT and 1 << slot & NUMBERS:
         q = read_number(p, end, spec.hexadecimal[key], &number)
         if q != NULL and (q == end or q[0] == c' ' or q[0] == c','):
             _number(slot, number, v)
@@ -492,6 +537,8 @@ cdef inline void _put_lists(dv_tables* t, dv_event* e, dv_values* v) noexcept no
     cdef size_t i
     cdef uint64_t total = 0
     cdef bint whole
+    if v.sges:
+        return                   # what the row says there is something else
     if v.seen & 1 << S_BUS_LIST and t.bus.count:
         if not (v.seen | v.asked) & 1 << S_BUS_ADDR:
             v.bus_addr = t.bus.items[0]
@@ -512,10 +559,35 @@ cdef inline void _put_lists(dv_tables* t, dv_event* e, dv_values* v) noexcept no
             v.seen |= 1 << S_PHYS_ADDR
 
 
+# A list of buffers, each with its key: `sges` beside `keys`.
+cdef int _put_sges(dv_tables* t, dv_batch* batch) noexcept nogil:
+    cdef size_t i, n
+    cdef dv_entry* entries
+    cdef dv_side* s
+    n = t.bus.count
+    s = batch_side(batch, SIDE_SGE, <uint32_t>n, <uint32_t>n, 16)
+    if s == NULL:
+        return -1
+    entries = <dv_entry*>(s + 1)
+    for i in range(n):
+        entries[i].address = t.bus.items[i]
+        entries[i].length = <uint32_t>t.lengths.items[i]
+        if i < t.phys.count:
+            entries[i].length |= t.phys.items[i] << 32
+    return 0
+
+
 cdef int _put_sides(dv_tables* t, dv_batch* batch, dv_values* v) noexcept nogil:
     cdef dv_side* s
     cdef dv_entry* entries
     cdef size_t i, n
+    if v.hca_count:
+        s = batch_side(batch, SIDE_HCA, v.hca_count, v.hca_count, 16)
+        if s == NULL:
+            return -1
+        memcpy(s + 1, v.hca, v.hca_count * sizeof(dv_entry))
+    if v.sges:
+        return _put_sges(t, batch)
     if v.seen & 1 << S_BUS_LIST:
         n = t.bus.count
         s = batch_side(batch, SIDE_SG_BUS, <uint32_t>n, <uint32_t>v.full_bus, 16)

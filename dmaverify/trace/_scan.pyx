@@ -365,7 +365,8 @@ cdef class Scanner:
         elif event_has_device(spec.kind) and (native or spec.systems & {"dma", "edu"}):
             c.shape = SHAPE_DEVICE
         for slot in spec.needs:
-            c.needs |= 1 << <int>slot
+            if slot < 32:
+                c.needs |= 1 << <int>slot
         for system in spec.systems:
             data = system.encode()
             self._keep.append(data)

@@ -62,7 +62,10 @@ cdef enum:               # slots; repeats events.Slot, as far as binary events h
     SLOT_MEMORY = 26
     SLOT_PFN = 27
     SLOT_ORDER = 28
-    SLOT_COUNT = 29
+    SLOT_ACCESS = 32
+    SLOT_SIDE = 33
+    SLOT_INTO = 34
+    SLOT_COUNT = 35
 
 cdef enum dat_result:
     DAT_END = 0          # nothing is left

@@ -211,6 +211,12 @@ cdef inline void scalars_fill(const dat_decoder* d, const dat_plan* plan, const 
         v = number(d, &f[SLOT_FAULT_FLAGS], r)
         e.direction = DIR_FROM_DEVICE if v & 1 else DIR_TO_DEVICE
         e.flags &= ~F_DIRECTION_UNKNOWN
+    elif f[SLOT_ACCESS].mode:
+        e.direction = <uint8_t>number(d, &f[SLOT_ACCESS], r)
+        e.flags &= ~F_DIRECTION_UNKNOWN
+    if f[SLOT_SIDE].mode:
+        v = number(d, &f[SLOT_SIDE], r)
+        e.flags |= <uint16_t>((v + 1 if v < 2 else 0) << TYPE_SHIFT)
     if f[SLOT_ATTRS].mode:
         v = number(d, &f[SLOT_ATTRS], r)
         if v & ATTR_SKIP_SYNC:
@@ -222,6 +228,8 @@ cdef inline void scalars_fill(const dat_decoder* d, const dat_plan* plan, const 
     if f[SLOT_STATUS].mode:
         code = <int64_t>number(d, &f[SLOT_STATUS], r)
         e.status = <int16_t>code if -32768 <= code <= 32767 else -32768
+    if f[SLOT_INTO].mode:
+        e.status = 2 if number(d, &f[SLOT_INTO], r) == 0 else 1
     if plan.failed:
         e.flags |= F_FAILED
     if f[SLOT_OPERATION].mode:

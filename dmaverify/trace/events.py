@@ -24,45 +24,10 @@ How a row is filled, for every reader:
 """
 
 from dataclasses import dataclass
-from enum import IntEnum
 
 from dmaverify.model.kinds import EventKind, MapType, MemoryKind
-
-
-class Slot(IntEnum):
-    """Where the value of a field goes."""
-
-    DEVICE = 1  # a name, numbered by the reader
-    BUS_ADDR = 2  # row.bus_addr
-    PHYS_ADDR = 3  # row.phys_addr
-    LENGTH = 4  # row.length
-    DIRECTION = 5  # row.direction: a name of DIRECTIONS or its number
-    ATTRS = 6  # flags SKIP_SYNC and MMIO, by bit (ATTR_*) or by name (ATTR_NAMES)
-    VIRT_ADDR = 7  # side record CPU; NULL gives an address of 0 and the flag NULL_CPU
-    BUS_LIST = 8  # side record SG_BUS, the addresses
-    LENGTH_LIST = 9  # side record SG_BUS, the lengths
-    PHYS_LIST = 10  # side record SG_PHYS
-    FULL_BUS = 11  # full count of SG_BUS
-    FULL_PHYS = 12  # full count of SG_PHYS
-    TRUNCATED = 13  # not 0: flag TRUNCATED
-    STATUS = 14  # row.status, an error code
-    UNMAPPED = 15  # row.phys_addr of IOMMU_UNMAP
-    DMA_MASK = 16  # row.bus_addr of BOUNCE, row.phys_addr of DEVICE_LIMITS
-    FORCE = 17  # not 0: flag FROM_MARK of BOUNCE
-    FAULT_FLAGS = 18  # row.direction of DEV_FAULT: bit 0 set means FROM_DEVICE, else TO_DEVICE
-    TEXT = 19  # the text of a mark, see `read_mark`
-    # The slots below are of the native format, or of printed text; no binary event has them.
-    TYPE = 20  # map type, by name
-    SEGMENTS = 21  # side record SG_BUS, `{address+length,...}`
-    PHYS_PAIR = 22  # `stored/full` of SG_PHYS
-    BUS_PAIR = 23  # `stored/full` of SG_BUS
-    OBJECT = 24  # row.object
-    OPERATION = 25  # what a device does, DEV_READ (0) or DEV_WRITE (1): row.kind, row.direction
-    MEMORY = 26  # row.object of MEMORY: a name of MEMORY_NAMES
-    PFN = 27  # row.phys_addr: the number of a page of PAGE bytes; row.length: one page
-    ORDER = 28  # row.length: so many pages, as a power of two
-    ARG = 29  # side record ARGS: the field's name is that of an Arg; a number or a word
-
+from dmaverify.trace.hca_events import PROBES
+from dmaverify.trace.slots import Slot as Slot
 
 #: Names that the kernel prints for enum dma_data_direction, by value
 #: (`include/linux/dma-direction.h`).
@@ -114,6 +79,7 @@ class EventSpec:
         source: the kernel's file that defines it.
         failed: True where the event exists only for failures.
         direction_garbage: True where some kernels leave the direction unset.
+        binary: True where the printed line does not name the fields.
     """
 
     name: str
@@ -125,6 +91,7 @@ class EventSpec:
     source: str
     failed: bool = False
     direction_garbage: bool = False
+    binary: bool = False
 
 
 K, M, S = EventKind, MapType, Slot
@@ -251,7 +218,7 @@ def _others() -> list[EventSpec]:
         _spec("bprint", "ftrace", K.MARK, text, _FTRACE_H, S.TEXT),
         _spec("bputs", "ftrace", K.MARK, text, _FTRACE_H, S.TEXT),
         # Printed as `mr.id=N`, a label that is no name: the event alone is what counts.
-        _spec("mr_dereg", "rdma_core", K.DEREG_MR, {"id": S.OBJECT}, _RDMA_H, S.OBJECT),
+        _spec("mr_dereg", "rdma_core", K.DEREG_MR, {"id": S.PHYS_ADDR}, _RDMA_H, S.PHYS_ADDR),
     ]
 
 
@@ -306,9 +273,21 @@ def _commands() -> list[EventSpec]:
     ]
 
 
+def _probes() -> list[EventSpec]:
+    """Return the events of HCAs."""
+    return [
+        EventSpec(
+            probe.name, frozenset({probe.system}), probe.kind, probe.type, probe.fields,
+            frozenset(probe.fields.values()) - probe.optional, probe.source,
+            binary=probe.binary,
+        )
+        for probe in PROBES
+    ]  # fmt: skip
+
+
 #: Every kernel event that the event model has.
 EVENTS = (*_maps(), *_syncs(), *_allocations(), *_iommu(), *_others(), *_accesses(),
-          *_frees(), *_commands())  # fmt: skip
+          *_frees(), *_commands(), *_probes())  # fmt: skip
 
 #: The same by name; names are unique.
 EVENTS_BY_NAME = {spec.name: spec for spec in EVENTS}

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from typing import IO
 
 from dmaverify.model.events import Event, EventBatch
-from dmaverify.model.fields import OBJECT_NAMES, event_has_device, kind_name
+from dmaverify.model.fields import DERIVED, OBJECT_NAMES, event_has_device, kind_name
 from dmaverify.model.kinds import (
     UNKNOWN,
     Arg,
@@ -31,6 +31,7 @@ from dmaverify.model.kinds import (
 )
 from dmaverify.model.routines import ARG_WORDS
 from dmaverify.trace.events import EVENTS_BY_NAME, EventSpec, Slot
+from dmaverify.trace.native_hca import HCA_FIELDS, VALUE_SLOTS, hca_fields
 
 HEADER = "# dmaverify trace 1"
 #: The second line of a trace whose recorder leaves no sync out, whatever the machine.
@@ -79,6 +80,10 @@ _WORDS = (
 )
 
 
+#: Without its status a completion tells nothing.
+_NEEDS = {K.CQE: frozenset({S.STATUS})}
+
+
 def _names_of(kind: EventKind) -> dict[Slot, str]:
     """Return the names under which a kind shows the slots of its row."""
     names = {S.BUS_ADDR: "bus_addr", S.PHYS_ADDR: "phys_addr", S.LENGTH: "length"}
@@ -90,6 +95,9 @@ def _spec(kind: EventKind) -> EventSpec:
     # A name that the kernel uses too keeps the kernel's fields beside the native ones.
     kernel = EVENTS_BY_NAME.get(kind_name(kind))
     fields = {**(kernel.fields if kernel else {}), **_FIELDS}
+    if kind in HCA_FIELDS:
+        plain = {name: slot for name, slot in fields.items() if slot != S.ARG}
+        fields = {**plain, **VALUE_SLOTS, **HCA_FIELDS[kind]}
     for slot in _RENAMED.get(kind, {}).values():
         del fields[_FIELD_OF[slot]]
     fields.update(_RENAMED.get(kind, {}))
@@ -99,15 +107,15 @@ def _spec(kind: EventKind) -> EventSpec:
         kind=kind,
         type=_TYPES.get(kind, MapType.UNKNOWN),
         fields=fields,
-        needs=frozenset({S.DEVICE}) if event_has_device(kind) else frozenset(),
+        needs=_NEEDS.get(kind, frozenset({S.DEVICE} if event_has_device(kind) else ())),
         source="dmaverify/trace/native.py",
     )
 
 
 _FIELD_OF = {slot: name for name, slot in _FIELDS.items()}
 
-#: Every kind that a trace can hold; LEFT_MAPPED is derived by the engine.
-NATIVE_EVENTS = tuple(_spec(kind) for kind in EventKind if kind is not EventKind.LEFT_MAPPED)
+#: Every kind that a trace can hold; the others are derived by the engine.
+NATIVE_EVENTS = tuple(_spec(kind) for kind in EventKind if kind not in DERIVED)
 
 
 def native_names() -> frozenset[str]:
@@ -165,9 +173,11 @@ def _fields(event: Event) -> list[str]:
     """Return the fields in a fixed order; what is unknown is left out."""
     names = _names_of(event.kind)
     lists = {S.BUS_ADDR: event.sg_bus, S.PHYS_ADDR: event.sg_phys, S.LENGTH: event.sg_bus}
+    if event.kind in HCA_FIELDS:
+        return hca_fields(event)
     parts = []
     if K.DMA_MAP <= event.kind <= K.DMA_FREE or event.type:
-        parts.append(f"type={event.type.name.lower()}")
+        parts.append(f"type={MapType(event.type).name.lower()}")
     if not event.flags & Flag.DIRECTION_UNKNOWN:
         parts.append(f"direction={_direction(event.direction)}")
     slots = (

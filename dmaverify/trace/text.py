@@ -36,9 +36,9 @@ def says_every_sync(head: bytes) -> bool:
 def make_scanner(native: bool) -> Scanner:
     """Return a scanner for printed kernel events, and for native ones too if asked."""
     if not native:
-        return Scanner(EVENTS)
+        return Scanner([spec for spec in EVENTS if not spec.binary])
     names = native_names()
-    specs = [*NATIVE_EVENTS, *(spec for spec in EVENTS if spec.name not in names)]
+    specs = [*NATIVE_EVENTS, *(s for s in EVENTS if s.name not in names and not s.binary)]
     return Scanner(specs, native=names, bare=True)
 
 

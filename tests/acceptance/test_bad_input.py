@@ -17,6 +17,7 @@ from tests.acceptance.runs import FIXTURES, Run, run
 EDU = FIXTURES / "recordings/edu/strict"
 MISTAKE = EDU / "unmap_wrong_size.tracefs.txt"
 HEALTHY = EDU / "ok_sg.tracefs.txt"
+WRONG = "unmap-size-mismatch"  # no event of keys is one of mappings
 BINARY = EDU / "leak_coherent_at_unbind.dat.xz"
 
 DMAT = b"""\
@@ -334,8 +335,9 @@ def test_an_output_that_can_not_be_written() -> None:
         ([MISTAKE, "--nonsense"], 2),
         ([], 2),
         ([MISTAKE, "--select", "unmap-of-unmapped"], 0),
-        ([FIXTURES / "recordings/rdma/ok_write.tracefs.txt"], 5),
-        ([FIXTURES / "recordings/rdma/ok_write.tracefs.txt", HEALTHY], 5),
+        ([FIXTURES / "recordings/rdma/ok_write.tracefs.txt"], 0),
+        ([FIXTURES / "recordings/rdma/ok_write.tracefs.txt", "--select", WRONG], 5),
+        ([HEALTHY, FIXTURES / "recordings/rdma/ok_write.tracefs.txt", "--select", WRONG], 5),
     ],
 )
 def test_the_exit_code(words: list[str | Path], code: int) -> None:

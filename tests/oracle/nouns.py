@@ -39,6 +39,7 @@ class Call:
     bus_full: int | None = None
     phys_full: int | None = None
     args: dict[Arg, int] | None = None
+    sges: list[tuple[int, int, int]] | None = None
 
     @property
     def failed(self) -> bool:

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dmaverify.model.events import Event, EventBatch
-from dmaverify.model.fields import EVENT_FIELDS, NAMED_OBJECTS, event_has_device
-from dmaverify.model.kinds import MAPPING_ERROR, UNKNOWN, Arg, EventKind, Flag, MapType
+from dmaverify.model.fields import DERIVED, EVENT_FIELDS, NAMED_OBJECTS, event_has_device
+from dmaverify.model.hca_fields import HCA_KINDS
+from dmaverify.model.kinds import MAPPING_ERROR, UNKNOWN, Arg, EventKind, Flag, HcaValue, MapType
 from dmaverify.model.routines import Routine
 from dmaverify.trace import open_trace
 from dmaverify.trace.events import Slot
@@ -20,14 +21,14 @@ from tests.unit.trace.reading import FIXTURES, read
 K = EventKind
 
 U16, U32, U64 = (st.integers(0, 2**n - 1) for n in (16, 32, 64))
-KINDS = [kind for kind in K if kind is not K.LEFT_MAPPED]
+KINDS = [kind for kind in K if kind not in DERIVED]
 CALLS = [kind for kind in K if K.DMA_MAP <= kind <= K.DMA_FREE]
 NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12) | st.sampled_from(
     ["0000:00:04.0", "fe800000.ethernet", "a b", 'q"', "dir=1", "(x)", "?", "ö"]
 )
 #: The named numbers that a kind can have: those whose name its row's object does not take.
 ARGS = {
-    spec.kind: [arg for arg in Arg if spec.fields[arg.name.lower()] is Slot.ARG]
+    spec.kind: [arg for arg in Arg if spec.fields.get(arg.name.lower()) is Slot.ARG]
     for spec in NATIVE_EVENTS
 }
 WORDS = (Flag.FAILED, Flag.TRUNCATED, Flag.HASHED, Flag.SKIP_SYNC, Flag.MMIO, Flag.FROM_MARK)
@@ -48,6 +49,11 @@ def events(draw: st.DrawFn, devices: list[str]) -> dict[str, Any]:
         "text": draw(st.text(max_size=20)) if kind is K.MARK else None,
         "flags": sum(draw(st.sets(st.sampled_from(WORDS)))),
     }  # fmt: skip
+    if kind in HCA_KINDS:
+        values["type"] = draw(st.integers(0, 15))
+        values["hca"] = draw(st.lists(st.tuples(st.sampled_from(HcaValue), U64), max_size=3))
+    if kind in (K.POST_SEND, K.POST_RECV):
+        values["sges"] = draw(st.lists(st.tuples(U64, U32, U32), max_size=4))
     if kind in CALLS:
         if draw(st.booleans()):
             values["sg_bus"] = draw(st.lists(st.tuples(U64, U64 | st.just(UNKNOWN)), max_size=4))
@@ -57,7 +63,7 @@ def events(draw: st.DrawFn, devices: list[str]) -> dict[str, Any]:
             values["phys_full"] = len(values["sg_phys"]) + draw(st.just(0) | st.integers(0, 99))
     if kind in (K.DMA_ALLOC, K.DMA_FREE):
         values["virt_addr"] = draw(st.none() | st.just(0) | U64)
-    if draw(st.booleans()):
+    if ARGS[kind] and draw(st.booleans()):
         args = st.dictionaries(st.sampled_from(ARGS[kind]), st.sampled_from([*Routine]) | U64)
         values["args"] = draw(args)
     return consistent(values)
@@ -116,8 +122,10 @@ def test_every_stored_field_is_drawn() -> None:
     """The property covers each field that is stored with an event."""
     drawn = {"bus_addr", "phys_addr", "length", "direction", "type", "virt_addr", "failed",
              "skip_sync", "mmio", "unmapped", "dma_mask", "max_segment", "boundary",
-             "memory", "transfer", "controller", "queue", "command", "level",
-             "request"}  # fmt: skip
+             "memory", "transfer", "controller", "queue", "command", "level", "request",
+             "key", "iova", "pd", "access", "side", "region_type", "moves", "qp", "result",
+             "qp_type", "state", "wr_id", "opcode", "completion", "post_flags", "cq", "entries",
+             "rkey"}  # fmt: skip
     drawn |= {arg.name.lower() for arg in Arg} - NAMED_OBJECTS.keys()
 
     assert {f.name for f in EVENT_FIELDS if f.stored} == drawn

@@ -22,14 +22,14 @@ FILES = {path.stem: path for path in sorted(rules_folder().rglob("*.dmar"))}
 CATALOGUE = load_builtin()
 RULES = {rule.id: rule for rule in CATALOGUE.rules}
 CASES = [case for path in FILES.values() for case in collect([path])]
-GROUPS = ("access", "api", "bounds", "coherence", "iommu", "lifetime", "windows")
+GROUPS = ("access", "api", "bounds", "coherence", "hca", "iommu", "lifetime", "windows")
 
 #: Classes that no event shows yet.
 NEED_ACCESSES = {"mapping-error-not-checked"}
 
 #: The one constant or set of each rule that decides, and a value with which the events of
 #: its own failing tests are no mistake any more. Where the device states the limit, its
-#: place is taken by a constant.
+#: place is taken by a constant. A pattern stands for several that take the same value.
 DECIDES = {
     "free-cpu-address-mismatch": ("IGNORED", "1 MiB"),
     "free-size-mismatch": ("TOLERANCE", "1 MiB"),
@@ -114,11 +114,48 @@ DECIDES = {
     "wrong-irql": ("SLACK", "10"),
     "cpu-write-beside-buffer": ("TOLERATED", "1 MiB"),
     "mdl-locked-at-wrong-irql": ("SLACK", "10"),
+    "hca-access-unknown-key": ("NEEDED", "0"),
+    "hca-access-after-deregistration": ("NEEDED", "0"),
+    "hca-access-other-protection-domain": ("ALLOWED", "true"),
+    "hca-access-without-permission": ("TOLERATED", "16"),
+    "hca-access-out-of-range": ("TOLERATED", "0xffff_ffff_ffff_ffff B"),
+    "hca-refuses-valid-range": ("FEWEST", "0 B"),
+    "mr-leak-at-exit": ("ALLOWED", "1000"),
+    "completion-queue-too-small": ("SLACK", "1000"),
+    "completion-without-work-request": ("ALLOWED", "true"),
+    "cpu-access-during-work-request": ("ALLOWED", "true"),
+    "deregistration-during-work-request": ("ALLOWED", "1000"),
+    "deregistration-with-windows": ("ALLOWED", "1000"),
+    "fast-registration-of-live-region": ("ALLOWED", "true"),
+    "hca-accepts-invalid-request": ("TOLERATED", "1000"),
+    "hca-refuses-valid-request": ("FEWEST", "0"),
+    "inline-too-long": ("SLACK", "1 MiB"),
+    "key-given-again": ("ALLOWED", "true"),
+    "message-too-long": ("LONGEST", "8 GiB"),
+    "missing-fence": ("ALLOWED", "1000"),
+    "opcode-not-of-queue-pair": (
+        "of_.*", "{ send, rdma_read, rdma_write, rdma_write_imm, atomic }"
+    ),
+    "operation-not-enabled": ("TOLERATED", "16"),
+    "overlapping-work-requests": ("ALLOWED", "1000"),
+    "post-in-wrong-state": (".*ing", "{ reset, init, rtr, rts, sqd, sqe, err }"),
+    "receive-too-small": ("SLACK", "1 MiB"),
+    "remote-right-without-local-write": ("TOLERATED", "16"),
+    "too-many-list-entries": ("SLACK", "1000"),
+    "window-on-other-queue-pair": ("ALLOWED", "true"),
+    "work-queue-overflow": ("SLACK", "1000"),
+    "wrong-atomic": ("ALIGNED", "1"),
+    "wrong-queue-pair-transition": ("after_init", "{ reset, init, rtr, rts, err }"),
+    "wrong-window": ("TOLERATED", "3"),
 }  # fmt: skip
 
 
 #: A rule that counts lets pass what a rule of its own class forbids from the second on.
 STRICTER = {"cacheline-mapped-too-often: twice": {"overlapping-mappings"}}
+
+
+#: What an HCA makes of a mistake is a mistake of its own, beside the one that it lets pass.
+BESIDE = {"hca-accepts-invalid-request": {"hca-access-out-of-range"}}
 
 
 def tree(rule: str) -> ast.File:
@@ -230,7 +267,7 @@ def test_a_failing_test_is_one_mistake_to_the_whole_catalogue(case: TestCase) ->
     found = list(findings(case, CATALOGUE))
     grave = {r.cls for r in found if r.severity > Severity.NOTE}
     assert RULES[case.rule].cls in {r.cls for r in found}
-    assert grave <= {RULES[case.rule].cls}
+    assert grave - BESIDE.get(case.rule, set()) <= {RULES[case.rule].cls}
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if not c.fails], ids=named)
@@ -258,7 +295,8 @@ def changed(rule: str, tmp_path: Path) -> tuple[Path, str]:
         text = text.replace(name, value)
     else:
         text, times = re.subn(rf"^((?:let|set) {name} *=).*$", rf"\1 {value}", text, flags=re.M)
-        assert 1 == times
+        assert times
+        assert 1 == times or "*" in name  # a pattern means each of its constants
     copy = f"copy-of-{rule}"
     text = text.replace(f"rule {rule}:", f"rule {copy}:").replace(
         f"  class {RULES[rule].cls}\n", ""

@@ -157,7 +157,7 @@ def test_named_numbers_have_bounds() -> None:
 def test_tally_counts_kinds_times_and_cpus() -> None:
     """Unknown times are left out."""
     batch = EventBatch(16)
-    assert ([0] * 64, None, None, 0) == batch.tally()
+    assert ([0] * 128, None, None, 0) == batch.tally()
     batch.add(EventKind.DMA_MAP, time=50, cpu=3)
     batch.add(EventKind.DMA_MAP, time=20, cpu=1)
     batch.add(EventKind.LOST)
@@ -191,7 +191,7 @@ def test_c_numbers_equal_python_numbers(prefix: str, enum: type) -> None:
     """Each member has its C twin with the same number, and there are no others."""
     expected = {f"{prefix}_{m.name}": int(m) for m in enum}  # type: ignore[attr-defined]
     found = {n: v for n, v in EVENTS.items() if n.startswith(f"{prefix}_")}
-    extra = {"KIND_COUNT": max(EventKind) + 1, "KIND_ROOM": 64, "TYPE_SHIFT": MAP_TYPE_SHIFT,
+    extra = {"KIND_COUNT": max(EventKind) + 1, "KIND_ROOM": 128, "TYPE_SHIFT": MAP_TYPE_SHIFT,
              "ARG_COUNT": max(Arg) + 1}  # fmt: skip
     assert expected | {n: v for n, v in extra.items() if n.startswith(f"{prefix}_")} == found
 

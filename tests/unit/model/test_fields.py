@@ -6,6 +6,7 @@ import pytest
 
 from dmaverify.model.fields import (
     FIELDS,
+    HCA_OBJECTS,
     KIND_SENTENCES,
     KINDS_BY_NAME,
     MAPPING_OBJECTS,
@@ -29,10 +30,14 @@ def test_names_and_numbers_are_unique(obj: Obj) -> None:
 
 def test_every_object_with_fields_is_there() -> None:
     """All mapping objects share the fields of a mapping."""
-    named = set(NAMED_OBJECTS.values())
-    assert [Obj.EVENT, Obj.MAPPING, Obj.DEVICE, Obj.TRACE, *NAMED_FIELDS] == list(GROUPS)
+    named, hca = set(NAMED_OBJECTS.values()), set(HCA_OBJECTS.values())
+    assert [
+        Obj.EVENT, Obj.MAPPING, Obj.DEVICE, Obj.TRACE, *NAMED_FIELDS, Obj.REGION, Obj.QP, Obj.WORK,
+    ] == list(GROUPS)  # fmt: skip
     assert named == set(NAMED_FIELDS)
-    assert set(MAPPING_OBJECTS.values()) == set(Obj) - named - {Obj.EVENT, Obj.DEVICE, Obj.TRACE}
+    assert {Obj.REGION, Obj.ENDED_REGION, Obj.QP, Obj.WORK} == hca
+    others = {Obj.EVENT, Obj.DEVICE, Obj.TRACE} | named | hca
+    assert set(MAPPING_OBJECTS.values()) == set(Obj) - others
 
 
 def test_numbers_fit_an_instruction() -> None:
@@ -44,7 +49,7 @@ def test_numbers_fit_an_instruction() -> None:
 def test_every_field_is_described() -> None:
     """Sentences for the reference page, and spaces for addresses."""
     assert all(f.sentence and f.name.isidentifier() for f in FIELDS)
-    assert {"", "bus", "physical", "virtual"} == {f.space for f in FIELDS}
+    assert {"", "bus", "physical", "virtual", "key"} == {f.space for f in FIELDS}
 
 
 def test_only_events_have_kinds_and_stored_fields() -> None:

@@ -41,7 +41,9 @@ def test_a_driver_that_keeps_the_contract(tmp_path: Path) -> None:
         found
     )
     assert ("pass", 0) == (found.verdict, found.exit_code)
-    assert ("access", "coherence", "iommu") == tuple(g.name for g in found.having(V.NOT_EXERCISED))
+    assert ("access", "coherence", "hca", "iommu") == tuple(
+        g.name for g in found.having(V.NOT_EXERCISED)
+    )
 
 
 def test_a_driver_that_does_not(tmp_path: Path) -> None:
