@@ -317,12 +317,20 @@ MAPPING_FIELDS = (
     _map(20, "time", T.TIME, "when it was made", True),
     _map(21, "transfers", T.INT, "transfers of the device in it that have begun and not ended"),
     _map(22, "unsynced_reads", T.INT, "CPU reads so far of bytes of it that the device owned"),
-    _map(23, "untranslated", T.BOOL,
-         "the IOMMU took its translation away, and no call that ends it is logged yet"),
+    _map(
+        23,
+        "untranslated",
+        T.BOOL,
+        "the IOMMU took its translation away, and no call that ends it is logged yet",
+    ),
     _map(24, "freed", T.BOOL, "memory of it was given back to the system while it was mapped"),
     _map(25, "freed_ago", T.DURATION, "time since then", True),
-    _map(26, "freed_unordered", T.BOOL,
-         "another CPU logged that a moment before this event: the order is not certain"),
+    _map(
+        26,
+        "freed_unordered",
+        T.BOOL,
+        "another CPU logged that a moment before this event: the order is not certain",
+    ),
     _map(64, "adapter", T.INT, "number of the adapter that it was made with", True),
     _map(65, "file", T.INT, "number of its map register file", True),
     _map(66, "mdl", T.INT, "number of the MDL that describes its memory", True),
@@ -356,7 +364,6 @@ TRACE_FIELDS = (
     _trace(4, "time_known", T.BOOL, "the clock is time, not a counter"),
     _trace(5, "syncs_traced", T.BOOL, "the kernel log says that every sync is traced"),
 )
-
 
 
 def _life(obj: Obj, what: str) -> tuple[Field, ...]:
