@@ -121,7 +121,7 @@ def run_scenario(scenario: Scenario, machine: Machine, *, seed: int = 0,
     error = None
     machine.tape.task(scenario.function.__name__)
     try:
-        with _watched(machine), _less_garbage_collected():
+        with _watched(machine), less_garbage_collected():
             _live(scenario, simulation, injector)
         simulation.windows.verify()
         machine.sweep()
@@ -176,7 +176,8 @@ def _told(raised: BaseException, scenario: Scenario, injector: Injector) -> SimE
 
 
 @contextmanager
-def _less_garbage_collected() -> Iterator[None]:
+def less_garbage_collected() -> Iterator[None]:
+    """Look for garbage less often while a driver runs."""
     before = gc.get_threshold()
     gc.set_threshold(max(YOUNG, before[0]), *before[1:])
     try:
