@@ -65,7 +65,8 @@ class Bus:
                 if not self._place(window, phys, length, phys, None):
                     return self._refused(window, "the device can not reach the memory")
                 continue
-            for at, count in _pages(phys, length) if split else [(phys, length)]:
+            whole = not split or (phys & (PAGE - 1)) + length <= PAGE
+            for at, count in ((phys, length),) if whole else _pages(phys, length):
                 slot = self._slot(device, at, count, site)
                 if not self._place(window, at, count, slot.start, slot):
                     return self._refused(window, "the device can not reach its bounce buffers")
@@ -312,12 +313,16 @@ class Bus:
         return None
 
     def _index(self, window: Window) -> None:
+        live = self.live
         window.bus = window.segments[0].bus
         for segment in window.segments:
             window.length += segment.length
             last = (segment.bus + segment.length - 1) >> PAGE_SHIFT
             for page in range(segment.bus >> PAGE_SHIFT, last + 1):
-                self.live.setdefault(page, []).append((segment, window))
+                if page in live:
+                    live[page].append((segment, window))
+                else:
+                    live[page] = [(segment, window)]
 
     def _forget(self, segment: Segment, window: Window) -> None:
         last = (segment.bus + segment.length - 1) >> PAGE_SHIFT

@@ -1,5 +1,6 @@
 """Run a driver in a machine, to its end or to whatever ends it."""
 
+import gc
 import random
 import signal
 import threading
@@ -19,6 +20,7 @@ from dmaverify.sim.scenario import Scenario
 from dmaverify.sim.stop import Stopped, driver_place, raised_at
 from dmaverify.sim.windows.system import Windows
 
+YOUNG = 20_000  # objects between two looks for garbage: a transfer makes dozens, in no cycles
 STANDSTILL_S = 5  # seconds of real time in which a driver has to do something
 
 
@@ -119,7 +121,7 @@ def run_scenario(scenario: Scenario, machine: Machine, *, seed: int = 0,
     error = None
     machine.tape.task(scenario.function.__name__)
     try:
-        with _watched(machine):
+        with _watched(machine), less_garbage_collected():
             _live(scenario, simulation, injector)
         simulation.windows.verify()
         machine.sweep()
@@ -171,6 +173,17 @@ def _told(raised: BaseException, scenario: Scenario, injector: Injector) -> SimE
     if injector.failed and injector.mode:
         text += f"; the last call that was made to fail is {injector.failed[-1]}"
     return SimError(text, place)
+
+
+@contextmanager
+def less_garbage_collected() -> Iterator[None]:
+    """Look for garbage less often while a driver runs."""
+    before = gc.get_threshold()
+    gc.set_threshold(max(YOUNG, before[0]), *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from dmaverify.sim._move import Memory
 from dmaverify.sim.faults import Injector
 from dmaverify.sim.linux import DMA_FROM_DEVICE
 from dmaverify.sim.machine import Machine
-from dmaverify.sim.run import Simulation
+from dmaverify.sim.run import Simulation, less_garbage_collected
 from dmaverify.sim.scenarios._hca import start
 from dmaverify.sim.windows.names import SCATTER_GATHER_LIST
 
@@ -65,7 +65,8 @@ def test_calls_with_double_buffering(
         before = thread_time()
         batches: list[EventBatch] = []
         machine = Machine(platform_named("driver-verifier"), batches.append)
-        driver(Simulation(machine, Injector(), 0))
+        with less_garbage_collected():
+            driver(Simulation(machine, Injector(), 0))
         machine.tape.flush()
         reader = LiveReader("bench", machine.tape.devices, machine.tape.tasks)
         for batch in (*batches, None):

@@ -67,9 +67,7 @@ class Reach:
         ways = {K.DEV_WRITE: [True], K.DEV_READ: [False]}.get(access.kind, [True, False])
         span = range(access.bus_addr, access.bus_addr + access.length)
         m = self.at(access.device, span.start) or self.ghost(access.device, span.start)
-        foreign = [
-            o for o in self.live() if o.device != access.device and span.start in o.memory
-        ]
+        foreign = [o for o in self.live() if o.device != access.device and span.start in o.memory]
         if foreign and (m is None or m.ended is not None):
             made = self.made_after(foreign[0], m)
             m = None if made else m

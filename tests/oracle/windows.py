@@ -366,7 +366,9 @@ class Windows:
                 return a.made[word] if side == "made" else a.freed[word]
             held = sum(t.registers for t in self.tied(a)) if word == "registers" else 0
             return a.live[word] + held + sum(t.what == word for t in self.tied(a))
-        return self._transfers(a, name) if name in ("mappings", "mapped_bytes") else a.said.get(name)
+        return (
+            self._transfers(a, name) if name in ("mappings", "mapped_bytes") else a.said.get(name)
+        )
 
     def _transfers(self, thing: Thing, name: str) -> int:
         found = self.tied(thing, transfers=True)

@@ -32,21 +32,37 @@ WINDOWS = {
 }  # fmt: skip
 WINDOWS_KINDS = [kind for kind, weight in WINDOWS.items() for _ in range(weight)]
 CHOICES: dict[Arg, list[int]] = {
-    Arg.ADAPTER: [1, 1, 1, 2, 0, 1 << 32], Arg.FILE: [1, 1, 2, 3, 0], Arg.MDL: [1, 1, 2, 0],
-    Arg.ROUTINE: [*map(int, Routine), 9, 9, 10, 13, 14, 14, 99], Arg.REGISTERS: [1, 2, 2, 40],
-    Arg.GRANTED: [2, 17], Arg.VERSION: [0, 2, 3, 4], Arg.WIDTH: [0, 32, 64, 65],
-    Arg.OFFSET: [0, 0, 0x40, 0x2000, TOP - 4], Arg.MDL_LENGTH: [0x800, 0x1000, 0x10000],
-    Arg.ACTION: [1, 2, 3, 3, 7], Arg.CACHE: [0, 1, 1, 2], Arg.ALIGNMENT: [1, 4, 64, 0],
+    Arg.ADAPTER: [1, 1, 1, 2, 0, 1 << 32],
+    Arg.FILE: [1, 1, 2, 3, 0],
+    Arg.MDL: [1, 1, 2, 0],
+    Arg.ROUTINE: [*map(int, Routine), 9, 9, 10, 13, 14, 14, 99],
+    Arg.REGISTERS: [1, 2, 2, 40],
+    Arg.GRANTED: [2, 17],
+    Arg.VERSION: [0, 2, 3, 4],
+    Arg.WIDTH: [0, 32, 64, 65],
+    Arg.OFFSET: [0, 0, 0x40, 0x2000, TOP - 4],
+    Arg.MDL_LENGTH: [0x800, 0x1000, 0x10000],
+    Arg.ACTION: [1, 2, 3, 3, 7],
+    Arg.CACHE: [0, 1, 1, 2],
+    Arg.ALIGNMENT: [1, 4, 64, 0],
     Arg.INDEX: [0, 1],
 }
 #: Named numbers that the events of a kind mostly have.
 USUAL_ARGS = {
-    K.DMA_MAP: "adapter file mdl routine offset mdl_length", K.DMA_UNMAP: "adapter file mdl routine"
-    " offset", K.DMA_ALLOC: "adapter routine cache", K.DMA_FREE: "adapter routine cache",
-    K.DMA_CALL: "routine", K.ADAPTER_GET: "granted alignment version width",
-    K.CHANNEL_ALLOCATE: "adapter registers routine", K.CHANNEL_GRANTED: "adapter registers",
-    K.CHANNEL_ACTION: "adapter action", K.CHANNEL_FREE: "adapter routine registers",
-    K.MDL_LOCK: "routine", K.MDL_MAP: "cache", K.PHYS_QUERY: "mdl", K.REQUEST_COMPLETE: "mdl",
+    K.DMA_MAP: "adapter file mdl routine offset mdl_length",
+    K.DMA_UNMAP: "adapter file mdl routine offset",
+    K.DMA_ALLOC: "adapter routine cache",
+    K.DMA_FREE: "adapter routine cache",
+    K.DMA_CALL: "routine",
+    K.ADAPTER_GET: "granted alignment version width",
+    K.CHANNEL_ALLOCATE: "adapter registers routine",
+    K.CHANNEL_GRANTED: "adapter registers",
+    K.CHANNEL_ACTION: "adapter action",
+    K.CHANNEL_FREE: "adapter routine registers",
+    K.MDL_LOCK: "routine",
+    K.MDL_MAP: "cache",
+    K.PHYS_QUERY: "mdl",
+    K.REQUEST_COMPLETE: "mdl",
     K.DMA_CANCEL: "file",
 }
 KINDS = [kind for kind, weight in WEIGHTS.items() for _ in range(weight)]

@@ -82,6 +82,22 @@ def cpu_writes_too_early(sim: Simulation) -> None:
         sim.cpu.read(buffer + 1024, 16)
 
 
+def written_and_kept(sim: Simulation) -> None:
+    """The CPU takes its turn, writes, and ends the mapping without handing the bytes over.
+
+    Expect: cpu-write-lost
+    Outcome: lost on driver-verifier, confidential-vm, mask-32, non-coherent
+    """
+    with driver(sim) as dev:
+        buffer = sim.linux.kmalloc(SIZE)
+        address = sim.linux.dma_map_single(dev, buffer, SIZE, DMA_BIDIRECTIONAL)
+        dev.write(address, DATA)
+        sim.linux.dma_sync_single_for_cpu(dev, address, SIZE, DMA_BIDIRECTIONAL)
+        sim.cpu.write(buffer, b"the driver's own")
+        sim.linux.dma_unmap_single(dev, address, SIZE, DMA_BIDIRECTIONAL)
+        sim.cpu.read(buffer, 16)
+
+
 def after_unmap(sim: Simulation) -> None:
     """A mapping is synced after it was ended.
 

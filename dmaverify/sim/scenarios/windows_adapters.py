@@ -34,6 +34,16 @@ def common_buffer_freed_twice(sim: Simulation) -> None:
             it.ops.FreeCommonBuffer(it.adapter, PAGE, logical, virt)
 
 
+def common_buffer_freed_as_another(sim: Simulation) -> None:
+    """A common buffer is allocated cached and freed as one that is not.
+
+    Expect: free-cache-type-mismatch
+    """
+    with driver(sim) as it:
+        virt, logical = it.ops.AllocateCommonBuffer(it.adapter, PAGE, True)
+        it.ops.FreeCommonBuffer(it.adapter, PAGE, logical, virt, False)
+
+
 def put_with_common_buffer(sim: Simulation) -> None:
     """An adapter is put while a common buffer of it is there.
 

@@ -52,6 +52,17 @@ def more_registers_freed(sim: Simulation) -> None:
         it.free_registers(it.channel(2), 3)
 
 
+def released_the_wrong_way(sim: Simulation) -> None:
+    """AdapterControl keeps the map registers, and the driver frees the channel.
+
+    Expect: wrong-channel-release
+    """
+    with driver(sim) as it:
+        it.channel(action=KEEP_REGISTERS)
+        with it.nt.at_dispatch():
+            it.ops.FreeAdapterChannel(it.adapter)
+
+
 def second_channel(sim: Simulation) -> None:
     """A second channel is asked for from inside AdapterControl, while the first is held.
 

@@ -49,11 +49,11 @@ class System(Protocol):
     shared: dict[int, Window]
     rebuilt: list[Mapping]
     partial: bool
+
     @property
     def alignment(self) -> int:
         """Return what start and length of a buffer have to be multiples of."""
         ...
-
 
     def flush_caches(self, mdl: MDL, read: bool, routine: int) -> None:
         """Look after caches before a transfer."""

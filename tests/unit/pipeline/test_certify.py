@@ -28,9 +28,7 @@ def trace(folder: Path, *lines: str, name: str = "t.dmat") -> str:
 
 def verdicts(certificate: Certificate) -> dict[str, str]:
     """Return the verdict of each group that is more than not exercised."""
-    return {
-        g.name: g.verdict.value for g in certificate.groups if g.verdict is not V.NOT_EXERCISED
-    }
+    return {g.name: g.verdict.value for g in certificate.groups if g.verdict is not V.NOT_EXERCISED}
 
 
 def test_a_driver_that_keeps_the_contract(tmp_path: Path) -> None:

@@ -76,9 +76,7 @@ def test_one_name_is_one_platform(tmp_path: Path) -> None:
 
 def test_a_run_has_room_for_sixteen(tmp_path: Path) -> None:
     """More are refused, not dropped."""
-    files = [
-        str(written(tmp_path, f'name = "p{i}"\ntitle = "x"', f"p{i}")) for i in range(17)
-    ]
+    files = [str(written(tmp_path, f'name = "p{i}"\ntitle = "x"', f"p{i}")) for i in range(17)]
 
     assert 16 == len(choose(files[:16]))
     with pytest.raises(UsageError, match="17 platforms in one run; 16 at most"):

@@ -58,6 +58,7 @@ CODES = {
     "0x26": ("windows_guards:physical_address", "windows_guards:good", "iommu"),
 }
 
+
 @pytest.mark.parametrize("code", CODES)
 def test_a_code_has_its_driver(code: str, tmp_path: Path) -> None:
     """The only finding lists the code, live and in the file."""

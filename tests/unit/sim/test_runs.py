@@ -233,12 +233,20 @@ def test_every_call_that_can_fail_fails() -> None:
     [
         ("linux_errors:good", [], None),
         ("linux_errors:leaks", ["leak-at-unbind"], None),
-        ("linux_errors:unchecked", [], "the driver writes 2048 bytes at 0x0, where it has no memory"
-         "; the last call that was made to fail is kmalloc"),
+        (
+            "linux_errors:unchecked",
+            [],
+            "the driver writes 2048 bytes at 0x0, where it has no memory"
+            "; the last call that was made to fail is kmalloc",
+        ),
         ("windows_errors:good", [], None),
         ("windows_errors:leaks", ["leak-at-unbind"], None),
-        ("windows_errors:uses_null", [], "the driver uses NULL ('NoneType' object has no attribute"
-         " 'DmaOperations'); the last call that was made to fail is IoGetDmaAdapter"),
+        (
+            "windows_errors:uses_null",
+            [],
+            "the driver uses NULL ('NoneType' object has no attribute"
+            " 'DmaOperations'); the last call that was made to fail is IoGetDmaAdapter",
+        ),
         ("windows_errors:goes_on", ["device-access-unmapped"], None),
     ],
 )
