@@ -5,9 +5,10 @@ import os
 from contextlib import ExitStack
 
 from dmaverify.cli.base import Command, Streams
+from dmaverify.cli.options import add_output
 from dmaverify.cli.outputs import Target, parse_outputs
 from dmaverify.cli.progress import progress, wants_bar
-from dmaverify.cli.streams import abandon, complain, speaks_unicode
+from dmaverify.cli.streams import complain, show, speaks_unicode
 from dmaverify.findings.verdict import worst
 from dmaverify.report import CERTIFICATE_FORMATS, View
 
@@ -30,13 +31,7 @@ class Certify(Command):
             help="which rules count and how grave they are: a profile of the package, or a TOML "
             "file (verifier)",
         )
-        parser.add_argument(
-            "--output",
-            action="append",
-            default=[],
-            metavar="FORMAT[:FILE]",
-            help="form of the certificate, and a file for it (repeatable; full)",
-        )
+        add_output(parser, "certificate")
         parser.add_argument(
             "-q", "--quiet", action="store_true", help="no notices, no progress bar"
         )
@@ -52,18 +47,14 @@ class Certify(Command):
                 (o, stack.enter_context(Target(o.path))) for o in outputs if o.path is not None
             ]
             wanted = wants_bar(streams.err, os.environ, quiet=arguments.quiet)
-            with progress(streams.err, wanted=wanted) as show:
-                certificate = certify(arguments.traces, arguments.profile, show)
+            with progress(streams.err, wanted=wanted) as tick:
+                certificate = certify(arguments.traces, arguments.profile, tick)
             for output, target in files:
                 target.write(output.reporter.render(certificate, View()))
         view = View(ascii=not speaks_unicode(out), quiet=arguments.quiet)
-        try:
-            for output in outputs:
-                if output.path is None:
-                    out.writelines(output.reporter.render(certificate, view))
-            out.flush()
-        except BrokenPipeError:  # `| head` has seen enough
-            abandon(out)
+        for output in outputs:
+            if output.path is None:
+                show(out, output.reporter.render(certificate, view))
         for error in certificate.errors:
             complain(streams.err, str(error))
         return worst([certificate.exit_code, *(e.exit_code for e in certificate.errors)])

@@ -5,11 +5,11 @@ import os
 from contextlib import ExitStack
 
 from dmaverify.cli.base import Command, Streams
-from dmaverify.cli.colour import CHOICES, wants_colour
-from dmaverify.cli.options import add_logs
+from dmaverify.cli.colour import wants_colour
+from dmaverify.cli.options import add_colour, add_logs, add_output
 from dmaverify.cli.outputs import Output, Target, parse_outputs
 from dmaverify.cli.progress import progress, wants_bar
-from dmaverify.cli.streams import abandon, complain, speaks_unicode, width
+from dmaverify.cli.streams import complain, show, speaks_unicode, width
 from dmaverify.findings.verdict import exit_code
 from dmaverify.model.finding import AS_RECORDED, Report
 from dmaverify.model.kinds import Severity
@@ -88,13 +88,7 @@ class Check(Command):
             "--exit-zero", action="store_true", help="exit with 0 where findings would make it 1"
         )
         shown = parser.add_argument_group("what is shown")
-        shown.add_argument(
-            "--output",
-            action="append",
-            default=[],
-            metavar="FORMAT[:FILE]",
-            help="form of the report, and a file for it (repeatable; full)",
-        )
+        add_output(shown, "report")
         shown.add_argument(
             "--show",
             choices=list(LEVELS),
@@ -109,13 +103,7 @@ class Check(Command):
             metavar="N",
             help="findings of one rule that are displayed, 0 for all (20)",
         )
-        shown.add_argument(
-            "--color",
-            choices=CHOICES,
-            default="auto",
-            metavar="WHEN",
-            help="auto, always or never (auto)",
-        )
+        add_colour(shown)
         shown.add_argument(
             "-q",
             "--quiet",
@@ -161,8 +149,8 @@ def _check(arguments: argparse.Namespace, streams: Streams) -> Report:
         platforms=platforms,
     )
     wanted = wants_bar(streams.err, os.environ, quiet=arguments.quiet > 0)
-    with progress(streams.err, wanted=wanted) as show:
-        return check_traces(arguments.traces, options, show)
+    with progress(streams.err, wanted=wanted) as tick:
+        return check_traces(arguments.traces, options, tick)
 
 
 def _platforms(name: str) -> tuple[Platform, ...]:
@@ -187,11 +175,7 @@ def _to_stdout(
     colour = wants_colour(arguments.color, os.environ, terminal=out.isatty())
     columns = width(out, os.environ)
     view = _view(arguments, columns, colour=colour, only_ascii=not speaks_unicode(out))
-    try:
-        out.writelines(outputs[0].reporter.render(report, view))
-        out.flush()
-    except BrokenPipeError:  # `| head` has seen enough; the verdict stays what it is
-        abandon(out)
+    show(out, outputs[0].reporter.render(report, view))
 
 
 def _file_view(arguments: argparse.Namespace) -> View:

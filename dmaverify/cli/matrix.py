@@ -6,11 +6,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from dmaverify.cli.base import Command, Streams
-from dmaverify.cli.colour import CHOICES, wants_colour
-from dmaverify.cli.options import add_logs
+from dmaverify.cli.colour import wants_colour
+from dmaverify.cli.options import add_colour, add_logs, add_output
 from dmaverify.cli.outputs import Target, parse_outputs
 from dmaverify.cli.progress import progress, wants_bar
-from dmaverify.cli.streams import abandon, complain, speaks_unicode, width
+from dmaverify.cli.streams import complain, show, speaks_unicode, width
 from dmaverify.errors import UsageError
 from dmaverify.findings.verdict import worst
 from dmaverify.model.finding import ALL_PLATFORMS, Report
@@ -43,20 +43,8 @@ class Matrix(Command):
         )
         add_logs(parser)
         shown = parser.add_argument_group("what is shown")
-        shown.add_argument(
-            "--output",
-            action="append",
-            default=[],
-            metavar="FORMAT[:FILE]",
-            help="form of the matrix, and a file for it (repeatable; full)",
-        )
-        shown.add_argument(
-            "--color",
-            choices=CHOICES,
-            default="auto",
-            metavar="WHEN",
-            help="auto, always or never (auto)",
-        )
+        add_output(shown, "matrix")
+        add_colour(shown)
         shown.add_argument(
             "-q", "--quiet", action="store_true", help="no notices, no count, no progress bar"
         )
@@ -82,13 +70,9 @@ class Matrix(Command):
             quiet=arguments.quiet,
             verbose=arguments.verbose,
         )
-        try:
-            for output in outputs:
-                if output.path is None:
-                    out.writelines(output.reporter.render(report, view))
-            out.flush()
-        except BrokenPipeError:  # `| head` has seen enough
-            abandon(out)
+        for output in outputs:
+            if output.path is None:
+                show(out, output.reporter.render(report, view))
         for error in report.errors:
             complain(streams.err, str(error))
         return worst([e.exit_code for e in report.errors] or [5 * _nothing(report)])
@@ -133,5 +117,5 @@ def _matrix(arguments: argparse.Namespace, streams: Streams) -> Report:
         platforms=platforms,
     )
     wanted = wants_bar(streams.err, os.environ, quiet=arguments.quiet)
-    with progress(streams.err, wanted=wanted) as show:
-        return matrix(arguments.trace, options, show)
+    with progress(streams.err, wanted=wanted) as tick:
+        return matrix(arguments.trace, options, tick)

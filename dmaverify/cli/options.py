@@ -3,6 +3,8 @@
 import argparse
 import math
 
+from dmaverify.cli.colour import CHOICES
+
 
 def add_logs(parser: argparse.ArgumentParser) -> None:
     """Declare the options for other logs of the same run."""
@@ -30,6 +32,28 @@ def add_logs(parser: argparse.ArgumentParser) -> None:
         type=seconds,
         metavar="SECONDS",
         help="the kernel log's clock minus the trace's (not known)",
+    )
+
+
+def add_output(parser: argparse._ActionsContainer, what: str) -> None:
+    """Declare the option for the forms of what a command makes, each to stdout or to a file."""
+    parser.add_argument(
+        "--output",
+        action="append",
+        default=[],
+        metavar="FORMAT[:FILE]",
+        help=f"form of the {what}, and a file for it (repeatable; full)",
+    )
+
+
+def add_colour(parser: argparse._ActionsContainer) -> None:
+    """Declare the option for colours."""
+    parser.add_argument(
+        "--color",
+        choices=CHOICES,
+        default="auto",
+        metavar="WHEN",
+        help="auto, always or never (auto)",
     )
 
 

@@ -4,8 +4,9 @@ import argparse
 import os
 
 from dmaverify.cli.base import Command, Streams
-from dmaverify.cli.colour import CHOICES, wants_colour
-from dmaverify.cli.streams import ascii_if_needed, complain, speaks_unicode, width
+from dmaverify.cli.colour import wants_colour
+from dmaverify.cli.options import add_colour
+from dmaverify.cli.streams import ascii_if_needed, complain, show, speaks_unicode, width
 from dmaverify.errors import UsageError
 from dmaverify.findings.verdict import exit_code, worst
 from dmaverify.model.kinds import Severity
@@ -48,8 +49,7 @@ class Simulate(Command):
                             choices=[r.name for r in FORMATS],
                             help="form of the report: " + ", ".join(r.name for r in FORMATS),
                             )  # fmt: skip
-        parser.add_argument("--color", choices=CHOICES, default="auto", metavar="WHEN",
-                            help="auto, always or never (auto)")  # fmt: skip
+        add_colour(parser)
         parser.add_argument("-v", "--verbose", action="store_true",
                             help="evidence, notices and the machine's effects in full")  # fmt: skip
 
@@ -104,8 +104,7 @@ def _simulate(arguments: argparse.Namespace, streams: Streams) -> int:
         quiet=False,
         verbose=arguments.verbose,
     )
-    out.writelines(reporter.render(done.report, view))
-    out.flush()
+    show(out, reporter.render(done.report, view))
     for effect in done.outcome.effects if arguments.verbose else ():
         where = f" ({effect.place})" if effect.place else ""
         line = f"  {effect.kind.value}: {effect.text}, event {effect.record}{where}\n"

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TextIO
 
 from dmaverify.report.safe import ascii_only, visible, visible_lines
@@ -23,6 +23,15 @@ def complain_at_length(stream: TextIO, text: str) -> None:
         stream.flush()
     except OSError:
         abandon(stream)  # nobody listens; the exit code still tells
+
+
+def show(stream: TextIO, lines: Iterable[str]) -> None:
+    """Write lines as they come, for as long as someone reads them."""
+    try:
+        stream.writelines(lines)
+        stream.flush()
+    except BrokenPipeError:  # `| head` has seen enough; the exit code stays what it is
+        abandon(stream)
 
 
 def abandon(stream: TextIO) -> None:
