@@ -3,8 +3,8 @@
 # and the fault that it raised are one incident.
 
 from dmaverify.core.between cimport dv_effects
+from dmaverify.core.context cimport dv_context
 from dmaverify.core.incidents cimport dv_verdict
-from dmaverify.core.resolve cimport dv_context
 
 # Judge a device's access before it is applied. Return 0, or -1 when memory is gone.
 cdef int judge_access(dv_effects* f, dv_context* c) noexcept nogil

@@ -4,11 +4,16 @@
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memset
 
+from dmaverify.core.aims cimport context_spanned, event_allowed
 from dmaverify.core.between cimport (
     blame, cached_apart, dv_effects, dv_used, memory_at, others_memory, registered, set_effect,
     translation,
 )
 from dmaverify.core.coherence cimport LINE_BYTES
+from dmaverify.core.context cimport (
+    FROM_BEFORE, FROM_ERROR, FROM_PAST, FROM_PHYSICAL, FROM_POINTER, OBJ_ENCLOSING, OBJ_FOREIGN,
+    OBJ_GHOST, OBJ_MAPPING, dv_context,
+)
 from dmaverify.core.facts cimport event_fact
 from dmaverify.core.incidents cimport (
     CAUSE_CONTRACT, CAUSE_FAULT_SEEN, CAUSE_NEEDS_ORDER, CAUSE_NO_MEMORY, CAUSE_OTHER_DOMAIN,
@@ -18,14 +23,11 @@ from dmaverify.core.incidents cimport (
     dv_incident, dv_verdict, incident_add, incident_at, incident_retell,
 )
 from dmaverify.core.reach cimport dirty_on, dv_reach, judge_late, judge_loose, judge_mapped
-from dmaverify.core.resolve cimport (
-    FROM_BEFORE, FROM_ERROR, FROM_PAST, FROM_PHYSICAL, FROM_POINTER, OBJ_ENCLOSING, OBJ_FOREIGN,
-    OBJ_GHOST, OBJ_MAPPING, context_spanned, dv_context, event_allowed,
-)
 from dmaverify.core.shadow cimport GRID_BUS, dv_segment, dv_walk, walk_init, walk_next
 from dmaverify.core.touches cimport DEVICE_WRITES, cpu_wrote_since, dirty_bytes, ends_since, touched
+from dmaverify.core.versions cimport mapping_stale
 from dmaverify.core.world cimport (
-    MARK_DIRECTION, MARK_LENGTH, SCAN_MAX, STATE_LIVE, dv_mapping, dv_world, mapping_stale,
+    MARK_DIRECTION, MARK_LENGTH, SCAN_MAX, STATE_LIVE, dv_mapping, dv_world,
 )
 from dmaverify.model.events cimport (
     DIR_BIDIRECTIONAL, DIR_FROM_DEVICE, DIR_TO_DEVICE, F_LENGTH_UNKNOWN, F_MMIO, F_SKIP_SYNC,

@@ -5,8 +5,8 @@
 
 from libc.stdint cimport uint32_t, uint64_t, uint8_t
 
+from dmaverify.core.context cimport dv_context
 from dmaverify.core.incidents cimport MISTAKE_NONE, dv_incidents, dv_verdict
-from dmaverify.core.resolve cimport dv_context
 from dmaverify.core.touches cimport dv_touches, touched
 from dmaverify.core.world cimport MARK_EXISTING, MARK_WHOLE_PAGES, dv_mapping, dv_world
 from dmaverify.model.events cimport (

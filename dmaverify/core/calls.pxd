@@ -5,7 +5,7 @@
 from libc.stdint cimport uint64_t
 
 from dmaverify.core.between cimport dv_effects
-from dmaverify.core.resolve cimport dv_context
+from dmaverify.core.context cimport dv_context
 from dmaverify.core.world cimport dv_mapping, dv_world
 
 # Judge the end of a mapping, or a sync; `mistake`: of the call (contract.pxd). Return 0 or -1.

@@ -9,6 +9,7 @@ from dmaverify.core.between cimport (
     registered, set_effect, streams, touches_matter, used_by,
 )
 from dmaverify.core.coherence cimport LINE_BYTES, device_run
+from dmaverify.core.context cimport OBJ_ENCLOSING, OBJ_FOREIGN, OBJ_GHOST, OBJ_MAPPING, dv_context
 from dmaverify.core.facts cimport event_fact
 from dmaverify.core.incidents cimport (
     CAUSE_CONTRACT, CAUSE_CPU_BYTES_LOST, CAUSE_DEVICE_BYTES_LOST, CAUSE_NEIGHBOURS_LOST,
@@ -16,15 +17,15 @@ from dmaverify.core.incidents cimport (
     MISTAKE_LEAK, MISTAKE_NONE, MISTAKE_NO_SYNC_FOR_CPU, MISTAKE_SHARED_LINE,
     MISTAKE_UNMAP_IN_TRANSFER, dv_verdict, incident_add,
 )
-from dmaverify.core.resolve cimport OBJ_ENCLOSING, OBJ_FOREIGN, OBJ_GHOST, OBJ_MAPPING, dv_context
+from dmaverify.core.lists cimport list_in_pages
 from dmaverify.core.shadow cimport dv_segment
 from dmaverify.core.touches cimport (
     CLEANED, DEVICE_WRITES, LEFT_BEHIND, dirty_bytes, dv_touch, end_seen, newest_by_device,
     touch, touched,
 )
+from dmaverify.core.versions cimport mapping_stale
 from dmaverify.core.world cimport (
     MARK_BOUNCED, MARK_EXISTING, MARK_LENGTH, MARK_PHYS, SCAN_MAX, dv_mapping, dv_world,
-    list_in_pages, mapping_stale,
 )
 from dmaverify.model.events cimport (
     DIR_FROM_DEVICE, DIR_TO_DEVICE, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN,

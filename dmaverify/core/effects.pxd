@@ -8,7 +8,7 @@
 # Like the rules it looks at the world as it was before the event.
 
 from dmaverify.core.between cimport dv_effects
-from dmaverify.core.resolve cimport dv_context
+from dmaverify.core.context cimport dv_context
 from dmaverify.core.world cimport dv_world
 
 # A device's access or a fault, whether or not it will be judged (`settled`: it will not): count

@@ -12,6 +12,7 @@ from dmaverify.core.between cimport (
 from dmaverify.core.calls cimport (
     add_call, judge_end, judge_persistent, judge_sync, note_map, note_registered,
 )
+from dmaverify.core.context cimport OBJ_MAPPING, context_init, dv_context
 from dmaverify.core.contract cimport call_mistake
 from dmaverify.core.facts cimport event_fact
 from dmaverify.core.incidents cimport (
@@ -20,7 +21,6 @@ from dmaverify.core.incidents cimport (
     MISTAKE_NONE, MISTAKE_NO_SYNC_FOR_CPU, MISTAKE_WHILE_DEVICE_OWNS, dv_incident, dv_verdict,
     incident_add, incident_at,
 )
-from dmaverify.core.resolve cimport OBJ_MAPPING, context_init, dv_context
 from dmaverify.core.touches cimport CPU_WRITES, LEFT_BEHIND, dv_touch, newest_by_device, touched
 from dmaverify.core.world cimport MARK_DIRECTION, STATE_LIVE, dv_mapping, dv_world
 from dmaverify.model.events cimport (

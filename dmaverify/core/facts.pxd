@@ -4,7 +4,7 @@
 
 from libc.stdint cimport uint32_t, uint64_t
 
-from dmaverify.core.resolve cimport dv_context
+from dmaverify.core.context cimport dv_context
 
 cdef enum:
     FIRST_FACT = 36          # fields of the event with this number and above are answered here

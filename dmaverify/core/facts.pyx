@@ -4,26 +4,23 @@
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 
 from dmaverify.core.adapters cimport COUNT_BUFFERS, objects_binding
-from dmaverify.core.commands cimport commands_early
 from dmaverify.core.coherence cimport lines_dirty, neighbours_dirty, stale_for_device
+from dmaverify.core.commands cimport commands_early
+from dmaverify.core.context cimport OBJ_ENCLOSING, OBJ_MAPPING, dv_context
 from dmaverify.core.named cimport FIRST_NAMED, named_field
-from dmaverify.core.resolve cimport OBJ_ENCLOSING, OBJ_MAPPING, dv_context
-from dmaverify.core.shadow cimport (
-    GRID_BUS, GRID_PHYS, dv_segment, dv_walk, walk_init, walk_next,
-)
+from dmaverify.core.shadow cimport GRID_BUS, GRID_PHYS, dv_segment, dv_walk, walk_init, walk_next
 from dmaverify.core.transfers cimport transfers_touch
+from dmaverify.core.translations cimport iommu_is_live, iommu_removed
+from dmaverify.core.versions cimport mapping_owned, shared_part
 from dmaverify.core.world cimport (
-    MARK_DIRECTION, MARK_FREED, MARK_IOMMU, STATE_LIVE, dv_mapping, dv_world, iommu_is_live,
-    iommu_removed,
-    mapping_owned, shared_part,
+    MARK_DIRECTION, MARK_FREED, MARK_IOMMU, STATE_LIVE, dv_mapping, dv_world,
 )
 from dmaverify.model.events cimport (
     DIR_BIDIRECTIONAL, DIR_FROM_DEVICE, DIR_TO_DEVICE, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN,
-    F_PHYS_UNKNOWN, F_SKIP_SYNC, F_TIME_UNKNOWN,
-    KIND_COMMAND_DONE, KIND_CPU_READ, KIND_CPU_WRITE, KIND_DEV_WRITE, KIND_DMA_ALLOC,
-    KIND_DMA_MAP, KIND_DMA_SYNC_FOR_CPU, KIND_DMA_SYNC_FOR_DEVICE, KIND_DMA_UNMAP, SIDE_SG_BUS,
-    SIDE_SG_PHYS, device_reaches, dv_entry, dv_event, dv_side, event_failed, event_side,
-    side_entries,
+    F_PHYS_UNKNOWN, F_SKIP_SYNC, F_TIME_UNKNOWN, KIND_COMMAND_DONE, KIND_CPU_READ,
+    KIND_CPU_WRITE, KIND_DEV_WRITE, KIND_DMA_ALLOC, KIND_DMA_MAP, KIND_DMA_SYNC_FOR_CPU,
+    KIND_DMA_SYNC_FOR_DEVICE, KIND_DMA_UNMAP, SIDE_SG_BUS, SIDE_SG_PHYS, device_reaches,
+    dv_entry, dv_event, dv_side, event_failed, event_side, side_entries,
 )
 
 cdef uint64_t PAGE = 4096

@@ -5,8 +5,8 @@
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
+from dmaverify.core.context cimport dv_context
 from dmaverify.core.link cimport dv_guard
-from dmaverify.core.resolve cimport dv_context
 from dmaverify.core.table cimport dv_table
 from dmaverify.core.vm cimport dv_shown
 from dmaverify.core.world cimport dv_mapping, dv_place

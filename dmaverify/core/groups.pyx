@@ -6,17 +6,19 @@ from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memset
 
 from dmaverify.core.adapters cimport (
-    CHILDREN_MAX, OBJECT_ADAPTER, OBJECT_ENDED, OBJECT_FILE, OBJECT_LIVE, OBJECT_MDL, OBJECT_TYPES,
-    dv_object, dv_objects,
+    CHILDREN_MAX, OBJECT_ADAPTER, OBJECT_ENDED, OBJECT_FILE, OBJECT_LIVE, OBJECT_MDL,
+    OBJECT_TYPES, dv_object, dv_objects,
+)
+from dmaverify.core.context cimport (
+    OBJ_ADAPTER, OBJ_ENDED_REGION, OBJ_GHOST, OBJ_MAPPING, OBJ_MAPPINGS, OBJ_QP, OBJ_REGION,
+    OBJ_WORK, dv_context,
 )
 from dmaverify.core.objects cimport KNOWS_IOVA, KNOWS_LENGTH, VERB_ENDED, dv_verb_object
-from dmaverify.core.resolve cimport (
-    OBJ_ADAPTER, OBJ_ENDED_REGION, OBJ_GHOST, OBJ_MAPPING, OBJ_MAPPINGS, OBJ_QP, OBJ_REGION,
-    OBJ_WORK, context_evident, dv_context,
-)
+from dmaverify.core.resolve cimport context_evident
 from dmaverify.core.shadow cimport dv_segment
 from dmaverify.core.table cimport (
-    dv_slot, table_deinit, table_find, table_get, table_init, table_mix, table_remove, table_set,
+    dv_slot, table_deinit, table_find, table_get, table_init, table_mix, table_remove,
+    table_set,
 )
 from dmaverify.core.verbs cimport verbs_subject
 from dmaverify.core.vm cimport dv_shown, field_value

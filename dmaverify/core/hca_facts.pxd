@@ -3,7 +3,7 @@
 
 from libc.stdint cimport uint64_t
 
-from dmaverify.core.resolve cimport dv_context
+from dmaverify.core.context cimport dv_context
 
 cdef enum:
     FIRST_HCA_FIELD = 120    # fields of the event with this number and above are answered here

@@ -3,17 +3,15 @@
 
 from libc.stdint cimport uint64_t
 
+from dmaverify.core.context cimport (
+    OBJ_ENDED_REGION, OBJ_QP, OBJ_REGION, OBJ_WORK, dv_context, dv_meaning,
+)
 from dmaverify.core.objects cimport (
     KNOWS_ACCESS, KNOWS_BIRTH, KNOWS_INLINE, KNOWS_IOVA, KNOWS_LENGTH, KNOWS_PD, KNOWS_RECV_SGE,
     KNOWS_RECV_WR, KNOWS_REMOTE, KNOWS_SEND_SGE, KNOWS_SEND_WR, SIGNALS_ALL, VERB_LIVE,
     dv_verb_object,
 )
-from dmaverify.core.resolve cimport (
-    OBJ_ENDED_REGION, OBJ_QP, OBJ_REGION, OBJ_WORK, dv_context, dv_meaning,
-)
-from dmaverify.core.work cimport (
-    POST_FENCE, POST_INLINE, POST_SIGNALED, dv_work, work_writes,
-)
+from dmaverify.core.work cimport POST_FENCE, POST_INLINE, POST_SIGNALED, dv_work, work_writes
 from dmaverify.core.world cimport dv_place
 from dmaverify.model.events cimport (
     F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_PHYS_UNKNOWN, F_TIME_UNKNOWN, KIND_HCA_ACCESS,

@@ -6,7 +6,7 @@
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
-from dmaverify.core.resolve cimport dv_context
+from dmaverify.core.context cimport dv_context
 from dmaverify.core.table cimport dv_table
 from dmaverify.core.world cimport dv_mapping
 from dmaverify.model.events cimport dv_event, dv_number

@@ -5,7 +5,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memset
 
-from dmaverify.core.resolve cimport dv_context
+from dmaverify.core.context cimport dv_context
 from dmaverify.core.table cimport table_deinit, table_get, table_init, table_mix, table_set
 from dmaverify.model.events cimport (
     KIND_DEV_FAULT, device_reaches, device_reads, device_writes, dv_event,

@@ -4,7 +4,7 @@
 
 from libc.stdint cimport uint32_t, uint64_t
 
-from dmaverify.core.resolve cimport dv_context
+from dmaverify.core.context cimport dv_context
 
 # Return a number that the event has beside its row; `known` tells whether it has it.
 cdef uint64_t hca_value(const dv_context* c, int what, bint* known) noexcept nogil

@@ -3,17 +3,17 @@
 
 from libc.stdint cimport int32_t, uint32_t, uint64_t, uint8_t
 
+from dmaverify.core.context cimport dv_context, dv_meaning
 from dmaverify.core.objects cimport (
     KNOWS_ACCESS, KNOWS_IOVA, KNOWS_LENGTH, KNOWS_PD, KNOWS_REMOTE, SORT_INDEX, SORT_QP,
     SORT_REGION, SORT_REMOTE, VERB_LIVE, dv_task, dv_verb_object, task_of, verb_object_add,
     verb_object_domain, verb_object_end, verb_object_enter, verb_object_named,
 )
-from dmaverify.core.resolve cimport dv_context, dv_meaning
 from dmaverify.core.world cimport dv_place, place_of
 from dmaverify.model.events cimport (
-    F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_FAILED, F_LENGTH_UNKNOWN, F_PHYS_UNKNOWN, HCA_QUEUE_PAIR,
-    HCA_REGION_KEY, KIND_REG_MR, KIND_REG_MR_BEGIN, SIDE_HCA, dv_entry, dv_event, dv_side,
-    event_side, event_type, side_entries,
+    F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_FAILED, F_LENGTH_UNKNOWN, F_PHYS_UNKNOWN,
+    HCA_QUEUE_PAIR, HCA_REGION_KEY, KIND_REG_MR, KIND_REG_MR_BEGIN, SIDE_HCA, dv_entry,
+    dv_event, dv_side, event_side, event_type, side_entries,
 )
 
 cdef enum:                   # model/kinds.py: Rights

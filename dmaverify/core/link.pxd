@@ -5,11 +5,11 @@
 
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 
-from dmaverify.core.named cimport object_is_named
-from dmaverify.core.resolve cimport (
-    OBJ_ADAPTER, OBJ_DEVICE, OBJ_ENDED_REGION, OBJ_MAPPING, OBJ_MDL, OBJ_QP, OBJ_REGION, OBJ_WORK,
-    dv_context,
+from dmaverify.core.context cimport (
+    OBJ_ADAPTER, OBJ_DEVICE, OBJ_ENDED_REGION, OBJ_MAPPING, OBJ_MDL, OBJ_QP, OBJ_REGION,
+    OBJ_WORK, dv_context,
 )
+from dmaverify.core.named cimport object_is_named
 from dmaverify.core.vm cimport BASE_CONTEXT, dv_frame, dv_instruction, dv_step
 from dmaverify.model.events cimport KIND_MEMORY, event_failed
 

@@ -4,20 +4,21 @@
 from libc.stdint cimport int32_t, uint16_t, uint32_t, uint64_t, uint8_t
 from libc.string cimport memset
 
+from dmaverify.core.context cimport (
+    FOUND_LACKING, FOUND_OUTSIDE, FOUND_ROOM, OBJ_ADAPTER, OBJ_DEVICE, OBJ_ENDED_REGION,
+    OBJ_EVENT, OBJ_MAPPING, OBJ_MAPPINGS, OBJ_MDL, OBJ_QP, OBJ_REGION, OBJ_WORK, dv_context,
+    dv_meaning,
+)
 from dmaverify.core.hca_facts cimport FIRST_HCA_FIELD
 from dmaverify.core.named cimport FIRST_NAMED
 from dmaverify.core.objects cimport (
     KNOWS_ACCESS, KNOWS_BIRTH, KNOWS_IOVA, KNOWS_LENGTH, KNOWS_MODE, KNOWS_PD, KNOWS_RECV_SGE,
     KNOWS_RECV_WR, KNOWS_SEND_SGE, KNOWS_SEND_WR, KNOWS_THERE, dv_verb_object,
 )
-from dmaverify.core.resolve cimport (
-    FOUND_LACKING, FOUND_OUTSIDE, FOUND_ROOM, OBJ_ADAPTER, OBJ_DEVICE, OBJ_ENDED_REGION, OBJ_EVENT,
-    OBJ_MAPPING, OBJ_MAPPINGS, OBJ_MDL, OBJ_QP, OBJ_REGION, OBJ_WORK, dv_context, dv_meaning,
-)
 from dmaverify.core.shadow cimport lowest_bit
 from dmaverify.core.vm cimport (
     BASE_CONTEXT, BASE_MEANS, OP_FEQ, OP_FNE, OP_FNIN, OP_JEQ, OP_JLE, OP_JUMP, OP_LOAD,
-    STEP_LOADS_JEQ, OP_NOT_APPLICABLE, OP_SHOWF, OP_VIOLATED, OP_XIST, OP_XMISS, dv_instruction,
+    OP_NOT_APPLICABLE, OP_SHOWF, OP_VIOLATED, OP_XIST, OP_XMISS, STEP_LOADS_JEQ, dv_instruction,
     dv_step,
 )
 from dmaverify.core.world cimport (

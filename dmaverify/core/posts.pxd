@@ -3,7 +3,7 @@
 
 from libc.stdint cimport uint32_t, uint64_t
 
-from dmaverify.core.resolve cimport dv_context
+from dmaverify.core.context cimport dv_context
 from dmaverify.model.events cimport dv_entry, dv_event
 
 # Find what a post or a completion means; its queue pair is found already.

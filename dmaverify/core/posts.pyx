@@ -4,11 +4,11 @@
 from libc.stdint cimport int32_t, uint32_t, uint64_t, uint8_t
 from libc.string cimport memset
 
+from dmaverify.core.context cimport dv_context, dv_meaning
 from dmaverify.core.keys cimport hca_value, keys_look_up
 from dmaverify.core.objects cimport (
     KNOWS_ACCESS, KNOWS_PD, SIGNALS_ALL, dv_verb_object, verb_object_domain,
 )
-from dmaverify.core.resolve cimport dv_context, dv_meaning
 from dmaverify.core.shadow cimport GRID_BUS, dv_segment, dv_walk, walk_init, walk_next
 from dmaverify.core.work cimport (
     OP_ATOMIC, OP_RDMA_READ, OP_RECV, POST_FENCE, POST_INLINE, POST_SIGNALED, QUEUE_RECV,
@@ -17,8 +17,8 @@ from dmaverify.core.work cimport (
 from dmaverify.core.world cimport place_of
 from dmaverify.model.events cimport (
     F_DIRECTION_UNKNOWN, F_FAILED, F_PHYS_UNKNOWN, F_TIME_UNKNOWN, HCA_REMOTE_ADDR, KIND_CQE,
-    KIND_POSTED_SGE, KIND_POST_RECV, SIDE_SGE, TYPE_SHIFT, dv_entry, dv_event, dv_side, event_side,
-    event_type, side_entries,
+    KIND_POSTED_SGE, KIND_POST_RECV, SIDE_SGE, TYPE_SHIFT, dv_entry, dv_event, dv_side,
+    event_side, event_type, side_entries,
 )
 
 cdef enum:                   # of a post, that each of its buffers has too

@@ -5,8 +5,8 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 from dmaverify.core.between cimport dv_effects, translation
+from dmaverify.core.context cimport dv_context
 from dmaverify.core.incidents cimport dv_verdict
-from dmaverify.core.resolve cimport dv_context
 from dmaverify.core.world cimport dv_mapping
 from dmaverify.model.platform cimport dv_platform
 

@@ -8,6 +8,10 @@ from dmaverify.core.between cimport (
     shared_whole, translation,
 )
 from dmaverify.core.coherence cimport LINE_BYTES
+from dmaverify.core.context cimport (
+    FROM_BEFORE, FROM_PAST, FROM_PHYSICAL, FROM_POINTER, FROM_TRUNCATED, OBJ_ENCLOSING,
+    dv_context,
+)
 from dmaverify.core.incidents cimport (
     CAUSE_CONTRACT, CAUSE_CPU_BYTES_LOST, CAUSE_DEVICE_BYTES_LOST, CAUSE_FILL,
     CAUSE_FOREIGN_BYTES, CAUSE_GUARD, CAUSE_LATE_WINDOW, CAUSE_LINE_SHARED, CAUSE_MMIO,
@@ -16,10 +20,6 @@ from dmaverify.core.incidents cimport (
     CAUSE_SAME_PAGE, CAUSE_SHARED_AT_ONCE, CAUSE_STALE_FOR_DEVICE, CAUSE_TOO_WIDE,
     CAUSE_TRANSLATION_GONE, CAUSE_UNKNOWN_MEMORY, EFFECT_BREAKS, EFFECT_CANNOT_TELL,
     EFFECT_LUCK, dv_verdict,
-)
-from dmaverify.core.resolve cimport (
-    FROM_BEFORE, FROM_PAST, FROM_PHYSICAL, FROM_POINTER, FROM_TRUNCATED, OBJ_ENCLOSING,
-    dv_context,
 )
 from dmaverify.core.touches cimport dirty_bytes, ends_since
 from dmaverify.core.world cimport dv_mapping

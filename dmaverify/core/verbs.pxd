@@ -4,7 +4,7 @@
 
 from libc.stdint cimport uint32_t
 
-from dmaverify.core.resolve cimport dv_context
+from dmaverify.core.context cimport dv_context
 
 # Find what the event means. The context's `hca`, `works`, `means` and world must stand.
 cdef int verbs_resolve(dv_context* c) noexcept nogil

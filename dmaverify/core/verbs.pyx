@@ -4,27 +4,27 @@
 from libc.stdint cimport int32_t, uint16_t, uint32_t, uint64_t, uint8_t
 from libc.string cimport memset
 
+from dmaverify.core.context cimport dv_context, dv_meaning
 from dmaverify.core.keys cimport (
     hca_value, keys_access, keys_accessed, keys_bind, keys_bound, keys_changed, keys_ended,
     keys_fast, keys_find, keys_registered, keys_rights, keys_verdict,
 )
 from dmaverify.core.objects cimport (
-    KNOWS_ACCESS, KNOWS_BIRTH, KNOWS_INLINE, KNOWS_MODE, KNOWS_PD, KNOWS_RECV_SGE, KNOWS_RECV_WR,
-    KNOWS_SEND_SGE, KNOWS_SEND_WR, SIGNALS_ALL, SORT_CQ, SORT_PD, SORT_QP, SORT_REGION, VERB_LIVE,
-    dv_task, dv_verb_object, task_of, verb_object_add, verb_object_domain, verb_object_end,
-    verb_object_enter, verb_object_named,
+    KNOWS_ACCESS, KNOWS_BIRTH, KNOWS_INLINE, KNOWS_MODE, KNOWS_PD, KNOWS_RECV_SGE,
+    KNOWS_RECV_WR, KNOWS_SEND_SGE, KNOWS_SEND_WR, SIGNALS_ALL, SORT_CQ, SORT_PD, SORT_QP,
+    SORT_REGION, VERB_LIVE, dv_task, dv_verb_object, task_of, verb_object_add,
+    verb_object_domain, verb_object_end, verb_object_enter, verb_object_named,
 )
-from dmaverify.core.resolve cimport dv_context, dv_meaning
 from dmaverify.core.work cimport work_drop
 from dmaverify.core.world cimport dv_place, place_of
 from dmaverify.model.events cimport (
     F_DIRECTION_UNKNOWN, F_FAILED, F_LENGTH_UNKNOWN, F_PHYS_UNKNOWN, HCA_MAX_INLINE,
-    HCA_MAX_RECV_SGE, HCA_MAX_RECV_WR, HCA_MAX_SEND_SGE, HCA_MAX_SEND_WR, HCA_RECV_CQ, HCA_SEND_CQ,
-    HCA_SIGNAL_ALL, KIND_ALLOC_PD, KIND_BIND_MW, KIND_CQE, KIND_CREATE_CQ, KIND_CREATE_QP,
-    KIND_DEALLOC_PD, KIND_DEREG_MR, KIND_DESTROY_CQ, KIND_DESTROY_QP, KIND_FAST_REG_MR,
-    KIND_HCA_ACCESS, KIND_HCA_VERDICT, KIND_INVALIDATE_MR, KIND_MODIFY_QP, KIND_POST_RECV,
-    KIND_POST_SEND, KIND_REG_MR, KIND_REG_MR_BEGIN, KIND_REG_MR_END, KIND_REREG_MR, KIND_TASK_EXIT,
-    KIND_WORK_TOUCHED, dv_event, event_type,
+    HCA_MAX_RECV_SGE, HCA_MAX_RECV_WR, HCA_MAX_SEND_SGE, HCA_MAX_SEND_WR, HCA_RECV_CQ,
+    HCA_SEND_CQ, HCA_SIGNAL_ALL, KIND_ALLOC_PD, KIND_BIND_MW, KIND_CQE, KIND_CREATE_CQ,
+    KIND_CREATE_QP, KIND_DEALLOC_PD, KIND_DEREG_MR, KIND_DESTROY_CQ, KIND_DESTROY_QP,
+    KIND_FAST_REG_MR, KIND_HCA_ACCESS, KIND_HCA_VERDICT, KIND_INVALIDATE_MR, KIND_MODIFY_QP,
+    KIND_POST_RECV, KIND_POST_SEND, KIND_REG_MR, KIND_REG_MR_BEGIN, KIND_REG_MR_END,
+    KIND_REREG_MR, KIND_TASK_EXIT, KIND_WORK_TOUCHED, dv_event, event_type,
 )
 
 cdef enum:                   # model/kinds.py: QpState

@@ -5,7 +5,7 @@
 
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from dmaverify.core.resolve cimport OBJ_DEVICE, OBJ_EVENT, OBJ_MAPPING, dv_context
+from dmaverify.core.context cimport OBJ_DEVICE, OBJ_EVENT, OBJ_MAPPING, dv_context
 from dmaverify.core.world cimport dv_device, dv_mapping
 
 cdef enum dv_op:

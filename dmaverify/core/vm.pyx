@@ -4,23 +4,21 @@
 from libc.stdint cimport int32_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
+from dmaverify.core.context cimport (
+    FOUND_LACKING, FOUND_OUTSIDE, FOUND_PD, FOUND_ROOM, OBJ_ADAPTER, OBJ_DEVICE,
+    OBJ_ENDED_REGION, OBJ_EVENT, OBJ_MAPPINGS, OBJ_MDL, OBJ_QP, OBJ_REGION, OBJ_TRACE, OBJ_WORK,
+    dv_context, dv_meaning,
+)
 from dmaverify.core.facts cimport (
     FIRST_FACT, event_fact, mapping_freed_unordered, mapping_untranslated,
 )
-from dmaverify.core.hca_facts cimport (
-    FIRST_HCA_FIELD, hca_event_field, hca_has, hca_object_field,
-)
+from dmaverify.core.hca_facts cimport FIRST_HCA_FIELD, hca_event_field, hca_has, hca_object_field
 from dmaverify.core.named cimport FIRST_BOUND, bound_field, object_field, object_is_named
 from dmaverify.core.objects cimport dv_verb_object
-from dmaverify.core.resolve cimport (
-    FOUND_LACKING, FOUND_OUTSIDE, FOUND_PD, FOUND_ROOM, OBJ_ADAPTER, OBJ_DEVICE, OBJ_ENDED_REGION,
-    OBJ_EVENT, OBJ_MAPPINGS, OBJ_MDL, OBJ_QP, OBJ_REGION, OBJ_TRACE, OBJ_WORK, dv_context,
-    dv_meaning,
-)
 from dmaverify.core.work cimport dv_work
 from dmaverify.core.world cimport (
-    MARK_BOUNCED, MARK_DIRECTION, MARK_FREED, MARK_LENGTH, MARK_PHYS, MARK_VIRT, MARK_WHOLE_PAGES,
-    STATE_GHOST, dv_device, dv_mapping, dv_place, dv_world,
+    MARK_BOUNCED, MARK_DIRECTION, MARK_FREED, MARK_LENGTH, MARK_PHYS, MARK_VIRT,
+    MARK_WHOLE_PAGES, STATE_GHOST, dv_device, dv_mapping, dv_place, dv_world,
 )
 from dmaverify.model.events cimport (
     F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN, F_MMIO, F_NULL_CPU, F_PHYS_UNKNOWN,

@@ -6,10 +6,10 @@ from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from dmaverify.core.commands cimport dv_commands
 from dmaverify.core.adapters cimport dv_objects
-from dmaverify.core.shadow cimport dv_segment, dv_shadow
+from dmaverify.core.shadow cimport dv_shadow
 from dmaverify.core.table cimport dv_table
 from dmaverify.core.transfers cimport dv_transfers
-from dmaverify.model.events cimport dv_batch, dv_event, dv_number, dv_side
+from dmaverify.model.events cimport F_TIME_UNKNOWN, dv_event, dv_number
 
 cdef enum:
     STATE_FREE = 0
@@ -175,61 +175,23 @@ cdef int world_init(dv_world* w, uint64_t seed, uint32_t ghost_limit,
 cdef void world_deinit(dv_world* w) noexcept nogil
 # Return the device's state, growing the table, or NULL when memory is gone.
 cdef dv_device* world_device(dv_world* w, uint32_t number) noexcept nogil
-cdef dv_place place_of(const dv_event* e, const dv_number* n) noexcept nogil
+cdef inline dv_place place_of(const dv_event* e, const dv_number* n) noexcept nogil:
+    cdef dv_place p
+    p.offset = e.offset
+    p.time = e.time
+    p.record = n.record
+    p.line = n.line
+    p.site = e.site
+    p.cpu = e.cpu
+    p.kind = e.kind
+    p.flags = 0 if e.flags & F_TIME_UNKNOWN else 1
+    return p
 
-# Add the mapping that an event made; returns its index, 0 when it is not followed,
-# -1 when memory is gone.
-cdef int32_t mapping_add(dv_world* w, const dv_batch* b, const dv_event* e,
-                         const dv_number* n) noexcept nogil
-# End a mapping: it becomes a ghost, which proves things up to `epoch` gaps.
-cdef int mapping_end(dv_world* w, uint32_t index, const dv_event* e, const dv_number* n,
-                     uint32_t epoch) noexcept nogil
-# Bring all that the ring holds into the ghost grid, and all that ends from now on.
-cdef int ghosts_index(dv_world* w) noexcept nogil
-# Before a look-up in the ghost grid: bring what the ring holds about the address into it.
-cdef int ghosts_ask(dv_world* w, uint32_t device, uint64_t bus_addr) noexcept nogil
-
-# Lost events may hide the end of a mapping: end each one of before the last gap whose
-# addresses or memory the event maps anew. Its ghost proves nothing.
-cdef int retire_stale(dv_world* w, const dv_batch* b, const dv_event* e,
-                      const dv_number* n) noexcept nogil
-
-# Remember what kind of memory a physical range is of; an older word about it is void.
-cdef int memory_add(dv_world* w, uint64_t phys, uint64_t length, uint32_t kind) noexcept nogil
-
-# Memory went back to the system: mark the live streaming mappings of any of it, and forget its
-# kind.
-cdef int memory_freed(dv_world* w, const dv_event* e, const dv_number* n) noexcept nogil
-
-# An access or a sync moves or outdates bytes of one mapping: [start, start + length) of the
-# bus, or of physical memory. `how` is one of the six above.
-cdef int mapping_touch(dv_world* w, uint32_t index, bint physical, uint64_t start,
-                       uint64_t length, int how) noexcept nogil
-# Count bytes of the range that are newer on the device's side, or on the CPU's.
-cdef uint64_t mapping_stale(const dv_world* w, uint32_t index, bint physical, uint64_t start,
-                            uint64_t length, bint for_cpu) noexcept nogil
-
-# Count bytes of a physical range that the device owns.
-cdef uint64_t mapping_owned(const dv_world* w, uint32_t index, uint64_t phys,
-                            uint64_t length) noexcept nogil
-# The CPU wrote memory: mark what of it lies in a line with the first or last byte of a mapping,
-# but in no mapping's bytes.
-cdef int neighbours_touch(dv_world* w, uint64_t phys, uint64_t length) noexcept nogil
-# The part of a range that lies in a segment, as offsets from the segment's start; False where
-# there is none.
-cdef bint shared_part(const dv_segment* seg, bint physical, uint64_t start, uint64_t length,
-                      uint64_t* first, uint64_t* end) noexcept nogil
-
-# Tell whether the pages that a merged list is made of are known, one to each entry.
-cdef bint list_in_pages(const dv_side* bus, const dv_side* phys) noexcept nogil
-
-cdef int iommu_map(dv_world* w, uint64_t iova) noexcept nogil
-cdef int iommu_unmap(dv_world* w, uint64_t iova, uint64_t length) noexcept nogil
-cdef bint iommu_is_live(const dv_world* w, uint64_t bus_addr) noexcept nogil
-# Balance a page: the driver's call that ends a mapping has been logged.
-cdef int iommu_ended(dv_world* w, uint64_t bus_addr) noexcept nogil
-# Return how often the page was taken from the IOMMU without a call logged for it yet.
-cdef int32_t iommu_removed(const dv_world* w, uint64_t bus_addr) noexcept nogil
+# Room for a mapping, all zero; 0 when memory is gone.
+cdef uint32_t mapping_new(dv_world* w) noexcept nogil
+# Give back the room of a mapping and its list.
+cdef void mapping_release(dv_world* w, uint32_t index) noexcept nogil
+cdef void ring_deinit(dv_ring* r) noexcept nogil
 
 cdef inline uint64_t list_key(uint32_t device, uint64_t phys) noexcept nogil:
     return phys ^ (<uint64_t>device << 48) ^ (<uint64_t>device >> 16)

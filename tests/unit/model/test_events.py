@@ -206,5 +206,5 @@ def test_operation_numbers_are_the_same() -> None:
 
 def test_object_numbers_are_the_same() -> None:
     """The engine and the rule language mean the same objects."""
-    found = {n: v for n, v in enums(dmaverify.core, "resolve.pxd").items() if n.startswith("OBJ_")}
+    found = {n: v for n, v in enums(dmaverify.core, "context.pxd").items() if n.startswith("OBJ_")}
     assert {f"OBJ_{o.name}": int(o) for o in Obj} | {"OBJ_MAPPINGS": int(Obj.DEVICE)} == found
