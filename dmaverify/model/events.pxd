@@ -80,7 +80,24 @@ cdef enum dv_kind:
     KIND_LEFT_REGISTERED = 76
     KIND_POSTED_SGE = 77
     KIND_WORK_TOUCHED = 78
-    KIND_COUNT = 79
+    KIND_CREATE_SRQ = 79
+    KIND_DESTROY_SRQ = 80
+    KIND_CREATE_AH = 81
+    KIND_DESTROY_AH = 82
+    KIND_DOORBELL = 83
+    KIND_QUEUE_MEMORY = 84
+    KIND_MAD_SEND = 85
+    KIND_MAD_RECV = 86
+    KIND_ALLOC_MW = 87
+    KIND_DEALLOC_MW = 88
+    KIND_TEARDOWN = 89
+    KIND_TEARDOWN_DONE = 90
+    KIND_ASYNC_EVENT = 91
+    KIND_USER_UNMAP = 92
+    KIND_ODP_PAGES = 93
+    KIND_MAP_MR_SG = 94
+    KIND_HCA_LOST = 95
+    KIND_COUNT = 96
     KIND_ROOM = 128      # of tables that have a place for each kind, a power of two
 
 cdef enum dv_direction:
@@ -137,7 +154,9 @@ cdef enum:                   # Arg
     ARG_CACHE = 12
     ARG_ALIGNMENT = 13
     ARG_INDEX = 14
-    ARG_COUNT = 15
+    ARG_VECTOR = 15
+    ARG_ELEMENTS = 16
+    ARG_COUNT = 17
 
 # Values of records SIDE_HCA, as model/kinds.py's HcaValue.
 cdef enum dv_hca_value:
@@ -154,6 +173,22 @@ cdef enum dv_hca_value:
     HCA_SIGNAL_ALL = 11
     HCA_NEW_KEY = 12
     HCA_QUEUE_PAIR = 13
+    HCA_SRQ = 14
+    HCA_AH = 15
+    HCA_REMOTE_QP = 16
+    HCA_AGENT = 17
+    HCA_LIMIT = 18
+    HCA_WC_FLAGS = 19
+    HCA_INVALIDATED = 20
+    HCA_PAGE_SIZE = 21
+    HCA_MAPPED = 22
+    HCA_IMMEDIATE = 23
+    HCA_FAMILY = 24
+    HCA_VENDOR_ERR = 25
+    HCA_REQUEST_KEY = 26
+    HCA_DATA_IN_ORDER = 27
+    HCA_RELAXED = 28
+    HCA_TID = 29
 
 # One event: one cache line. Slots by kind, where a name differs from the slot's:
 #   iommu_unmap: phys_addr holds `unmapped`       bounce: bus_addr holds `dma_mask`
@@ -169,6 +204,11 @@ cdef enum dv_hca_value:
 #   AccessSide, status 1 = bytes are read, 2 = written. Of events with a queue pair: object = its
 #   number, phys_addr = its domain; posts: phys_addr = id of the work request, type = Opcode,
 #   direction = PostFlag; cqe: phys_addr = id, status = WcStatus; modify_qp: status = QpState.
+#   Of queues, handles and tear-downs: object = number, type = QueuePart, HcaObject or AsyncEvent;
+#   create_srq: length = entries; doorbell: length = work requests that it publishes;
+#   queue_memory, mad_*: bus_addr and length, or a record SGE, the memory; mad_*: object = agent,
+#   type = MadStep, phys_addr = id; user_unmap, odp_pages: bus_addr = address, type = RangeChange;
+#   map_mr_sg: a record SGE has the pages as the HCA sees them.
 #   clock_sync: object = number, status = 0 before, 1 after the other clock's line
 #   irql: object = level    adapter_*, dma_call, dma_cancel: object = adapter
 #   channel_*: object = map register file    mdl_*, io_flush: object = MDL

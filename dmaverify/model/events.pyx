@@ -9,6 +9,8 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memmove, memset
 
+from cpython.unicode cimport PyUnicode_AsUTF8AndSize
+
 from dmaverify.model.kinds import (
     MAP_TYPE_SHIFT, UNKNOWN, Arg, EventKind, Flag, HcaValue, MapType,
 )
@@ -311,8 +313,10 @@ cdef class EventBatch:
         cdef dv_side* s
         cdef dv_entry* entries
         cdef dv_event row
+        cdef const char* words
+        cdef Py_ssize_t size
         memset(&row, 0, sizeof(row))
-        cdef int bits = int(flags)
+        cdef int bits = flags
         if time is None:
             bits |= F_TIME_UNKNOWN
         if bus_addr is None:
@@ -324,7 +328,7 @@ cdef class EventBatch:
         if direction is None:
             bits |= F_DIRECTION_UNKNOWN
         # A value that does not fit raises here, before there is a row to be left half made.
-        row.kind = int(kind)
+        row.kind = kind
         row.time = time or 0
         row.bus_addr = bus_addr or 0
         row.phys_addr = phys_addr or 0
@@ -336,7 +340,7 @@ cdef class EventBatch:
         row.cpu = cpu
         row.status = status
         row.direction = direction or 0
-        row.flags = bits | int(type) << TYPE_SHIFT
+        row.flags = bits | <int>type << TYPE_SHIFT
         cdef uint32_t number = 0 if record is None else record
         cdef uint32_t of_line = line
         cdef uint64_t virt = virt_addr or 0
@@ -374,11 +378,13 @@ cdef class EventBatch:
         if hca:
             add_entries(self, SIDE_HCA, [(value, int(what)) for what, value in hca])
         if text is not None:
-            data = text.encode("utf-8", "replace")
-            s = batch_side(&self.c, SIDE_TEXT, len(data), len(data), 1)
+            if not text.isascii():
+                text = text.encode("utf-8", "replace").decode("utf-8")  # no half of a pair
+            words = PyUnicode_AsUTF8AndSize(text, &size)
+            s = batch_side(&self.c, SIDE_TEXT, size, size, 1)
             if s == NULL:
                 raise MemoryError()
-            memcpy(s + 1, <const char*>data, len(data))
+            memcpy(s + 1, words, size)
         if named_count:
             s = batch_side(&self.c, SIDE_ARGS, named_count, named_count, 16)
             if s == NULL:

@@ -55,6 +55,15 @@ class Type(IntEnum):
     QP_STATE = 22  # model.kinds.QpState
     OPCODE = 23  # model.kinds.Opcode
     WC_STATUS = 24  # model.kinds.WcStatus
+    QUEUE_PART = 25  # model.kinds.QueuePart
+    HCA_OBJECT = 26  # model.kinds.HcaObject
+    ASYNC_EVENT = 27  # model.kinds.AsyncEvent
+    CHANGE = 28  # model.kinds.RangeChange
+    MAD_STEP = 29  # model.kinds.MadStep
+    FAMILY = 30  # model.kinds.HcaFamily
+    HAZARD = 31  # model.kinds.Hazard
+    ACCESSOR = 33  # AccessSide, and above its 8 bits which buffer of a list; shown in words
+    STATUSES = 32  # a bit a model.kinds.WcStatus: only == and !=
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from dmaverify.model.hca_fields import (
     HCA_EVENT_FIELDS,
     HCA_KINDS,
     HCA_SENTENCES,
+    ON_BUS,
     QP_FIELDS,
     RANGED,
     REGION_FIELDS,
@@ -104,10 +105,13 @@ T = Type
 
 _DMA_FIELDS = (
     _ev(1, "bus_addr", T.ADDR, "first bus address: what the device is given",
-        _CALLS | _IOMMU | _LEFT | _DEV | {K.DEV_FAULT}, True, "bus", True),
-    _ev(2, "phys_addr", T.ADDR, "first physical address of the memory behind it",
+        _CALLS | _IOMMU | _LEFT | _DEV | ON_BUS | {K.DEV_FAULT}, True, "bus", True),
+    _ev(2, "phys_addr", T.ADDR,
+        "first physical address of the memory behind it; of a fault the guest's, where the second "
+        "of two translations refused it",
         _CALLS | _LEFT | _CPU | _MDL
-        | {K.IOMMU_MAP, K.BOUNCE, K.MEMORY, K.MEMORY_FREE, K.PHYS_QUERY}, True, "physical", True),
+        | {K.IOMMU_MAP, K.BOUNCE, K.MEMORY, K.MEMORY_FREE, K.PHYS_QUERY, K.DEV_FAULT}, True,
+        "physical", True),
     _ev(3, "length", T.SIZE, "bytes; the sum over a list",
         _CALLS | _IOMMU | _LEFT | _CPU | _DEV | _MDL | RANGED
         | {K.DEV_FAULT, K.BOUNCE, K.MEMORY, K.MEMORY_FREE, K.DMA_CALL, K.ADAPTER_GET,
@@ -203,8 +207,9 @@ _DMA_FIELDS = (
     _ev(65, "registers", T.INT, "map registers asked for, or freed",
         _CHANNEL | _MAPS | {K.DMA_CALL}, True, "", True),
     _ev(66, "granted", T.INT,
-        "map registers granted; of an adapter the most that one transfer may use",
-        _CHANNEL | {K.ADAPTER_GET}, True, "", True),
+        "map registers granted; of an adapter the most that one transfer may use; where some were "
+        "refused, the longest run of free ones",
+        _CHANNEL | _MAPS | {K.ADAPTER_GET}, True, "", True),
     _ev(67, "version", T.INT, "version of the device description, as it was passed",
         frozenset({K.ADAPTER_GET}), True, "", True),
     _ev(68, "width", T.INT, "address width of the device, bits",
@@ -221,7 +226,7 @@ _DMA_FIELDS = (
     _ev(73, "alignment", T.SIZE, "what the adapter wants buffers aligned to",
         frozenset({K.ADAPTER_GET}), True, "", True),
     _ev(74, "index", T.INT, "element of a common-buffer vector",
-        frozenset({K.DMA_ALLOC, K.DMA_FREE}), True, "", True),
+        frozenset({K.DMA_ALLOC, K.DMA_FREE, K.DMA_CALL}), True, "", True),
     _ev(75, "level", T.INT, "interrupt request level", frozenset({K.IRQL}), False, "", True),
     _ev(76, "request", T.INT, "number of the request",
         frozenset({K.REQUEST_COMPLETE}), False, "", True),
@@ -233,6 +238,14 @@ _DMA_FIELDS = (
         _NAMING, True),
     _ev(81, "beside_buffer", T.SIZE,
         "bytes of the range in the pages of a common buffer, and outside of the buffer", _CPU),
+    _ev(82, "vector", T.INT, "number of the common-buffer vector",
+        frozenset({K.DMA_ALLOC, K.DMA_FREE, K.DMA_CALL}), True, "", True),
+    _ev(83, "elements", T.INT, "elements that the vector was made with",
+        frozenset({K.DMA_CALL}), True, "", True),
+    _ev(84, "elements_left", T.INT, "elements of the vector that were not freed",
+        frozenset({K.DMA_CALL})),
+    _ev(85, "element_there", T.BOOL, "the element of the vector that the call names is not freed",
+        frozenset({K.DMA_CALL})),
     _ev(80, "null_adapter", T.BOOL, "NULL was passed for the adapter", _NAMING),
 )  # fmt: skip
 
@@ -368,7 +381,10 @@ MDL_FIELDS = (
     _own(M, 13, "length", T.SIZE, "bytes that it describes", True),
     _own(M, 14, "mappings", T.INT, "transfers of its bytes mapped and not flushed yet"),
     _own(M, 15, "buffers", T.INT, "common buffers made of it"),
-)
+    _own(M, 16, "flushed", T.BOOL,
+         "KeFlushIoBuffers was called for it in the event's direction, and what the event names "
+         "was not transferred since", True),
+)  # fmt: skip
 
 #: Fields of the objects that an event names.
 NAMED_FIELDS = {Obj.ADAPTER: ADAPTER_FIELDS, Obj.FILE: FILE_FIELDS, Obj.MDL: MDL_FIELDS}
@@ -449,6 +465,7 @@ DERIVED = {
     K.LEFT_REGISTERED: "write `dereg_mr(…)` after `task_exit()` of the same task",
     K.POSTED_SGE: "write `post_send(…)` or `post_recv(…)` with `sges`",
     K.WORK_TOUCHED: "write `cpu_read(…)` or `cpu_write(…)` with a virtual address",
+    K.HCA_LOST: "write `dma_unmap(…)`, `memory_free(…)` or `user_unmap(…)` of what an HCA uses",
 }
 
 

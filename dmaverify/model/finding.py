@@ -83,6 +83,29 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class Join:
+    """Memory that another source of a run names, and the mapping of the trace that it is in.
+
+    Args:
+        what: what the memory is for.
+        source, line: the other source, and its line.
+        bus_addr, length: of the memory.
+        mapping_event, mapping_line: record and line of the trace that made the mapping, None
+            where there is none, or no line.
+        why: why it is in none, "" where it is in one.
+    """
+
+    what: str
+    source: str
+    line: int
+    bus_addr: int
+    length: int
+    mapping_event: int | None
+    mapping_line: int | None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TraceInfo:
     """What is in one trace. `lost` counts known losses, `skipped` the events of other kinds.
 
@@ -93,6 +116,7 @@ class TraceInfo:
         first_ns, last_ns: the span of the clock, None where there is no time.
         complete: False where the file was cut.
         checked: events that an active rule met, or None where nothing was checked yet.
+        joins: memory of other sources, joined to mappings.
     """
 
     path: str
@@ -109,6 +133,7 @@ class TraceInfo:
     last_ns: int | None = None
     kinds: dict[str, int] = field(default_factory=dict)
     checked: int | None = None
+    joins: tuple[Join, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

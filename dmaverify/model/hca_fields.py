@@ -6,8 +6,10 @@ from dmaverify.model.kinds import EventKind
 K, T = EventKind, Type
 
 _REGISTERS = frozenset({K.REG_MR, K.REG_MR_BEGIN, K.REREG_MR, K.FAST_REG_MR, K.BIND_MW})
-_KEYED = _REGISTERS | {
-    K.REG_MR_END, K.DEREG_MR, K.INVALIDATE_MR, K.HCA_ACCESS, K.POSTED_SGE,
+_WINDOWS = frozenset({K.ALLOC_MW, K.DEALLOC_MW})
+_PAGES = frozenset({K.ODP_PAGES, K.MAP_MR_SG})
+_KEYED = _REGISTERS | _WINDOWS | _PAGES | {
+    K.REG_MR_END, K.DEREG_MR, K.INVALIDATE_MR, K.HCA_ACCESS, K.HCA_VERDICT, K.POSTED_SGE,
 }  # fmt: skip
 _SGE = frozenset({K.POSTED_SGE})
 _ACCESS = frozenset({K.HCA_ACCESS}) | _SGE
@@ -15,16 +17,37 @@ _BIND = frozenset({K.BIND_MW})
 _POSTS = frozenset({K.POST_SEND, K.POST_RECV})
 _QP = frozenset({K.CREATE_QP, K.MODIFY_QP, K.DESTROY_QP, K.CQE}) | _POSTS | _SGE
 _CQ = frozenset({K.CREATE_CQ, K.DESTROY_CQ})
-_DOMAIN = frozenset({K.ALLOC_PD, K.DEALLOC_PD, K.CREATE_QP}) | _REGISTERS | _ACCESS
+_SRQ = frozenset({K.CREATE_SRQ, K.DESTROY_SRQ})
+_AH = frozenset({K.CREATE_AH, K.DESTROY_AH})
+_TEARDOWNS = frozenset({K.TEARDOWN, K.TEARDOWN_DONE})
+_CHANGES = frozenset({K.USER_UNMAP, K.ODP_PAGES})
+_QUEUE = frozenset({K.DOORBELL, K.QUEUE_MEMORY})
+_MADS = frozenset({K.MAD_SEND, K.MAD_RECV})
+_LOST = frozenset({K.HCA_LOST})
+_PARENTS = frozenset({K.DESTROY_CQ, K.DESTROY_SRQ, K.DEALLOC_PD})
+_FAILING = _PARENTS | {K.DESTROY_QP, K.DEREG_MR, K.DEALLOC_MW, K.TEARDOWN_DONE}
+_NUMBERED = _TEARDOWNS | _QUEUE | {K.ASYNC_EVENT}
+_DOMAIN = (
+    frozenset({K.ALLOC_PD, K.DEALLOC_PD, K.CREATE_QP, K.CREATE_SRQ, K.CREATE_AH, K.ALLOC_MW})
+    | _REGISTERS
+    | _ACCESS
+)
 
-#: Kinds with a range in a key's space.
-RANGED = _REGISTERS | _ACCESS | {K.CQE}
+#: Kinds with memory that the HCA reaches by bus address.
+ON_BUS = _MADS | {K.QUEUE_MEMORY} | _LOST
+#: Kinds with a range in a key's space, or in another.
+RANGED = _REGISTERS | _ACCESS | {K.CQE} | _PAGES | _CHANGES | ON_BUS | {K.HCA_VERDICT}
 
 #: Kinds of events that are of an HCA.
 HCA_KINDS = (
     _KEYED
     | _QP
     | _CQ
+    | _SRQ
+    | _AH
+    | _NUMBERED
+    | _CHANGES
+    | ON_BUS
     | _DOMAIN
     | {
         K.HCA_VERDICT,
@@ -58,14 +81,15 @@ def _work(number: int, name: str, type_: Type, sentence: str, optional: bool = F
 #: Numbers from 120, so that fields of DMA events may grow below them.
 HCA_EVENT_FIELDS = (
     _ev(120, "key", T.KEY, "key of a memory region, index and tag", _KEYED, True, "", True),
-    _ev(121, "iova", T.ADDR, "first address, as the key knows it", _REGISTERS | _ACCESS, True,
-        "key", True),
+    _ev(121, "iova", T.ADDR, "first address, as the key knows it",
+        _REGISTERS | _ACCESS | _PAGES | {K.HCA_VERDICT}, True, "key", True),
     _ev(122, "pd", T.TOKEN, "protection domain", _DOMAIN, True, "", True),
     _ev(123, "access", T.RIGHTS, "rights that a key gives, or an access wants",
-        _REGISTERS | _ACCESS | {K.CREATE_QP, K.MODIFY_QP}, True, "", True),
-    _ev(124, "side", T.SIDE, "whether a local work request or the peer names the key", _ACCESS,
-        False, "", True),
-    _ev(125, "region_type", T.REGION_TYPE, "kind of memory region", _REGISTERS, False, "", True),
+        _REGISTERS | _ACCESS | {K.CREATE_QP, K.MODIFY_QP, K.HCA_VERDICT}, True, "", True),
+    _ev(124, "side", T.SIDE, "whether a local work request or the peer names the key",
+        _ACCESS | {K.HCA_VERDICT}, False, "", True),
+    _ev(125, "region_type", T.REGION_TYPE, "kind of memory region",
+        _REGISTERS | {K.ALLOC_MW}, False, "", True),
     _ev(126, "lacking", T.INT,
         "rights that are wanted and not there, counted: by an access of its region, by a window "
         "of the region it is bound to, by a registration for the rights that it asks for",
@@ -92,12 +116,12 @@ HCA_EVENT_FIELDS = (
         frozenset({K.CREATE_QP}), False, "", True),
     _ev(140, "state", T.QP_STATE, "state that a queue pair goes to", frozenset({K.MODIFY_QP}),
         True, "", True),
-    _ev(141, "wr_id", T.INT, "id that the program gave its work request", _POSTS | _SGE | {K.CQE},
-        True, "", True),
+    _ev(141, "wr_id", T.INT, "id that the program gave its work request",
+        _POSTS | _SGE | _MADS | {K.CQE}, True, "", True),
     _ev(142, "opcode", T.OPCODE, "what a work request asks for", _POSTS | _SGE | {K.CQE}, False,
         "", True),
-    _ev(143, "completion", T.WC_STATUS, "how the work request ended", frozenset({K.CQE}), False,
-        "", True),
+    _ev(143, "completion", T.WC_STATUS, "how the work request ended",
+        _MADS | {K.CQE, K.HCA_VERDICT}, False, "", True),
     _ev(144, "sge_count", T.INT, "entries of its list", _POSTS),
     _ev(145, "bytes", T.SIZE, "bytes of its list", _POSTS),
     _ev(146, "inline", T.BOOL, "the data was copied when it was posted", _POSTS),
@@ -124,11 +148,100 @@ HCA_EVENT_FIELDS = (
         frozenset({K.CQE})),
     _ev(157, "writes", T.BOOL, "the CPU writes", frozenset({K.WORK_TOUCHED})),
     _ev(161, "misfits", T.INT,
-        "in how many ways a window does not fit its region: rights, range, domain", _BIND),
+        "in how many ways a window does not fit its region, or a registration its queue pair or "
+        "its key: rights, range, domain, base, index", _BIND | {K.FAST_REG_MR}),
     _ev(162, "rkey", T.KEY, "the key that peers name", frozenset({K.REG_MR_END}), True, "", True),
     _ev(159, "cq", T.INT, "number of the completion queue", _CQ, True, "", True),
-    _ev(160, "entries", T.INT, "entries that it has", frozenset({K.CREATE_CQ}), False, "", True),
+    _ev(160, "entries", T.INT, "entries that it has", frozenset({K.CREATE_CQ, K.CREATE_SRQ}), False,
+        "", True),
     _ev(158, "post_flags", T.INT, "how it was posted, bits", _POSTS, True, "", True),
+    _ev(163, "srq", T.INT, "number of the shared receive queue", _SRQ, True, "", True),
+    _ev(164, "ah", T.INT, "number of the address handle", _AH, True, "", True),
+    _ev(165, "number", T.INT, "number of the object, or key of the region", _NUMBERED, True, "",
+        True),
+    _ev(166, "part", T.QUEUE_PART, "what of a queue it is about", _QUEUE | _LOST, False, "", True),
+    _ev(167, "object_type", T.HCA_OBJECT, "kind of the object", _TEARDOWNS, False, "", True),
+    _ev(168, "async_event", T.ASYNC_EVENT, "what the HCA raised", frozenset({K.ASYNC_EVENT}),
+        False, "", True),
+    _ev(169, "change", T.CHANGE, "what became of the range", _CHANGES, False, "", True),
+    _ev(170, "address", T.ADDR, "first address of the process", frozenset({K.USER_UNMAP}), True,
+        "virtual", True),
+    _ev(171, "published", T.INT, "work requests that a doorbell publishes; all where not told",
+        frozenset({K.DOORBELL}), True, "", True),
+    _ev(172, "agent", T.INT, "number of the agent that a datagram is of", _MADS, True, "", True),
+    _ev(240, "request_faults", T.INT,
+        "of a verdict on what a peer asked for: in how many ways that does not fit its region and "
+        "queue pair", frozenset({K.HCA_VERDICT}), True),
+    _ev(241, "misaligned", T.INT,
+        "of an atomic: bytes by which its address misses a multiple of eight",
+        frozenset({K.HCA_ACCESS}), True),
+    _ev(174, "shared", T.BOOL, "it has to do with a shared receive queue",
+        frozenset({K.POST_RECV, K.DESTROY_QP})),
+    _ev(175, "shared_early", T.BOOL,
+        "the queue pair goes while it may still take from its shared receive queue",
+        frozenset({K.DESTROY_QP})),
+    _ev(176, "users", T.INT, "live objects that hang on it", _PARENTS, True),
+    _ev(177, "ah_ended", T.BOOL, "the address handle that it names is gone",
+        frozenset({K.POST_SEND})),
+    _ev(178, "ah_other_pd", T.BOOL, "the address handle is of another protection domain",
+        frozenset({K.POST_SEND})),
+    _ev(179, "ah_outstanding", T.INT, "posted work requests that use the address handle",
+        frozenset({K.DESTROY_AH})),
+    _ev(180, "unposted", T.INT, "work requests that the doorbell publishes and nobody posted",
+        frozenset({K.DOORBELL}), True),
+    _ev(181, "unpublished", T.BOOL, "no doorbell has published the work request yet",
+        frozenset({K.CQE})),
+    _ev(182, "bound_before", T.BOOL, "the window is bound already, and its type must be free",
+        _BIND),
+    _ev(183, "refused_call", T.BOOL, "the call failed", _FAILING),
+    _ev(184, "mad", T.BOOL, "it is a datagram's buffer", _LOST),
+    _ev(185, "tearing", T.BOOL, "the HCA was told to let go, and has not said that it did",
+        _LOST),
+    _ev(186, "teardown_failed", T.BOOL, "the HCA was told to let go, and could not", _LOST),
+    _ev(187, "unmapped_bytes", T.SIZE, "bytes of the memory that the DMA API has not mapped",
+        _MADS | {K.QUEUE_MEMORY}, True),
+    _ev(188, "wrong_way_bytes", T.SIZE, "bytes of the memory whose mapping does not allow what "
+        "the HCA does", _MADS | {K.QUEUE_MEMORY}, True),
+    _ev(189, "registered_bytes", T.SIZE, "bytes of the range in regions that pin their pages",
+        frozenset({K.USER_UNMAP})),
+    _ev(190, "table_bytes", T.SIZE, "bytes of the range that an HCA's table still has",
+        frozenset({K.USER_UNMAP})),
+    _ev(191, "mapped", T.INT, "entries of the list that the region took",
+        frozenset({K.MAP_MR_SG}), True),
+    _ev(192, "pages", T.INT, "entries of the list", frozenset({K.MAP_MR_SG})),
+    _ev(193, "unaligned", T.INT, "the first entry that neither begins a page behind one that "
+        "ends a page nor goes on where that ended, from 1; 0 where there is none",
+        frozenset({K.MAP_MR_SG})),
+    _ev(194, "wraps", T.BOOL, "an entry ends at the top of the address space or beyond",
+        frozenset({K.MAP_MR_SG})),
+    _ev(195, "hazard", T.HAZARD, "why the CPU had better not", frozenset({K.WORK_TOUCHED})),
+    _ev(196, "racing", T.INT, "accesses of peers that share bytes, one of both a write, and that "
+        "nothing orders with this one", frozenset({K.HCA_ACCESS})),
+    _ev(197, "expected_statuses", T.STATUSES, "how HCAs of this family complete what they refuse "
+        "here", _ACCESS | {K.CQE}, True),
+    _ev(198, "sge", T.INT, "which buffer of the list it is, from 1; of a completion: "
+        "the one whose key or range is wrong", _SGE | {K.CQE}, True),
+    _ev(199, "bad_key", T.KEY, "its key", frozenset({K.CQE}), True),
+    _ev(200, "key_refused", T.BOOL, "the status is one that an HCA gives where a buffer is not "
+        "what its key allows", frozenset({K.CQE})),
+    _ev(201, "fits", T.BOOL, "the status is one that we expect", frozenset({K.CQE}), True),
+    _ev(202, "family", T.FAMILY, "whose mistakes are reported in the same way",
+        _ACCESS | {K.CQE}),
+    _ev(203, "invalidated", T.KEY, "key that the peer took out of use", frozenset({K.CQE}), True),
+    _ev(204, "request_key", T.KEY, "key that the request had", frozenset({K.CQE}), True),
+    _ev(205, "invalidated_live", T.BOOL, "that key named a region until now", frozenset({K.CQE})),
+    _ev(206, "closed", T.BOOL, "receives of the queue pair come from a shared receive queue",
+        frozenset({K.POST_RECV})),
+    _ev(207, "qp_ended", T.BOOL, "it is of a queue pair that is gone",
+        frozenset({K.HCA_ACCESS, K.CQE})),
+    _ev(211, "unordered", T.INT, "posted buffers of the region whose work requests its end does "
+        "not wait for", frozenset({K.DEREG_MR, K.INVALIDATE_MR, K.REREG_MR})),
+    _ev(208, "skipped", T.INT, "earlier requests of the queue that should have completed before",
+        frozenset({K.CQE})),
+    _ev(209, "fault", T.BOOL, "the IOMMU refused the HCA what it holds", _LOST),
+    _ev(210, "accessor", T.ACCESSOR, "whose access it is, and to which buffer of a list",
+        _ACCESS),
+    _ev(173, "step", T.MAD_STEP, "where a datagram is on its way", _MADS, False, "", True),
 )  # fmt: skip
 
 REGION_FIELDS = (
@@ -202,4 +315,24 @@ HCA_SENTENCES = {
     K.POSTED_SGE: "derived, once for each buffer of a posted work request that has bytes",
     K.WORK_TOUCHED: "derived: the CPU touches, by virtual address, a buffer of a posted work "
     "request whose completion has not been polled",
+    K.CREATE_SRQ: "a shared receive queue was made",
+    K.DESTROY_SRQ: "a shared receive queue is about to be destroyed",
+    K.CREATE_AH: "an address handle was made",
+    K.DESTROY_AH: "an address handle was destroyed",
+    K.DOORBELL: "work requests posted to a queue were published to the HCA",
+    K.QUEUE_MEMORY: "memory was given to the HCA for a queue or its doorbell record",
+    K.MAD_SEND: "a management datagram was given to the HCA (`step=posted`), or its send has "
+    "completed",
+    K.MAD_RECV: "room for a management datagram was given to the HCA (`step=posted`), or one has "
+    "arrived in it",
+    K.ALLOC_MW: "a memory window was made; it is bound to nothing yet",
+    K.DEALLOC_MW: "a memory window was given back",
+    K.TEARDOWN: "a command to stop using an object was given to the HCA",
+    K.TEARDOWN_DONE: "that command has completed; with `failed` the HCA goes on using the object",
+    K.ASYNC_EVENT: "the HCA raised an event that is no completion",
+    K.USER_UNMAP: "an address range of a process was unmapped, moved, given back, shared or copied",
+    K.ODP_PAGES: "pages were brought into the HCA's table of a region, or taken out of it",
+    K.MAP_MR_SG: "a region was told its pages: `segments` as the DMA API gave them, `mapped` of "
+    "them taken",
+    K.HCA_LOST: "derived: a mapping, memory or an address range goes that an HCA still uses",
 }

@@ -82,7 +82,24 @@ class EventKind(IntEnum):
     TASK_EXIT = 75  # a task is at its end
     LEFT_REGISTERED = 76  # derived by the engine: regions that a task left to its kernel
     POSTED_SGE = 77  # derived: one buffer of a posted work request
-    WORK_TOUCHED = 78  # derived: the CPU touches a buffer of a posted work request
+    WORK_TOUCHED = 78  # derived: the CPU touches what an HCA works with
+    CREATE_SRQ = 79  # a shared receive queue was made
+    DESTROY_SRQ = 80  # a shared receive queue is about to be destroyed
+    CREATE_AH = 81  # an address handle was made
+    DESTROY_AH = 82  # an address handle was destroyed
+    DOORBELL = 83  # what was posted to a queue was published to the HCA
+    QUEUE_MEMORY = 84  # memory was given to the HCA for a queue, or for its doorbell record
+    MAD_SEND = 85  # a management datagram was given to the HCA, or has been sent
+    MAD_RECV = 86  # room for a management datagram was posted, or one was received
+    ALLOC_MW = 87  # a memory window was made, bound to nothing
+    DEALLOC_MW = 88  # a memory window was given back
+    TEARDOWN = 89  # the HCA was told to stop using an object
+    TEARDOWN_DONE = 90  # it has done so, or has failed to
+    ASYNC_EVENT = 91  # the HCA raised an event that is no completion
+    USER_UNMAP = 92  # a process's address range is no longer the memory that it was
+    ODP_PAGES = 93  # the HCA's table of a region got pages, or lost them
+    MAP_MR_SG = 94  # a region was told its pages as the HCA sees them
+    HCA_LOST = 95  # derived: memory goes that an HCA still uses
 
 
 class Direction(IntEnum):
@@ -213,6 +230,102 @@ class WcStatus(IntEnum):
     GENERAL_ERR = 21
 
 
+class QueuePart(IntEnum):
+    """What of a queue an event is about."""
+
+    UNKNOWN = 0  # the recording does not say
+    SEND_RING = 1  # of a queue pair
+    RECV_RING = 2  # of a queue pair
+    QP_RING = 3  # one ring for sends and receives
+    CQ_RING = 4  # of a completion queue
+    SRQ_RING = 5  # of a shared receive queue
+    EQ_RING = 6  # of an event queue
+    QP_RECORD = 7  # doorbell record of a queue pair
+    CQ_RECORD = 8  # doorbell record of a completion queue
+    SRQ_RECORD = 9  # doorbell record of a shared receive queue
+
+
+class HcaObject(IntEnum):
+    """What kind of object of an HCA a number is of."""
+
+    UNKNOWN = 0  # the recording does not say
+    MEMORY_REGION = 1  # by its key
+    MEMORY_WINDOW = 2  # by its key
+    QUEUE_PAIR = 3
+    COMPLETION_QUEUE = 4
+    SHARED_RECEIVE_QUEUE = 5
+    ADDRESS_HANDLE = 6
+
+
+class AsyncEvent(IntEnum):
+    """What an HCA raises beside completions; the names are those of enum ibv_event_type."""
+
+    UNKNOWN = 0  # the recording does not say
+    QP_LAST_WQE_REACHED = 1  # the queue pair takes nothing more from its shared receive queue
+    SRQ_LIMIT_REACHED = 2  # a shared receive queue runs short
+    CQ_ERR = 3  # a completion queue overflowed
+    QP_FATAL = 4  # a queue pair can not go on
+    QP_ACCESS_ERR = 5  # a peer named a key that does not allow what it asked for
+    QP_REQ_ERR = 6  # a peer asked for what is not allowed
+    SQ_DRAINED = 7  # a send queue has run empty
+    COMPLETION = 8  # a completion queue has something new; no more than a hint to poll
+    SRQ_ERR = 9  # a shared receive queue can not go on
+    DEVICE_FATAL = 10  # the HCA can not go on
+
+
+class RangeChange(IntEnum):
+    """What became of a range of a process's addresses, or of a region's pages."""
+
+    UNKNOWN = 0  # the recording does not say
+    MUNMAP = 1  # unmapped
+    MREMAP = 2  # moved elsewhere
+    DISCARD = 3  # its pages were given back: madvise(MADV_DONTNEED) and its kin
+    FORK = 4  # a child shares the pages from now on
+    COW = 5  # a write gave the process a copy
+    RELEASED = 6  # the owner is about to give the pages to somebody else
+    BROUGHT_IN = 7  # the HCA's table has the pages
+    TAKEN_OUT = 8  # it has them no longer, and the HCA has confirmed that
+
+
+class MadStep(IntEnum):
+    """Where a management datagram is on its way."""
+
+    UNKNOWN = 0  # the recording does not say
+    POSTED = 1  # its buffer is the HCA's
+    COMPLETED = 2  # the buffer is the driver's again
+
+
+class Hazard(IntEnum):
+    """Why the CPU had better not touch memory yet."""
+
+    NONE = 0
+    OWNED = 1  # it is a buffer of a posted work request
+    PEER_WROTE = 2  # a peer wrote it, and no completion has told so
+    PEER_ATOMIC = 3  # a peer's atomic works on it
+    PEER_READS = 4  # a peer reads it, and no completion has told that it is done
+    POLLED = 5  # a peer wrote it, no completion has told so, and the CPU reads it
+    NO_HEADER = 6  # a datagram came without a routing header: the bytes are undefined
+    RING = 7  # a slot of a ring that was published
+
+
+class HcaFamily(IntEnum):
+    """HCAs whose drivers report the same mistake in the same way."""
+
+    UNKNOWN = 0  # neither the recording nor the device's name tells
+    HARDWARE = 1  # adapters that check keys themselves: mthca, mlx4, mlx5 and their kin
+    RXE = 2  # RoCE in software
+    RDMAVT = 3  # verbs in software for hfi1 and qib
+    SIW = 4  # iWARP in software
+
+
+class WcFlag(IntFlag):
+    """What a completion has with it; values as in the kernel's enum ib_wc_flags."""
+
+    GRH = 1 << 0  # the first 40 bytes are a global routing header
+    WITH_IMM = 1 << 1  # immediate data
+    WITH_INVALIDATE = 1 << 2  # the peer took a key out of use
+
+
 class Rights(IntFlag):
     """What a key allows, or an access wants; values as in the kernel's enum ib_access_flags."""
 
@@ -302,6 +415,8 @@ class Arg(IntEnum):
     CACHE = 12  # model.routines.CacheType
     ALIGNMENT = 13  # what GetDmaAlignment gives for the adapter, bytes
     INDEX = 14  # element of a common-buffer vector
+    VECTOR = 15  # the common-buffer vector
+    ELEMENTS = 16  # elements that the vector was made with
 
 
 class HcaValue(IntEnum):
@@ -319,7 +434,23 @@ class HcaValue(IntEnum):
     REGION_KEY = 10  # region that a window is bound to
     SIGNAL_ALL = 11  # 1: each send gives a completion
     NEW_KEY = 12  # key that a region has from now on
-    QUEUE_PAIR = 13  # queue pair that an access or a bind is of
+    QUEUE_PAIR = 13  # queue pair that an access, a bind or a datagram is of
+    SRQ = 14  # shared receive queue of a queue pair, or that a receive was posted to
+    AH = 15  # address handle of a work request
+    REMOTE_QP = 16  # queue pair at the peer
+    AGENT = 17  # number of the agent that a datagram is of
+    LIMIT = 18  # receives below which a shared receive queue warns
+    WC_FLAGS = 19  # WcFlag: what a completion has with it
+    INVALIDATED = 20  # key that the peer took out of use with its message
+    PAGE_SIZE = 21  # bytes of a page in a region's list
+    MAPPED = 22  # entries of the list that the region took
+    IMMEDIATE = 23  # immediate data
+    FAMILY = 24  # HcaFamily of the device
+    VENDOR_ERR = 25  # the HCA's own word for an error
+    REQUEST_KEY = 26  # key that the request had which this completion is about
+    DATA_IN_ORDER = 27  # 1: bytes of one message are seen in order
+    RELAXED = 28  # 1: writes by the key may pass each other
+    TID = 29  # transaction that a datagram is of
 
 
 class Severity(IntEnum):
@@ -339,5 +470,6 @@ class Maturity(IntEnum):
     DEPRECATED = 4  # kept for old configurations only
 
 
+FAILS = "dmaverify: made to fail: "  # how the text of a mark begins that tells of a failure
 UNKNOWN = 0xFFFF_FFFF_FFFF_FFFF  # an unknown length in a side-pool entry
 MAPPING_ERROR = 0xFFFF_FFFF_FFFF_FFFF  # DMA_MAPPING_ERROR: what a failed mapping returns

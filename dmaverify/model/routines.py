@@ -56,17 +56,22 @@ class Routine(IntEnum):
     MM_GET_MDL_PFN_ARRAY = 42
     MM_MAP_LOCKED_PAGES_SPECIFY_CACHE = 43
     MM_ALLOCATE_PAGES_FOR_MDL = 44
+    ALLOCATE_DOMAIN_COMMON_BUFFER = 45
+    JOIN_DMA_DOMAIN = 46
+    LEAVE_DMA_DOMAIN = 47
+    GET_DMA_DOMAIN = 48
+
+
+_SPELLED = {"NONPAGED": "NonPaged"}
+_NAMES = {
+    int(routine): "".join(_SPELLED.get(w, w.capitalize()) for w in routine.name.split("_"))
+    for routine in Routine
+}
 
 
 def routine_name(value: int) -> str:
     """Return a routine's name as the WDK writes it, `routine 99` for one that is not known."""
-    if value not in {int(routine) for routine in Routine}:
-        return f"routine {value}"
-    words = Routine(value).name.split("_")
-    return "".join(_SPELLED.get(word, word.capitalize()) for word in words)
-
-
-_SPELLED = {"NONPAGED": "NonPaged"}
+    return _NAMES.get(value) or f"routine {value}"
 
 
 class ReleaseAction(IntEnum):
@@ -134,6 +139,10 @@ IRQL_BOUNDS: dict[Routine, tuple[int, int]] = {
     R.CANCEL_MAPPED_TRANSFER: _UP_TO_DISPATCH,
     R.ALLOCATE_COMMON_BUFFER_WITH_BOUNDS: _EXACTLY_PASSIVE,
     R.CREATE_COMMON_BUFFER_FROM_MDL: _EXACTLY_PASSIVE,
+    R.ALLOCATE_DOMAIN_COMMON_BUFFER: _EXACTLY_PASSIVE,
+    R.JOIN_DMA_DOMAIN: _EXACTLY_PASSIVE,
+    R.LEAVE_DMA_DOMAIN: _EXACTLY_PASSIVE,
+    R.GET_DMA_DOMAIN: _EXACTLY_PASSIVE,
     R.KE_FLUSH_IO_BUFFERS: _UP_TO_DISPATCH,
     R.MM_PROBE_AND_LOCK_PAGES: _UP_TO_DISPATCH,
     R.MM_BUILD_MDL_FOR_NONPAGED_POOL: _UP_TO_DISPATCH,
