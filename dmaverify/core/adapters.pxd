@@ -50,6 +50,8 @@ cdef enum:                       # what is known of an object, and what has beco
     FREED_REGISTERS = 0x2000
     IS_LOCKED = 0x4000           # an MDL whose pages stay
     IS_MAPPED = 0x8000           # an MDL with a system mapping
+    FLUSHED_IN = 0x10000         # an MDL whose caches were looked after: the device may write
+    FLUSHED_OUT = 0x20000        # the same: it may read
 
 # The named numbers of one event, and what they lead to. Index 0 is no object.
 cdef struct dv_named:
@@ -57,6 +59,7 @@ cdef struct dv_named:
     uint32_t known               # 1 << Arg
     uint32_t index[3]            # by object type
     uint8_t irql                 # of the event's CPU, plus 1; 0 = unknown
+    uint8_t direction            # of the event; FF = unknown
 
 cdef struct dv_object:
     uint64_t made[4]             # an adapter's: by COUNT_*
@@ -72,6 +75,7 @@ cdef struct dv_object:
     uint64_t length
     uint64_t action
     uint64_t cache
+    uint64_t moved               # MDL: where what was transferred since its last flush ends
     uint32_t number
     uint32_t device
     uint32_t adapter             # number of a file's adapter; 0 = unknown
@@ -95,6 +99,8 @@ cdef struct dv_binding:
     uint64_t offset
     uint64_t length
     uint64_t registers
+    uint64_t vector              # of a common buffer: the vector, and which of its elements
+    uint64_t element
     uint32_t parent[3]
     uint32_t next[3]
     uint32_t prev[3]
@@ -159,6 +165,10 @@ cdef void objects_freed(dv_objects* o, const dv_named* named, const dv_event* e,
 cdef uint32_t objects_binding(const dv_objects* o, uint32_t mapping) noexcept nogil
 # Return the mapping of a file that an unmap means, 0 = none.
 cdef uint32_t objects_transfer(const dv_objects* o, const dv_named* named) noexcept nogil
+# Return the mapping of the element of a vector that a call names, 0 = none; `left`: how many of
+# its elements there are.
+cdef uint32_t objects_element(const dv_objects* o, const dv_named* named,
+                              uint64_t* left) noexcept nogil
 # Return the oldest mapping that hangs on an object, 0 = none; only transfers where asked.
 cdef uint32_t objects_child(const dv_objects* o, int type, uint32_t index,
                             bint transfers) noexcept nogil

@@ -9,11 +9,11 @@ from dmaverify.core.table cimport (
     dv_slot, table_deinit, table_find, table_get, table_init, table_remove, table_set,
 )
 from dmaverify.model.events cimport (
-    ARG_ADAPTER, ARG_CACHE, ARG_FILE, ARG_MDL, ARG_OFFSET, ARG_REGISTERS, ARG_ROUTINE,
-    F_LENGTH_UNKNOWN, KIND_ADAPTER_GET, KIND_ADAPTER_PUT, KIND_CHANNEL_ALLOCATE,
-    KIND_CHANNEL_CANCEL, KIND_DMA_ALLOC, KIND_DMA_CALL, KIND_DMA_CANCEL, KIND_DMA_FREE,
-    KIND_DMA_UNMAP, KIND_DRIVER_UNBOUND, KIND_IO_FLUSH, KIND_MDL_LOCK, SIDE_ARGS, dv_batch,
-    dv_entry, dv_event, dv_number, dv_side, event_side, side_entries,
+    ARG_ADAPTER, ARG_CACHE, ARG_FILE, ARG_INDEX, ARG_MDL, ARG_OFFSET, ARG_REGISTERS, ARG_ROUTINE,
+    ARG_VECTOR, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN, KIND_ADAPTER_GET, KIND_ADAPTER_PUT,
+    KIND_CHANNEL_ALLOCATE, KIND_CHANNEL_CANCEL, KIND_DMA_ALLOC, KIND_DMA_CALL, KIND_DMA_CANCEL,
+    KIND_DMA_FREE, KIND_DMA_UNMAP, KIND_DRIVER_UNBOUND, KIND_IO_FLUSH, KIND_MDL_LOCK, SIDE_ARGS,
+    dv_batch, dv_entry, dv_event, dv_number, dv_side, event_side, side_entries,
 )
 
 from dmaverify.model.routines import Routine
@@ -183,6 +183,7 @@ cdef void named_read(dv_named* named, const dv_objects* o, const dv_batch* b,
     cdef int type
     named.known = 0
     named.irql = o.irql[e.cpu % IRQL_CPUS] if o.irql != NULL else 0
+    named.direction = 0xFF if e.flags & F_DIRECTION_UNKNOWN else e.direction
     if s != NULL:
         entries = side_entries(s)
         for i in range(s.stored):
@@ -275,6 +276,11 @@ cdef void unhang(dv_objects* o, uint32_t index, int type) noexcept nogil:
         item.mapped_bytes -= one.length
     if type == OBJECT_ADAPTER:
         item.live[COUNT_REGISTERS] -= one.registers
+    elif type == OBJECT_MDL and one.count != COUNT_BUFFERS:
+        if one.length > ~one.offset:
+            item.moved = ~<uint64_t>0
+        elif one.offset + one.length > item.moved:
+            item.moved = one.offset + one.length
 
 
 cdef int objects_bind(dv_objects* o, dv_named* named, const dv_event* e, const dv_number* n,
@@ -298,6 +304,8 @@ cdef int objects_bind(dv_objects* o, dv_named* named, const dv_event* e, const d
     one.offset = named.args[ARG_OFFSET] if named_knows(named, ARG_OFFSET) else 0
     one.cache = <uint8_t>named.args[ARG_CACHE] if named_knows(named, ARG_CACHE) else 0
     one.routine = <uint8_t>named.args[ARG_ROUTINE] if named_knows(named, ARG_ROUTINE) else 0
+    one.vector = named.args[ARG_VECTOR] if named_knows(named, ARG_VECTOR) else 0
+    one.element = named.args[ARG_INDEX] if named_knows(named, ARG_INDEX) else 0
     one.length = 0 if e.flags & F_LENGTH_UNKNOWN else e.length
     one.count = COUNTS
     if e.kind == KIND_DMA_ALLOC:
@@ -371,6 +379,26 @@ cdef uint32_t objects_transfer(const dv_objects* o, const dv_named* named) noexc
             best = score
             found = one.mapping
         index = one.next[OBJECT_FILE]
+        steps += 1
+    return found
+
+
+cdef uint32_t objects_element(const dv_objects* o, const dv_named* named,
+                              uint64_t* left) noexcept nogil:
+    cdef uint32_t at = o.items[named.index[OBJECT_ADAPTER]].first
+    cdef uint32_t found = 0, steps = 0
+    cdef const dv_binding* one
+    left[0] = 0
+    if not named_knows(named, ARG_VECTOR) or named.args[ARG_VECTOR] == 0:
+        return 0
+    while at != 0 and steps < CHILDREN_MAX:
+        one = &o.bindings[at]
+        if one.count == COUNT_BUFFERS and one.vector == named.args[ARG_VECTOR]:
+            left[0] += 1
+            if found == 0 and named_knows(named, ARG_INDEX) and \
+                    one.element == named.args[ARG_INDEX]:
+                found = one.mapping
+        at = one.next[OBJECT_ADAPTER]
         steps += 1
     return found
 

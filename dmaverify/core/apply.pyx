@@ -12,6 +12,7 @@ from dmaverify.core.commands cimport (
 from dmaverify.core.context cimport OBJ_ENCLOSING, OBJ_MAPPING, context_init, dv_context
 from dmaverify.core.effects cimport effects_cpu, effects_cpu_mapping
 from dmaverify.core.groups cimport groups_forget
+from dmaverify.core.hca_held cimport ring_written
 from dmaverify.core.judge cimport dv_engine, run_rules
 from dmaverify.core.lives cimport objects_apply, objects_left
 from dmaverify.core.mappings cimport mapping_add, mapping_end
@@ -158,6 +159,8 @@ cdef int cpu_access(dv_engine* g, dv_context* c) noexcept nogil:
     cdef uint32_t found[16]
     cdef int i, count = context_accesses(c, found, 16)
     for i in range(count):
+        if ring_written(g, c, found[i]) < 0:
+            return -1
         context_accessed(c, found[i])
         if g.effects.count != 0 and effects_cpu_mapping(&g.effects, c) < 0:
             return -1

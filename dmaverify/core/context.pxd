@@ -80,6 +80,8 @@ cdef struct dv_meaning:
     uint32_t room            # that it has room for; 0 = not known
     uint64_t remote_addr
     bint remote_known
+    bint answered_known      # of a verdict on a peer's request: what was wrong about that
+    uint32_t answered
     uint64_t left            # regions that the task left to its kernel
 
 cdef struct dv_context:

@@ -69,6 +69,9 @@ cdef int effects_seen(dv_effects* f, dv_context* c, bint settled) noexcept nogil
     v.bytes = 1
     return incident_add(&f.incidents, c, f.count, &v, 0, 0, 1)
 
+cdef enum:
+    OTHER_SOURCE_BIT = 62    # trace/base.py: of offsets of rows from another log
+
 
 cdef int effects_judge(dv_effects* f, dv_context* c) noexcept nogil:
     cdef int kind = c.event.kind
@@ -86,7 +89,8 @@ cdef int effects_judge(dv_effects* f, dv_context* c) noexcept nogil:
         return judge_end(f, c, mistake)
     if kind == KIND_DMA_SYNC_FOR_CPU or kind == KIND_DMA_SYNC_FOR_DEVICE:
         return judge_sync(f, c, mistake)
-    if kind == KIND_DEREG_MR:
+    # Another log's word of it names no task.
+    if kind == KIND_DEREG_MR and c.event.offset >> OTHER_SOURCE_BIT == 0:
         f.dereg_site = <uint64_t>c.event.site + 1
     return 0
 

@@ -1,7 +1,7 @@
 # cython: language_level=3
 """The engine: batches of events in, groups of hits out."""
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t, uint8_t
 from libc.stdlib cimport free
 from libc.string cimport memset
 
@@ -11,6 +11,7 @@ from dmaverify.core.feed cimport engine_feed
 from dmaverify.core.groups cimport dv_group, groups_deinit, groups_init
 from dmaverify.core.hca_feed cimport tasks_left
 from dmaverify.core.incidents cimport dv_incident
+from dmaverify.core.hca_state cimport DEVICES_MAX
 from dmaverify.core.judge cimport dv_engine
 from dmaverify.core.load cimport engine_load, engine_platforms, engine_unmet
 from dmaverify.core.objects cimport verb_objects_deinit, verb_objects_init
@@ -78,6 +79,16 @@ cdef class Engine:
         free(self.g.rules)
         free(self.g.index)
         free(self.g.index_rules)
+
+    def name_device(self, uint32_t number, int family):
+        """Tell of which family an HCA is; what a recording says itself counts for more.
+
+        Args:
+            number: the device.
+            family: HcaFamily.
+        """
+        if number < DEVICES_MAX and self.g.hca.family[number] == 0:
+            self.g.hca.family[number] = <uint8_t>family
 
     def feed(self, EventBatch batch not None):
         """Replay a batch. Releases the GIL.
@@ -220,7 +231,8 @@ cdef class Engine:
             "overflow": self.g.groups.overflow, "incidents": self.g.effects.incidents.overflow,
             "iommu_events": w.iommu_events,
             "objects_forgotten": w.objects.forgotten + self.g.hca.forgotten,
-            "objects_refused": w.objects.refused + self.g.hca.refused,
+            "objects_refused": w.objects.refused + self.g.hca.refused +
+            self.g.hca.held.refused + self.g.hca.told.refused,
             "undecided": w.undecided, "unexplained": w.unexplained,
             "bounces": sum([w.devices[i].bounces for i in range(w.device_count)]),
         }

@@ -3,7 +3,7 @@
 
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 
-from dmaverify.core.adapters cimport COUNT_BUFFERS, objects_binding
+from dmaverify.core.adapters cimport COUNT_BUFFERS, objects_binding, objects_element
 from dmaverify.core.coherence cimport lines_dirty, neighbours_dirty, stale_for_device
 from dmaverify.core.commands cimport commands_early
 from dmaverify.core.context cimport OBJ_ENCLOSING, OBJ_MAPPING, dv_context
@@ -312,6 +312,11 @@ cdef uint64_t event_fact(const dv_context* c, int number, bint* known) noexcept 
         return e.time - since if e.time > since else 0
     if number == 81:
         return beside_buffer(c)
+    if number == 84 or number == 85:  # elements_left, element_there
+        early = 0
+        if c.named != NULL:
+            early = objects_element(&c.world.objects, c.named, &since)
+        return since if number == 84 else early != 0
     if number >= FIRST_NAMED:
         return named_field(c.named, c.event, number, known)
     known[0] = False

@@ -7,7 +7,8 @@ from dmaverify.core.apply cimport apply_event, cpu_access, kind_of_windows
 from dmaverify.core.context cimport OBJ_MAPPING, context_init, dv_context
 from dmaverify.core.effects cimport effects_judge, effects_seen
 from dmaverify.core.groups cimport groups_word
-from dmaverify.core.hca_feed cimport hca_event, work_touched
+from dmaverify.core.hca_feed cimport hca_event
+from dmaverify.core.hca_held cimport hca_lost, work_touched
 from dmaverify.core.judge cimport dv_engine, run_rules
 from dmaverify.core.resolve cimport context_resolve
 from dmaverify.core.stale cimport retire_stale
@@ -103,7 +104,7 @@ cdef int engine_feed(dv_engine* g, dv_batch* b) noexcept nogil:
                 continue
         if e.kind == KIND_CPU_READ or e.kind == KIND_CPU_WRITE:
             g.checked += g.has_rules[e.kind]
-            if g.works.live != 0 and work_touched(g, &c) < 0:
+            if work_touched(g, &c) < 0:
                 return -1
             if cpu_access(g, &c) < 0:
                 return -1
@@ -114,6 +115,6 @@ cdef int engine_feed(dv_engine* g, dv_batch* b) noexcept nogil:
             g.checked += 1
             if run_rules(g, &c) < 0:
                 return -1
-        if apply_event(g, b, &c) < 0:
+        if hca_lost(g, &c) < 0 or apply_event(g, b, &c) < 0:
             return -1
     return 0

@@ -13,6 +13,7 @@ from dmaverify.core.context cimport (
     OBJ_ADAPTER, OBJ_ENDED_REGION, OBJ_GHOST, OBJ_MAPPING, OBJ_MAPPINGS, OBJ_QP, OBJ_REGION,
     OBJ_WORK, dv_context,
 )
+from dmaverify.core.folds cimport about_memory, memory_tell, memory_told, reached_told
 from dmaverify.core.objects cimport KNOWS_IOVA, KNOWS_LENGTH, VERB_ENDED, dv_verb_object
 from dmaverify.core.resolve cimport context_evident
 from dmaverify.core.shadow cimport dv_segment
@@ -28,10 +29,10 @@ from dmaverify.core.world cimport (
 )
 from dmaverify.model.events cimport (
     F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN, F_PHYS_UNKNOWN, F_TIME_UNKNOWN,
-    KIND_ADAPTER_PUT, KIND_CHANNEL_CANCEL, KIND_CHANNEL_GRANTED, KIND_DEV_FAULT, KIND_DMA_ALLOC,
-    KIND_DMA_CALL, KIND_DMA_MAP, KIND_DRIVER_UNBOUND, KIND_MDL_FREE, KIND_MDL_UNLOCK,
-    KIND_REQUEST_COMPLETE, SIDE_ARGS, SIDE_SG_BUS, SIDE_SG_PHYS, device_reaches, device_reads,
-    device_writes, dv_entry, dv_event, dv_side, event_side, event_type, side_entries,
+    KIND_ADAPTER_PUT, KIND_CHANNEL_CANCEL, KIND_CHANNEL_GRANTED, KIND_CQE, KIND_DEV_FAULT,
+    KIND_DMA_ALLOC, KIND_DMA_CALL, KIND_DMA_MAP, KIND_DRIVER_UNBOUND, KIND_MDL_FREE,
+    KIND_MDL_UNLOCK, KIND_REQUEST_COMPLETE, SIDE_ARGS, SIDE_SG_BUS, SIDE_SG_PHYS, device_reaches,
+    device_reads, device_writes, dv_entry, dv_event, dv_side, event_side, event_type, side_entries,
 )
 
 cdef uint64_t PAGE = 4096
@@ -185,6 +186,8 @@ cdef void keep_verb_objects(dv_group* g, const dv_context* c) noexcept nogil:
     keep_verb_object(g, c, OBJ_REGION, c.means.region)
     keep_verb_object(g, c, OBJ_ENDED_REGION, c.means.ended)
     keep_verb_object(g, c, OBJ_QP, c.means.qp)
+    if c.means.qp == 0 and c.hca.now.subject != 0:
+        keep_verb_object(g, c, OBJ_QP, c.hca.now.subject)
     if c.means.work != 0 and g.view_count < VIEWS:
         keep_work(g, c)
 
@@ -325,6 +328,9 @@ cdef inline uint64_t number_key(const dv_context* c) noexcept nogil:
 
 cdef int tell_verb_object(dv_groups* g, dv_context* c, uint32_t group) noexcept nogil:
     cdef uint32_t index = verbs_subject(c)
+    memory_tell(c, group)
+    if about_memory(c):
+        return 0
     if index != 0:
         c.hca.items[index].told = group
     elif c.event.object != 0 and g.subjects.count < g.limit:
@@ -556,14 +562,28 @@ cdef int32_t groups_hit(dv_groups* g, const dv_rule* rules, uint32_t rule, dv_co
     return <int32_t>told
 
 
+cdef uint32_t verbs_told(const dv_groups* g, const dv_context* c) noexcept nogil:
+    """A completion is about its request first, and about a key that ended under that."""
+    cdef uint32_t index, told = memory_told(c)
+    if told != 0 or about_memory(c):
+        return told
+    if c.event.kind == KIND_CQE and c.means.work != 0:
+        told = c.works.items[c.means.work].told
+        if told == 0 and c.means.ended != 0:
+            told = c.hca.items[c.means.ended].told
+        if told != 0:
+            return told
+    index = verbs_subject(c)
+    if index != 0:
+        return c.hca.items[index].told
+    return table_get(&g.subjects, number_key(c)) if g.subjects.count != 0 else 0
+
+
 cdef uint32_t groups_told(const dv_groups* g, const dv_context* c) noexcept nogil:
-    cdef uint32_t index = c.meant[OBJ_MAPPING]
+    cdef uint32_t index = c.meant[OBJ_MAPPING], told
     cdef int type = subject_type(c)
     if c.means != NULL:
-        index = verbs_subject(c)
-        if index != 0:
-            return c.hca.items[index].told
-        return table_get(&g.subjects, number_key(c)) if g.subjects.count != 0 else 0
+        return verbs_told(g, c)
     if type >= 0 and type != OBJECT_MDL:
         return c.world.objects.items[c.named.index[type]].told
     if index != 0:
@@ -573,6 +593,9 @@ cdef uint32_t groups_told(const dv_groups* g, const dv_context* c) noexcept nogi
     index = c.meant[OBJ_GHOST]
     if index != 0 and c.world.mappings[index].told != 0:
         return c.world.mappings[index].told
+    told = reached_told(c)
+    if told != 0:
+        return told
     if g.subjects.count == 0 or c.event.flags & F_BUS_UNKNOWN:
         return 0
     return table_get(&g.subjects, subject_key(c.device, c.event.bus_addr))

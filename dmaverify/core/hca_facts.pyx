@@ -3,6 +3,7 @@
 
 from libc.stdint cimport uint64_t
 
+from dmaverify.core.hca_more cimport FIRST_MORE, hca_more_field
 from dmaverify.core.context cimport (
     OBJ_ENDED_REGION, OBJ_QP, OBJ_REGION, OBJ_WORK, dv_context, dv_meaning,
 )
@@ -11,18 +12,23 @@ from dmaverify.core.objects cimport (
     KNOWS_RECV_WR, KNOWS_REMOTE, KNOWS_SEND_SGE, KNOWS_SEND_WR, SIGNALS_ALL, VERB_LIVE,
     dv_verb_object,
 )
+from dmaverify.core.posts cimport posts_unordered
 from dmaverify.core.work cimport POST_FENCE, POST_INLINE, POST_SIGNALED, dv_work, work_writes
 from dmaverify.core.world cimport dv_place
 from dmaverify.model.events cimport (
-    F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_PHYS_UNKNOWN, F_TIME_UNKNOWN, KIND_HCA_ACCESS,
-    KIND_POSTED_SGE, KIND_POST_RECV, dv_event, event_type,
+    F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_PHYS_UNKNOWN, F_TIME_UNKNOWN, KIND_BIND_MW,
+    KIND_HCA_ACCESS, KIND_HCA_VERDICT, KIND_POSTED_SGE, KIND_POST_RECV, dv_event, event_type,
 )
+
+cdef enum:
+    FIRST_WIRE = 240         # fields of requests on the wire
 
 cdef enum:                   # model/kinds.py: AccessSide, WcStatus, Opcode
     SIDE_REMOTE = 2
     LOC_PROT_ERR = 4
     REM_ACCESS_ERR = 10
     OP_RECV = 11
+    REMOTE_ATOMIC = 8        # Rights
 
 
 cdef bint hca_has(const dv_context* c, int obj) noexcept nogil:
@@ -91,6 +97,10 @@ cdef uint64_t hca_event_field(const dv_context* c, int number, bint* known) noex
     if number == 137:
         known[0] = e.status != 0
         return e.status if e.status > 0 else 0
+    if number == 211:
+        return posts_unordered(c)
+    if number >= FIRST_MORE and number < FIRST_WIRE:
+        return hca_more_field(c, number, known)
     if number >= 139:
         return post_field(c, number, known)
     known[0] = False
@@ -100,7 +110,9 @@ cdef uint64_t hca_event_field(const dv_context* c, int number, bint* known) noex
 cdef uint64_t misfits(const dv_context* c) noexcept nogil:
     cdef const dv_meaning* m = c.means
     cdef const dv_verb_object* x = &c.hca.items[m.region]
-    cdef uint64_t n = 0
+    cdef uint64_t n = c.hca.now.misfits
+    if c.event.kind != KIND_BIND_MW:
+        return n
     if m.lacking_known and m.lacking != 0:
         n += 1
     if m.outside_known and m.outside != 0:
@@ -126,7 +138,15 @@ cdef uint64_t post_field(const dv_context* c, int number, bint* known) noexcept 
     if number == 142:
         return OP_RECV if e.kind == KIND_POST_RECV else event_type(e)
     if number == 143:
+        known[0] = e.kind != KIND_HCA_VERDICT or m.side != 0
         return e.status
+    if number == 241:
+        known[0] = e.kind == KIND_HCA_ACCESS and m.wanted_known and \
+            m.wanted & REMOTE_ATOMIC != 0 and not e.flags & F_BUS_UNKNOWN
+        return e.bus_addr & 7
+    if number == 240:
+        known[0] = m.answered_known
+        return m.answered
     if number == 144:
         return m.sges
     if number == 145:

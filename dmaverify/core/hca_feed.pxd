@@ -6,7 +6,5 @@ from dmaverify.core.judge cimport dv_engine
 
 # At the end: judge what tasks left whose own end was not recorded.
 cdef int tasks_left(dv_engine* g) noexcept nogil
-# Run the rules where the CPU touches a buffer that belongs to an HCA.
-cdef int work_touched(dv_engine* g, dv_context* c) noexcept nogil
 # Judge and apply an event of an HCA: it is about keys and queue pairs, not mappings.
 cdef int hca_event(dv_engine* g, dv_context* c) noexcept nogil

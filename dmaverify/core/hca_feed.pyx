@@ -1,7 +1,7 @@
 # cython: language_level=3
 """Events of HCAs: judged and applied, and what hangs on them."""
 
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint16_t, uint32_t
 from libc.string cimport memset
 
 from dmaverify.core.context cimport context_init, dv_context, dv_meaning
@@ -9,13 +9,12 @@ from dmaverify.core.effects cimport effects_judge
 from dmaverify.core.judge cimport dv_engine, run_rules
 from dmaverify.core.objects cimport dv_task
 from dmaverify.core.posts cimport (
-    posts_apply, posts_buffer, posts_buffers, posts_own, posts_resolve, posts_touched,
+    posts_apply, posts_buffer, posts_buffers, posts_own, posts_resolve,
 )
 from dmaverify.core.verbs cimport verbs_apply, verbs_resolve
 from dmaverify.model.events cimport (
-    F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN, KIND_CPU_WRITE, KIND_CQE,
-    KIND_DEREG_MR, KIND_LEFT_REGISTERED, KIND_POSTED_SGE, KIND_POST_SEND, KIND_WORK_TOUCHED,
-    dv_batch, dv_entry, dv_event,
+    KIND_CQE, KIND_DEREG_MR, KIND_LEFT_REGISTERED, KIND_MAD_RECV, KIND_MAD_SEND,
+    KIND_POSTED_SGE, KIND_POST_SEND, KIND_QUEUE_MEMORY, dv_batch, dv_entry, dv_event,
 )
 
 
@@ -70,46 +69,30 @@ cdef int post_buffers(dv_engine* g, dv_context* c) noexcept nogil:
         if <uint32_t>entries[i].length == 0:
             continue
         c.event = post
-        c.means[0] = whole
+        c.means.qp = whole.qp
         posts_buffer(c, &entries[i], &buffer)
+        g.hca.now.sge = i + 1
+        g.pending = 0
         if g.has_rules[kind] and run_rules(g, c) < 0:
             return -1
-        if posts_own(c) < 0:
+        if posts_own(c, i + 1, g.pending) < 0:
             return -1
     c.event = post
     c.means[0] = whole
     return 0
 
 
-cdef int work_touched(dv_engine* g, dv_context* c) noexcept nogil:
-    """Run the rules where the CPU touches a buffer that belongs to an HCA."""
-    cdef dv_event touch
-    cdef const dv_event* told = c.event
-    cdef int kind = KIND_WORK_TOUCHED
-    cdef int failed
-    cdef bint writes = c.event.kind == KIND_CPU_WRITE
-    if not c.virt_known or c.event.flags & F_LENGTH_UNKNOWN or not g.has_rules[kind]:
-        return 0
-    memset(&g.means, 0, sizeof(dv_meaning))
-    g.means.work = posts_touched(c, c.virt, c.event.length, writes)
-    if g.means.work == 0:
-        return 0
-    g.means.qp = g.works.items[g.means.work].qp
-    touch = c.event[0]
-    touch.kind = KIND_WORK_TOUCHED
-    touch.bus_addr = c.virt
-    touch.direction = writes
-    touch.flags &= ~(F_BUS_UNKNOWN | F_DIRECTION_UNKNOWN)
-    c.event = &touch
-    c.means = &g.means
-    failed = run_rules(g, c)
-    c.event = told
-    c.means = NULL
-    return failed
-
-
 cdef bint is_post(int kind) noexcept nogil:
     return KIND_POST_SEND <= kind <= KIND_CQE
+
+
+cdef uint16_t memory_error(const dv_engine* g, const dv_context* c) noexcept nogil:
+    """Return what told an error about the memory that the HCA gets by the event at hand."""
+    cdef int kind = c.event.kind
+    if g.pending > 0xFFFF or not (kind == KIND_MAD_SEND or kind == KIND_MAD_RECV or (
+            kind == KIND_QUEUE_MEMORY and c.hca.now.unmapped != 0)):
+        return 0
+    return <uint16_t>g.pending
 
 
 cdef int hca_event(dv_engine* g, dv_context* c) noexcept nogil:
@@ -129,8 +112,10 @@ cdef int hca_event(dv_engine* g, dv_context* c) noexcept nogil:
             return -1
     if c.means.left != 0 and left_registered(g, c) < 0:
         return -1
+    g.hca.held.telling = memory_error(g, c)
     if verbs_apply(c) < 0:
         return -1
+    g.hca.held.telling = 0
     if not is_post(c.event.kind):
         return 0
     return -1 if posts_apply(c) < 0 else post_buffers(g, c)

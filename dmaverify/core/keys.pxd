@@ -19,6 +19,8 @@ cdef int keys_verdict(dv_context* c) noexcept nogil
 cdef int keys_rights(dv_context* c) noexcept nogil
 cdef int keys_fast(dv_context* c) noexcept nogil
 cdef int keys_bind(dv_context* c) noexcept nogil
+# A window is given back: what is bound is its region.
+cdef void keys_window(dv_context* c) noexcept nogil
 
 # What it changes; 0, or -1 when memory is gone.
 cdef int keys_registered(dv_context* c) noexcept nogil

@@ -9,6 +9,7 @@ from dmaverify.core.objects cimport (
     SORT_REGION, SORT_REMOTE, VERB_LIVE, dv_task, dv_verb_object, task_of, verb_object_add,
     verb_object_domain, verb_object_end, verb_object_enter, verb_object_named,
 )
+from dmaverify.core.wire cimport peer_answered, peer_asked
 from dmaverify.core.world cimport dv_place, place_of
 from dmaverify.model.events cimport (
     F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_FAILED, F_LENGTH_UNKNOWN, F_PHYS_UNKNOWN,
@@ -142,6 +143,7 @@ cdef void look_at_qp(dv_context* c) noexcept nogil:
         return
     index = verb_object_named(c.hca, c.event.device, SORT_QP, <uint32_t>number)
     if index == 0 or c.hca.items[index].state != VERB_LIVE:
+        c.hca.now.qp_ended = index != 0
         return
     m.qp = index
     q = &c.hca.items[index]
@@ -150,6 +152,25 @@ cdef void look_at_qp(dv_context* c) noexcept nogil:
     if m.region != 0 and c.hca.items[m.region].type == WINDOW_2B and \
             c.hca.items[m.region].qp != 0:
         m.other_qp = c.hca.items[m.region].qp != q.number
+
+
+cdef void domain_of_qp(dv_context* c) noexcept nogil:
+    """An access is made for the domain of its queue pair.
+
+    Source: Linux drivers/infiniband/sw/rxe/rxe_resp.c, check_rkey(), which looks a key up in
+    `qp->pd`.
+    """
+    cdef bint known = False
+    cdef uint64_t number = hca_value(c, HCA_QUEUE_PAIR, &known)
+    cdef uint32_t index
+    if not known:
+        return
+    index = verb_object_named(c.hca, c.event.device, SORT_QP, <uint32_t>number)
+    if index == 0 or c.hca.items[index].state != VERB_LIVE or \
+            not c.hca.items[index].marks & KNOWS_PD:
+        return
+    c.means.pd_known = True
+    c.means.pd = c.hca.items[index].pd
 
 
 cdef int keys_access(dv_context* c) noexcept nogil:
@@ -170,6 +191,8 @@ cdef int keys_access(dv_context* c) noexcept nogil:
                 m.pd = t.look.phys_addr
             if m.side == 0:
                 m.side = event_type(&t.look)
+    if not m.pd_known:
+        domain_of_qp(c)
     m.wanted = rights_wanted(e, m.side, &m.wanted_known)
     # Where regions are not followed, a key that is not known proves nothing.
     m.pd_born = m.pd_known and c.hca.refused == 0 and \
@@ -234,11 +257,21 @@ cdef int keys_bind(dv_context* c) noexcept nogil:
     return 0
 
 
+cdef void keys_window(dv_context* c) noexcept nogil:
+    cdef uint32_t index = verb_object_named(c.hca, c.event.device, SORT_INDEX, c.event.object >> 8)
+    if index != 0 and c.hca.items[index].state == VERB_LIVE and \
+            c.hca.items[index].type >= WINDOW_2B - 2:
+        c.means.region = index
+
+
 cdef int keys_verdict(dv_context* c) noexcept nogil:
     """What the HCA said of a range is about the one that the same task checked last."""
     cdef dv_task* t = task_of(c.hca, c.event.site)
     if t == NULL:
         return -1
+    if event_type(c.event) != 0:
+        look_at_qp(c)
+        return peer_answered(c)
     c.means.outside_known = t.checked
     c.means.outside = t.outside
     if t.checked and c.hca.items[t.checked].serial == t.checked_serial and \
@@ -371,6 +404,8 @@ cdef int keys_accessed(dv_context* c) noexcept nogil:
     t.checked = c.means.region if c.means.outside_known else 0
     t.outside = c.means.outside
     t.checked_serial = c.hca.items[t.checked].serial
+    if event_type(c.event) != 0 and peer_asked(c) < 0:
+        return -1
     if c.event.flags & F_PHYS_UNKNOWN:
         return 0
     t.look = c.event[0]

@@ -23,6 +23,9 @@ cdef enum:                   # traits: the bit at which each begins
     TRAIT_LONGEST = 58        # the longest segment is known
     TRAIT_VIRT = 59           # the CPU pointer is known
     TRAIT_NAMED = 60          # the event has named numbers
+    TRAIT_SGE = 61            # a buffer of a list is meant
+    TRAIT_INVALIDATED = 62    # a completion names a key that the peer took out of use
+    TRAIT_FITS = 63           # a completion of which we expect a status
 
 # A rule whose traits are not what it wants says "not applicable": no need to run it.
 cdef struct dv_guard:
@@ -54,6 +57,9 @@ cdef inline uint64_t traits_of(const dv_frame* f) noexcept nogil:
         traits |= <uint64_t>(c.means.ended != 0) << OBJ_ENDED_REGION
         traits |= <uint64_t>(c.means.qp != 0) << OBJ_QP
         traits |= <uint64_t>(c.means.work != 0) << OBJ_WORK
+        traits |= <uint64_t>(c.hca.now.sge != 0) << TRAIT_SGE
+        traits |= <uint64_t>c.hca.now.invalidated_known << TRAIT_INVALIDATED
+        traits |= <uint64_t>c.hca.now.fits_known << TRAIT_FITS
     traits |= <uint64_t>f.state[OBJ_MAPPING] << TRAIT_MARKS
     traits |= <uint64_t>f.state[OBJ_DEVICE] << TRAIT_LIMITS
     traits |= <uint64_t>(event_failed(c.event) != 0) << TRAIT_FAILED

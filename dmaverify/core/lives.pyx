@@ -5,15 +5,16 @@ from libc.stdint cimport int32_t, uint32_t, uint64_t, uint8_t
 from libc.stdlib cimport calloc
 
 from dmaverify.core.adapters cimport (
-    COUNT_CHANNELS, COUNT_REGISTERS, FREED_CHANNEL, FREED_REGISTERS, HOLDS_CHANNEL, IRQL_CPUS,
-    IS_GRANTED, IS_LOCKED, IS_MAPPED, KNOWN_ACTION, KNOWN_ALIGNMENT, KNOWN_CACHE, KNOWN_GRANTED,
-    KNOWN_LENGTH, KNOWN_REGISTERS, KNOWN_VERSION, KNOWN_WIDTH, OBJECT_ADAPTER, OBJECT_FILE,
-    OBJECT_FREE, OBJECT_LIVE, OBJECT_MDL, SEEN_BIRTH, dv_named, dv_object, dv_objects, named_knows,
-    object_end, object_named, object_new, objects_find,
+    COUNT_CHANNELS, COUNT_REGISTERS, FLUSHED_IN, FLUSHED_OUT, FREED_CHANNEL, FREED_REGISTERS,
+    HOLDS_CHANNEL, IRQL_CPUS, IS_GRANTED, IS_LOCKED, IS_MAPPED, KNOWN_ACTION, KNOWN_ALIGNMENT,
+    KNOWN_CACHE, KNOWN_GRANTED, KNOWN_LENGTH, KNOWN_REGISTERS, KNOWN_VERSION, KNOWN_WIDTH,
+    OBJECT_ADAPTER, OBJECT_FILE, OBJECT_FREE, OBJECT_LIVE, OBJECT_MDL, SEEN_BIRTH, dv_named,
+    dv_object, dv_objects, named_knows, object_end, object_named, object_new, objects_find,
 )
 from dmaverify.model.events cimport (
     ARG_ACTION, ARG_ADAPTER, ARG_ALIGNMENT, ARG_CACHE, ARG_GRANTED, ARG_MDL_LENGTH, ARG_REGISTERS,
-    ARG_ROUTINE, ARG_VERSION, ARG_WIDTH, F_FAILED, F_LENGTH_UNKNOWN, KIND_ADAPTER_GET,
+    ARG_ROUTINE, ARG_VERSION, ARG_WIDTH, DIR_FROM_DEVICE, DIR_TO_DEVICE, F_FAILED,
+    F_LENGTH_UNKNOWN, KIND_ADAPTER_GET, KIND_IO_FLUSH,
     KIND_ADAPTER_PUT, KIND_CHANNEL_ACTION, KIND_CHANNEL_ALLOCATE, KIND_CHANNEL_CANCEL,
     KIND_CHANNEL_FREE, KIND_CHANNEL_GRANTED, KIND_IRQL, KIND_MDL_FREE, KIND_MDL_LOCK, KIND_MDL_MAP,
     KIND_MDL_UNMAP, dv_event, dv_number,
@@ -216,6 +217,23 @@ cdef int mdl_changed(dv_objects* o, dv_named* named, const dv_event* e, const dv
     return 0
 
 
+cdef int mdl_flushed(dv_objects* o, dv_named* named, const dv_event* e, const dv_number* n,
+                     uint32_t epoch) noexcept nogil:
+    """Caches were looked after; what was transferred before is the driver's anew."""
+    cdef int32_t index = object_named(o, named, OBJECT_MDL, e, n, epoch)
+    cdef dv_object* m
+    if index <= 0:
+        return index
+    m = &o.items[index]
+    m.moved = 0
+    m.flags &= ~<uint32_t>(FLUSHED_IN | FLUSHED_OUT)
+    if named.direction != DIR_TO_DEVICE:
+        m.flags |= FLUSHED_IN
+    if named.direction != DIR_FROM_DEVICE:
+        m.flags |= FLUSHED_OUT
+    return 0
+
+
 cdef int irql_changed(dv_objects* o, const dv_event* e) noexcept nogil:
     if o.irql == NULL:
         o.irql = <uint8_t*>calloc(IRQL_CPUS, 1)
@@ -258,6 +276,8 @@ cdef int objects_apply(dv_objects* o, dv_named* named, const dv_event* e, const 
         if e.status == 1 and named.index[OBJECT_FILE] != 0:
             release_channel(o, &o.items[named.index[OBJECT_FILE]])
             settle(o, named.index[OBJECT_FILE], e, n)
+    elif kind == KIND_IO_FLUSH:
+        return mdl_flushed(o, named, e, n, epoch)
     elif KIND_MDL_LOCK <= kind <= KIND_MDL_UNMAP:
         return mdl_changed(o, named, e, n, epoch)
     return 0

@@ -14,7 +14,7 @@ from dmaverify.core.link cimport guard_of, objects_used, program_link
 from dmaverify.core.vm cimport (
     OP_HOLDS, dv_frame, dv_instruction, dv_shown, dv_step, frame_init, program_check, rule_run,
 )
-from dmaverify.model.events cimport KIND_COUNT, dv_batch
+from dmaverify.model.events cimport KIND_COUNT, KIND_HCA_LOST, dv_batch
 from dmaverify.model.platform cimport dv_platform
 
 from dmaverify.errors import InternalError
@@ -109,6 +109,8 @@ cdef engine_load(dv_engine* g, program):
         rule.guard = guard_of(code, source.entry)
         if source.builtin and source.severity == Severity.ERROR:
             rule.flags = RULE_FOLDS | RULE_TELLS
+        elif source.builtin and set(source.kinds) == {KIND_HCA_LOST}:
+            rule.flags = RULE_FOLDS  # it says why, and that may be told already
         rule.group_count = min(len(source.group), GROUP_FIELDS)
         for at, ref in enumerate(source.group[:GROUP_FIELDS]):
             rule.group_obj[at] = ref >> 8

@@ -4,15 +4,16 @@
 from libc.stdint cimport uint32_t, uint64_t, uint8_t
 
 from dmaverify.core.adapters cimport (
-    COUNT_BUFFERS, FREED_CHANNEL, FREED_REGISTERS, HOLDS_CHANNEL, IS_GRANTED, IS_LIST, IS_LOCKED,
-    IS_MAPPED, KNOWN_ACTION, KNOWN_ALIGNMENT, KNOWN_CACHE, KNOWN_GRANTED, KNOWN_LENGTH,
-    KNOWN_REGISTERS, KNOWN_VERSION, KNOWN_WIDTH, OBJECT_ADAPTER, OBJECT_ENDED, OBJECT_LIVE,
-    OBJECT_MDL, SEEN_BIRTH, dv_binding, dv_named, dv_object, dv_objects, named_knows,
-    objects_binding,
+    COUNT_BUFFERS, FLUSHED_IN, FLUSHED_OUT, FREED_CHANNEL, FREED_REGISTERS, HOLDS_CHANNEL,
+    IS_GRANTED, IS_LIST, IS_LOCKED, IS_MAPPED, KNOWN_ACTION, KNOWN_ALIGNMENT, KNOWN_CACHE,
+    KNOWN_GRANTED, KNOWN_LENGTH, KNOWN_REGISTERS, KNOWN_VERSION, KNOWN_WIDTH, OBJECT_ADAPTER,
+    OBJECT_ENDED, OBJECT_LIVE, OBJECT_MDL, SEEN_BIRTH, dv_binding, dv_named, dv_object, dv_objects,
+    named_knows, objects_binding,
 )
 from dmaverify.model.events cimport (
     ARG_ACTION, ARG_ADAPTER, ARG_ALIGNMENT, ARG_CACHE, ARG_FILE, ARG_GRANTED, ARG_INDEX, ARG_MDL,
-    ARG_MDL_LENGTH, ARG_OFFSET, ARG_REGISTERS, ARG_ROUTINE, ARG_VERSION, ARG_WIDTH, dv_event,
+    ARG_ELEMENTS, ARG_MDL_LENGTH, ARG_OFFSET, ARG_REGISTERS, ARG_ROUTINE, ARG_VECTOR, ARG_VERSION,
+    ARG_WIDTH, DIR_FROM_DEVICE, DIR_TO_DEVICE, dv_event,
 )
 
 from dmaverify.model.routines import IRQL_BOUNDS
@@ -51,6 +52,10 @@ cdef uint64_t named_field(const dv_named* named, const dv_event* e, int number,
     if named == NULL:
         known[0] = number == 80
         return 0
+    if number == 82 or number == 83:
+        at = ARG_VECTOR if number == 82 else ARG_ELEMENTS
+        known[0] = named_knows(named, at)
+        return named.args[at]
     if at < 11:
         known[0] = named_knows(named, PLAIN[at])
         return named.args[PLAIN[at]]
@@ -164,8 +169,22 @@ cdef uint64_t mdl_field(const dv_objects* o, const dv_named* named, int number, 
         return m.mappings
     if number == 15:
         return m.live[COUNT_BUFFERS]
+    if number == 16:
+        known[0] = told
+        return mdl_flushed(m, named)
     known[0] = False
     return 0
+
+
+cdef bint mdl_flushed(const dv_object* m, const dv_named* named) noexcept nogil:
+    """Tell whether caches were looked after for what an event names of an MDL."""
+    cdef uint64_t offset = named.args[ARG_OFFSET] if named_knows(named, ARG_OFFSET) else 0
+    cdef uint32_t needed = FLUSHED_IN | FLUSHED_OUT
+    if named.direction == DIR_FROM_DEVICE:
+        needed = FLUSHED_IN
+    elif named.direction == DIR_TO_DEVICE:
+        needed = FLUSHED_OUT
+    return m.flags & needed == needed and offset >= m.moved
 
 
 cdef uint64_t object_field(const dv_objects* o, const dv_named* named, int type, int number,

@@ -5,6 +5,7 @@
 
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from dmaverify.core.hca_state cimport DEVICES_MAX, dv_hca_now, dv_holds
 from dmaverify.core.table cimport dv_table
 from dmaverify.core.world cimport dv_place
 from dmaverify.model.events cimport dv_event, dv_number
@@ -16,6 +17,9 @@ cdef enum dv_sort:           # what an object is
     SORT_QP = 4
     SORT_PD = 5
     SORT_CQ = 6
+    SORT_SRQ = 7
+    SORT_AH = 8
+    SORT_WINDOW = 9          # a window, by the index of its key, bound or not
 
 cdef enum:
     VERB_FREE = 0
@@ -37,6 +41,13 @@ cdef enum:                   # what is known of an object
     KNOWS_MODE = 4096        # the state of a queue pair
     KNOWS_THERE = 1 << 15    # on every object: the one with index 0 has no marks
     KNOWS_BIRTH = 32         # the recording holds its beginning
+    WRITES_RELAXED = 8192    # writes by the key may pass each other
+    DATA_IN_ORDER = 16384    # bytes of one message are seen in order
+
+cdef enum:                   # how far the HCA is with letting an object go
+    TEARDOWN_ASKED = 1
+    TEARDOWN_OVER = 2
+    TEARDOWN_FAILED = 3
 
 cdef struct dv_verb_object:
     uint64_t iova            # of a region; address in its key's space
@@ -65,6 +76,17 @@ cdef struct dv_verb_object:
     uint32_t most_sge[2]
     uint32_t most_inline
     uint32_t entries         # of a completion queue
+    uint32_t srq             # shared receive queue of a queue pair
+    uint32_t domain          # the protection domain that it counts in
+    uint32_t users           # live objects that hang on it
+    uint32_t invalidating    # invalidations posted to a queue pair so far
+    uint32_t turns[2]        # work requests posted so far, and published by doorbells
+    uint32_t rung[2]
+    uint8_t rings            # a bit a queue whose doorbells are in the recording
+    uint8_t last_wqe         # it takes nothing more from its shared receive queue
+    uint8_t teardown         # TEARDOWN_*
+    uint8_t told_ended       # a completion has told of its end
+    uint8_t ranged           # its addresses are in the shadow of what is held
     uint16_t marks
     uint8_t sort
     uint8_t state            # OBJECT_*
@@ -93,6 +115,9 @@ cdef struct dv_task:
     uint32_t checked         # region whose range it checked last; 0 = none
     uint32_t checked_serial
     uint64_t outside         # bytes of that range outside it
+    uint32_t asked_key       # of the last access by key; 0 = none, and what is wrong about it
+    uint32_t asked_faults
+    uint8_t asked_judged     # all that can be wrong about it was known
     uint32_t left            # regions that look left to the kernel, and the last event of that
     dv_event left_at
     dv_number left_number
@@ -115,6 +140,11 @@ cdef struct dv_verb_objects:
     dv_table named           # (device, sort, number) -> newest object
     dv_table domains         # (device, protection domain) -> object
     dv_table tasks           # task id + 1 -> index
+    uint8_t family[DEVICES_MAX]  # HcaFamily by device
+    uint8_t async_seen       # events beside completions are in the recording
+    dv_holds held            # what the HCA works with beside posted buffers
+    dv_holds told            # accesses that the CPU can not know of yet
+    dv_hca_now now
     dv_task* task_items      # index 0 is none
     uint32_t task_count
     uint32_t task_capacity

@@ -2,13 +2,22 @@
 """Objects of HCAs: an arena, their names, their tasks, and the memory of those that ended."""
 
 from libc.stdint cimport int32_t, uint32_t, uint64_t, uint8_t
-from libc.stdlib cimport calloc, free, realloc
+from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
+from dmaverify.core.hca_state cimport (
+    HOLD_HEADER, HOLD_QUEUE, HOLD_RANGE, HOLD_ODP, HOLD_WRITTEN, holds_deinit, holds_drop,
+    owner_object,
+)
+from dmaverify.core.pool cimport pool_room
 from dmaverify.core.table cimport (
     dv_slot, table_deinit, table_find, table_get, table_init, table_mix, table_remove, table_set,
 )
 from dmaverify.core.world cimport dv_place
+
+
+cdef enum:                   # model/kinds.py: RegionType
+    FIRST_WINDOW = 8         # what is bound counts as the window that it is of
 
 
 cdef int verb_objects_init(dv_verb_objects* o, uint64_t seed, uint32_t live_limit,
@@ -22,6 +31,7 @@ cdef int verb_objects_init(dv_verb_objects* o, uint64_t seed, uint32_t live_limi
     o.task_count = 1
     o.items = <dv_verb_object*>calloc(o.capacity, sizeof(dv_verb_object))
     o.task_items = <dv_task*>calloc(o.task_capacity, sizeof(dv_task))
+    o.held.seed = o.told.seed = seed
     if o.items == NULL or o.task_items == NULL:
         return -1
     if table_init(&o.named, 64, seed) < 0 or table_init(&o.domains, 16, seed) < 0:
@@ -35,6 +45,8 @@ cdef void verb_objects_deinit(dv_verb_objects* o) noexcept nogil:
     table_deinit(&o.named)
     table_deinit(&o.domains)
     table_deinit(&o.tasks)
+    holds_deinit(&o.held)
+    holds_deinit(&o.told)
     memset(o, 0, sizeof(dv_verb_objects))
 
 
@@ -61,13 +73,10 @@ cdef dv_task* task_of(dv_verb_objects* o, uint32_t site) noexcept nogil:
     cdef void* p
     if index != 0:
         return &o.task_items[index]
-    if o.task_count == o.task_capacity:
-        p = realloc(o.task_items, <size_t>o.task_capacity * 2 * sizeof(dv_task))
-        if p == NULL:
-            return NULL
-        o.task_items = <dv_task*>p
-        memset(o.task_items + o.task_capacity, 0, o.task_capacity * sizeof(dv_task))
-        o.task_capacity *= 2
+    p = pool_room(o.task_items, o.task_count, &o.task_capacity, sizeof(dv_task))
+    if p == NULL:
+        return NULL
+    o.task_items = <dv_task*>p
     index = o.task_count
     if table_set(&o.tasks, <uint64_t>site + 1, index) < 0:
         return NULL
@@ -83,13 +92,10 @@ cdef uint32_t item_new(dv_verb_objects* o) noexcept nogil:
         o.free = o.items[index].next
         memset(&o.items[index], 0, sizeof(dv_verb_object))
         return index
-    if o.count == o.capacity:
-        p = realloc(o.items, <size_t>o.capacity * 2 * sizeof(dv_verb_object))
-        if p == NULL:
-            return 0
-        o.items = <dv_verb_object*>p
-        memset(o.items + o.capacity, 0, o.capacity * sizeof(dv_verb_object))
-        o.capacity *= 2
+    p = pool_room(o.items, o.count, &o.capacity, sizeof(dv_verb_object))
+    if p == NULL:
+        return 0
+    o.items = <dv_verb_object*>p
     index = o.count
     o.count += 1
     return index
@@ -134,6 +140,14 @@ cdef int32_t verb_object_add(dv_verb_objects* o, int sort, uint32_t device, uint
 
 cdef int verb_object_enter(dv_verb_objects* o, uint32_t index) noexcept nogil:
     cdef dv_verb_object* x = &o.items[index]
+    cdef int i
+    if x.sort != SORT_PD and x.marks & KNOWS_PD and \
+            (x.sort != SORT_REGION or x.type < FIRST_WINDOW):
+        x.domain = verb_object_domain(o, x.device, x.pd)
+    for i in range(2):
+        o.items[x.cq[i]].users += x.cq[i] != 0
+    o.items[x.srq].users += x.srq != 0
+    o.items[x.domain].users += x.domain != 0
     if x.sort == SORT_PD:
         return table_set(&o.domains, domain_key(x.device, x.pd), index)
     if table_set(&o.named, name_key(x.device, x.sort, x.number), index) < 0:
@@ -167,6 +181,7 @@ cdef void forget_oldest(dv_verb_objects* o) noexcept nogil:
         o.ended_last = 0
     o.ended -= 1
     o.forgotten += 1
+    holds_drop(&o.held, owner_object(HOLD_QUEUE, x.serial))
     x.state = VERB_FREE
     x.next = o.free
     o.free = index
@@ -192,12 +207,28 @@ cdef void take_from_task(dv_verb_objects* o, uint32_t index, uint32_t site,
     t.queue_pairs -= x.sort == SORT_QP
 
 
+cdef inline void leave(dv_verb_objects* o, uint32_t parent) noexcept nogil:
+    if parent != 0 and o.items[parent].users != 0:
+        o.items[parent].users -= 1
+
+
 cdef void verb_object_end(dv_verb_objects* o, uint32_t index, const dv_place* ended, uint32_t site,
                           bint tidy) noexcept nogil:
     cdef dv_verb_object* x = &o.items[index]
+    cdef int i
     take_from_task(o, index, site, tidy)
     if x.sort == SORT_PD:
         unname(&o.domains, domain_key(x.device, x.pd), index)
+    if x.ranged:
+        holds_drop(&o.held, owner_object(HOLD_RANGE, x.serial))
+        holds_drop(&o.held, owner_object(HOLD_ODP, x.serial))
+    if x.sort == SORT_QP:
+        holds_drop(&o.told, owner_object(HOLD_WRITTEN, x.serial))
+        holds_drop(&o.told, owner_object(HOLD_HEADER, x.serial))
+    for i in range(2):
+        leave(o, x.cq[i])
+    leave(o, x.srq)
+    leave(o, x.domain)
     o.live -= 1
     x.state = VERB_ENDED
     x.ended = ended[0]

@@ -12,7 +12,7 @@
 # addresses are one range there, and the first of them stands for all.
 # Does not judge; does not know devices.
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from dmaverify.core.table cimport dv_table, table_get
 
@@ -44,6 +44,7 @@ cdef struct dv_segment:
     uint8_t level[2]     # bus or ghost level, physical level
     uint8_t cells[2]     # cells it touches there: 0 = not linked (or no first of a run)
     uint8_t owner        # who owns its bytes (coherence.pxd)
+    uint16_t told        # what an HCA holds: group of the error about it, plus 1; 0 = none
     uint64_t* masks      # line count, then what is newest where (coherence.pxd); NULL = both
 
 cdef struct dv_shadow:

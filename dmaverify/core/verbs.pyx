@@ -2,34 +2,43 @@
 """Events of HCAs: what they mean and what they change."""
 
 from libc.stdint cimport int32_t, uint16_t, uint32_t, uint64_t, uint8_t
-from libc.string cimport memset
 
 from dmaverify.core.context cimport dv_context, dv_meaning
 from dmaverify.core.keys cimport (
     hca_value, keys_access, keys_accessed, keys_bind, keys_bound, keys_changed, keys_ended,
-    keys_fast, keys_find, keys_registered, keys_rights, keys_verdict,
+    keys_fast, keys_find, keys_registered, keys_rights, keys_verdict, keys_window,
 )
+from dmaverify.core.hca_state cimport dv_hca_now
 from dmaverify.core.objects cimport (
-    KNOWS_ACCESS, KNOWS_BIRTH, KNOWS_INLINE, KNOWS_MODE, KNOWS_PD, KNOWS_RECV_SGE,
-    KNOWS_RECV_WR, KNOWS_SEND_SGE, KNOWS_SEND_WR, SIGNALS_ALL, SORT_CQ, SORT_PD, SORT_QP,
-    SORT_REGION, VERB_LIVE, dv_task, dv_verb_object, task_of, verb_object_add,
-    verb_object_domain, verb_object_end, verb_object_enter, verb_object_named,
+    KNOWS_ACCESS, KNOWS_BIRTH, KNOWS_INLINE, KNOWS_MODE, KNOWS_PD, KNOWS_RECV_SGE, KNOWS_RECV_WR,
+    KNOWS_SEND_SGE, KNOWS_SEND_WR, SIGNALS_ALL, SORT_CQ, SORT_PD, SORT_QP, SORT_REGION, VERB_LIVE,
+    WRITES_RELAXED, dv_task, dv_verb_object, task_of, verb_object_add, verb_object_domain,
+    verb_object_end, verb_object_enter, verb_object_named,
 )
+from dmaverify.core.peers cimport peers_apply, peers_resolve
+from dmaverify.core.pins cimport pins_apply, pins_resolve
+from dmaverify.core.queues cimport queues_apply, queues_made, queues_resolve, queues_shared
+from dmaverify.core.ranges cimport ranges_region
 from dmaverify.core.work cimport work_drop
 from dmaverify.core.world cimport dv_place, place_of
 from dmaverify.model.events cimport (
     F_DIRECTION_UNKNOWN, F_FAILED, F_LENGTH_UNKNOWN, F_PHYS_UNKNOWN, HCA_MAX_INLINE,
-    HCA_MAX_RECV_SGE, HCA_MAX_RECV_WR, HCA_MAX_SEND_SGE, HCA_MAX_SEND_WR, HCA_RECV_CQ,
+    HCA_MAX_RECV_SGE, HCA_MAX_RECV_WR, HCA_MAX_SEND_SGE, HCA_MAX_SEND_WR, HCA_RECV_CQ, HCA_RELAXED,
     HCA_SEND_CQ, HCA_SIGNAL_ALL, KIND_ALLOC_PD, KIND_BIND_MW, KIND_CQE, KIND_CREATE_CQ,
     KIND_CREATE_QP, KIND_DEALLOC_PD, KIND_DEREG_MR, KIND_DESTROY_CQ, KIND_DESTROY_QP,
     KIND_FAST_REG_MR, KIND_HCA_ACCESS, KIND_HCA_VERDICT, KIND_INVALIDATE_MR, KIND_MODIFY_QP,
-    KIND_POST_RECV, KIND_POST_SEND, KIND_REG_MR, KIND_REG_MR_BEGIN, KIND_REG_MR_END,
-    KIND_REREG_MR, KIND_TASK_EXIT, KIND_WORK_TOUCHED, dv_event, event_type,
+    KIND_POST_RECV, KIND_POST_SEND, KIND_REG_MR, KIND_REG_MR_BEGIN, KIND_REG_MR_END, KIND_REREG_MR,
+    KIND_TASK_EXIT, KIND_CREATE_SRQ, KIND_DEALLOC_MW, KIND_WORK_TOUCHED, dv_event, event_type,
 )
 
 cdef enum:                   # model/kinds.py: QpState
     STATE_RESET = 1
     STATE_ERR = 7
+
+
+# Copied to begin with: for structs of this size the compiler clears memory by a slow loop.
+cdef dv_meaning NO_MEANING
+cdef dv_hca_now NOTHING_NOW
 
 
 cdef int resolve_end(dv_context* c, uint32_t index) noexcept nogil:
@@ -51,15 +60,36 @@ cdef int resolve_end(dv_context* c, uint32_t index) noexcept nogil:
 
 
 cdef int verbs_resolve(dv_context* c) noexcept nogil:
+    cdef int kind = c.event.kind
+    c.means[0] = NO_MEANING
+    c.hca.now = NOTHING_NOW
+    if kind >= KIND_CREATE_SRQ:
+        if kind == KIND_DEALLOC_MW:
+            keys_window(c)
+        queues_resolve(c)
+        pins_resolve(c)
+        return 0
+    if resolve_old(c) < 0:
+        return -1
+    if kind == KIND_HCA_ACCESS:
+        peers_resolve(c)
+    else:
+        queues_resolve(c)
+    return 0
+
+
+cdef int resolve_old(dv_context* c) noexcept nogil:
     cdef const dv_event* e = c.event
     cdef uint32_t index
-    memset(c.means, 0, sizeof(dv_meaning))
     if e.kind == KIND_HCA_ACCESS:
         return keys_access(c)
     if KIND_CREATE_QP <= e.kind <= KIND_DESTROY_QP or KIND_POST_SEND <= e.kind <= KIND_CQE:
         index = verb_object_named(c.hca, e.device, SORT_QP, e.object) if e.object != 0 else 0
         if index != 0 and c.hca.items[index].state == VERB_LIVE:
             c.means.qp = index
+        elif e.kind == KIND_POST_RECV and e.object == 0 and e.side != 0:
+            c.means.qp = queues_shared(c)
+            c.hca.now.shared = c.means.qp != 0
         return resolve_end(c, c.means.qp) if e.kind == KIND_DESTROY_QP else 0
     if e.kind == KIND_BIND_MW:
         return keys_bind(c)
@@ -80,6 +110,8 @@ cdef int verbs_resolve(dv_context* c) noexcept nogil:
 cdef uint32_t verbs_subject(const dv_context* c) noexcept nogil:
     if KIND_POST_SEND <= c.event.kind <= KIND_CQE or c.event.kind == KIND_WORK_TOUCHED:
         return c.means.qp
+    if c.hca.now.subject != 0:
+        return c.hca.now.subject
     if c.means.region != 0:
         return c.means.region
     return c.means.ended if c.means.ended != 0 else c.means.qp
@@ -147,6 +179,7 @@ cdef int add_qp(dv_context* c, const dv_place* made, bint born) noexcept nogil:
     x.marks |= KNOWS_BIRTH if born else 0
     if e.kind == KIND_CREATE_QP:
         fill_capacities(c, x)
+        queues_made(c, <uint32_t>index)
         x.type = <uint8_t>event_type(e)
         x.mode = STATE_RESET
         x.marks |= KNOWS_MODE
@@ -204,6 +237,7 @@ cdef int apply_qp(dv_context* c) noexcept nogil:
         c.hca.items[c.means.qp].marks |= KNOWS_MODE
     if e.status == STATE_RESET:  # what was posted is dropped, without a completion
         work_drop(c.works, c.hca, c.means.qp)
+        c.hca.items[c.means.qp].last_wqe = 0
     if not e.flags & F_DIRECTION_UNKNOWN:
         c.hca.items[c.means.qp].access = e.direction
         c.hca.items[c.means.qp].marks |= KNOWS_ACCESS
@@ -243,11 +277,30 @@ cdef int at_work(dv_context* c) noexcept nogil:
     return 0
 
 
+cdef int registered(dv_context* c) noexcept nogil:
+    """A new region: its addresses are the process's, and it may have been made relaxed."""
+    cdef const dv_event* e = c.event
+    cdef uint32_t index = verb_object_named(c.hca, e.device, SORT_REGION, e.object)
+    cdef bint known = False
+    if e.object == 0 or index == 0 or c.hca.items[index].state != VERB_LIVE or \
+            c.hca.items[index].ranged:
+        return 0
+    if e.side != 0 and hca_value(c, HCA_RELAXED, &known) != 0:
+        c.hca.items[index].marks |= WRITES_RELAXED
+    return ranges_region(c, index)
+
+
 cdef int verbs_apply(dv_context* c) noexcept nogil:
     cdef int kind = c.event.kind
     cdef dv_task* t
     if kind == KIND_HCA_ACCESS:
-        return keys_accessed(c)
+        return -1 if peers_apply(c) < 0 else keys_accessed(c)
+    if kind >= KIND_CREATE_SRQ:
+        if kind == KIND_DEALLOC_MW and keys_ended(c) < 0:
+            return -1
+        return -1 if queues_apply(c) < 0 else pins_apply(c)
+    if (kind == KIND_ALLOC_PD or kind == KIND_CREATE_QP) and queues_apply(c) < 0:
+        return -1
     if kind == KIND_POST_SEND or kind == KIND_POST_RECV:
         return -1 if at_work(c) < 0 else apply_qp(c)
     if kind == KIND_CREATE_CQ or kind == KIND_DESTROY_CQ:
@@ -255,11 +308,11 @@ cdef int verbs_apply(dv_context* c) noexcept nogil:
     if kind == KIND_BIND_MW:
         return keys_bound(c)
     if KIND_REG_MR <= kind <= KIND_REG_MR_END:
-        return keys_registered(c)
+        return -1 if keys_registered(c) < 0 else registered(c)
     if kind == KIND_DEREG_MR or kind == KIND_INVALIDATE_MR:
         return keys_ended(c)
     if kind == KIND_REREG_MR or kind == KIND_FAST_REG_MR:
-        return keys_changed(c)
+        return -1 if keys_changed(c) < 0 else registered(c)
     if KIND_CREATE_QP <= kind <= KIND_DESTROY_QP:
         return apply_qp(c)
     if kind == KIND_ALLOC_PD or kind == KIND_DEALLOC_PD:

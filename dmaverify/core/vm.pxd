@@ -55,6 +55,7 @@ cdef enum:
     REGISTERS = 16
     BASE_CONTEXT = 7         # beside the objects: what was computed for the event
     BASE_MEANS = 17          # the same for an event of an HCA
+    BASE_NOW = 18            # and what it has to do with what an HCA holds
 
 cdef packed struct dv_instruction:
     uint8_t op
@@ -83,8 +84,8 @@ cdef struct dv_step:
 # with index 0, which is all zero.
 cdef struct dv_frame:
     const dv_context* context
-    const char* base[18]     # by object number (not the trace), BASE_CONTEXT, BASE_MEANS
-    uint16_t state[18]       # the event's flags, a mapping's marks, the device's limits, ...
+    const char* base[19]     # by object number (not the trace), and the BASE_* above
+    uint16_t state[19]       # the event's flags, a mapping's marks, the device's limits, ...
 
 cdef struct dv_shown:
     uint64_t values[8]

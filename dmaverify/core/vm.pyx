@@ -14,6 +14,7 @@ from dmaverify.core.facts cimport (
 )
 from dmaverify.core.hca_facts cimport FIRST_HCA_FIELD, hca_event_field, hca_has, hca_object_field
 from dmaverify.core.named cimport FIRST_BOUND, bound_field, object_field, object_is_named
+from dmaverify.core.hca_state cimport dv_hca_now
 from dmaverify.core.objects cimport dv_verb_object
 from dmaverify.core.work cimport dv_work
 from dmaverify.core.world cimport (
@@ -32,6 +33,7 @@ cdef extern from *:
 
 cdef dv_verb_object NO_OBJECT
 cdef dv_meaning NO_MEANING
+cdef dv_hca_now NOTHING_NOW
 cdef dv_work NO_WORK
 
 
@@ -39,6 +41,8 @@ cdef void frame_nothing(dv_frame* f) noexcept nogil:
     f.base[OBJ_REGION] = f.base[OBJ_ENDED_REGION] = f.base[OBJ_QP] = <const char*>&NO_OBJECT
     f.base[OBJ_WORK] = <const char*>&NO_WORK
     f.base[BASE_MEANS] = <const char*>&NO_MEANING
+    f.base[BASE_NOW] = <const char*>&NOTHING_NOW
+    f.state[BASE_NOW] = 0
     f.state[OBJ_REGION] = f.state[OBJ_ENDED_REGION] = f.state[OBJ_QP] = 0
     f.state[OBJ_WORK] = f.state[BASE_MEANS] = 0
 
@@ -56,6 +60,8 @@ cdef void frame_means(dv_frame* f, const dv_context* c) noexcept nogil:
     f.base[OBJ_WORK] = <const char*>&works[m.work]
     f.state[OBJ_WORK] = m.work != 0
     f.base[BASE_MEANS] = <const char*>m
+    f.base[BASE_NOW] = <const char*>&c.hca.now
+    f.state[BASE_NOW] = 0
     f.state[BASE_MEANS] = <uint16_t>(
         (FOUND_OUTSIDE if m.outside_known else 0) | (FOUND_PD if m.pd_known else 0) |
         (FOUND_ROOM if m.room != 0 else 0) |

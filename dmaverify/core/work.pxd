@@ -17,6 +17,7 @@ cdef enum:                   # model/kinds.py: Opcode, PostFlag
     OP_SEND = 1
     OP_RDMA_READ = 4
     OP_ATOMIC = 5
+    OP_LOCAL_INV = 7
     OP_RECV = 11
     POST_FENCE = 1
     POST_SIGNALED = 2
@@ -32,6 +33,13 @@ cdef struct dv_work:
     uint32_t told
     uint32_t faults          # buffers that an HCA must refuse
     uint32_t unsure          # buffers of which that is not known
+    uint32_t turn            # how many were posted to its queue with it
+    uint32_t ah              # address handle that it uses
+    uint32_t ah_serial
+    uint32_t sges            # entries of its list that have bytes
+    uint32_t bad             # the first of them that an HCA must refuse, from 1; 0 = none
+    uint32_t bad_key
+    uint32_t key             # that it takes out of use
     uint8_t opcode
     uint8_t flags            # PostFlag
     uint8_t queue
@@ -45,7 +53,9 @@ cdef struct dv_works:
     uint32_t free
     uint64_t live
     uint64_t searches
-    dv_shadow shadow         # buffers; `mapping` = work request, `phys` = region
+    # Buffers: `mapping` = work request, `phys` = region, `run` = its serial, and above that which
+    # buffer of the list it is.
+    dv_shadow shadow
 
 cdef int works_init(dv_works* w, uint64_t seed) noexcept nogil
 cdef void works_deinit(dv_works* w) noexcept nogil
@@ -53,7 +63,7 @@ cdef void works_deinit(dv_works* w) noexcept nogil
 cdef int32_t work_add(dv_works* w, dv_verb_objects* o, uint32_t qp, int queue) noexcept nogil
 # Give the HCA a buffer until its work request is retired; 0 or -1.
 cdef int work_owns(dv_works* w, dv_verb_objects* o, uint32_t work, uint64_t start, uint64_t length,
-                   uint32_t region) noexcept nogil
+                   uint32_t region, uint32_t sge) noexcept nogil
 # Return the request of a queue that a completion is about, 0 where there is none.
 cdef uint32_t work_completed(const dv_works* w, const dv_verb_objects* o, uint32_t qp, int queue,
                              uint64_t wr_id) noexcept nogil

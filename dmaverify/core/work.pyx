@@ -2,10 +2,11 @@
 """Posted work requests: queues, buffers, and what a completion gives back."""
 
 from libc.stdint cimport int32_t, uint32_t, uint64_t, uint8_t
-from libc.stdlib cimport calloc, free, realloc
+from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 from dmaverify.core.objects cimport dv_verb_object, dv_verb_objects
+from dmaverify.core.pool cimport pool_room
 from dmaverify.core.shadow cimport (
     GRID_BUS, dv_segment, segment_free, segment_link, segment_new, segment_unlink, shadow_deinit,
     shadow_init,
@@ -33,12 +34,10 @@ cdef int32_t work_add(dv_works* w, dv_verb_objects* o, uint32_t qp, int queue) n
     if index != 0:
         w.free = w.items[index].next
     else:
-        if w.count == w.capacity:
-            p = realloc(w.items, <size_t>w.capacity * 2 * sizeof(dv_work))
-            if p == NULL:
-                return -1
-            w.items = <dv_work*>p
-            w.capacity *= 2
+        p = pool_room(w.items, w.count, &w.capacity, sizeof(dv_work))
+        if p == NULL:
+            return -1
+        w.items = <dv_work*>p
         index = w.count
         w.count += 1
     memset(&w.items[index], 0, sizeof(dv_work))
@@ -50,12 +49,14 @@ cdef int32_t work_add(dv_works* w, dv_verb_objects* o, uint32_t qp, int queue) n
         x.first[queue] = index
     x.last[queue] = index
     x.posted[queue] += 1
+    x.turns[queue] += 1
+    w.items[index].turn = x.turns[queue]
     w.live += 1
     return <int32_t>index
 
 
 cdef int work_owns(dv_works* w, dv_verb_objects* o, uint32_t work, uint64_t start, uint64_t length,
-                   uint32_t region) noexcept nogil:
+                   uint32_t region, uint32_t sge) noexcept nogil:
     cdef uint32_t index = segment_new(&w.shadow)
     cdef dv_segment* s
     if index == 0:
@@ -65,7 +66,7 @@ cdef int work_owns(dv_works* w, dv_verb_objects* o, uint32_t work, uint64_t star
     s.length = length
     s.mapping = work
     s.phys = region
-    s.run = o.items[region].serial
+    s.run = o.items[region].serial | <uint64_t>sge << 32
     s.sibling = w.items[work].buffers
     w.items[work].buffers = index
     if region != 0:
@@ -91,12 +92,16 @@ cdef void give_back(dv_works* w, dv_verb_objects* o, uint32_t work) noexcept nog
     while s != 0:
         after = w.shadow.segments[s].sibling
         region = <uint32_t>w.shadow.segments[s].phys
-        if region != 0 and o.items[region].serial == w.shadow.segments[s].run and \
+        if region != 0 and o.items[region].serial == <uint32_t>w.shadow.segments[s].run and \
                 o.items[region].outstanding != 0:
             o.items[region].outstanding -= 1
         segment_unlink(&w.shadow, s, False)
         segment_free(&w.shadow, s)
         s = after
+    region = w.items[work].ah
+    if region != 0 and o.items[region].serial == w.items[work].ah_serial and \
+            o.items[region].outstanding != 0:
+        o.items[region].outstanding -= 1
     cq = o.items[w.items[work].qp].cq[w.items[work].queue]
     if w.items[work].due and o.items[cq].outstanding != 0:
         o.items[cq].outstanding -= 1
@@ -145,3 +150,4 @@ cdef void work_drop(dv_works* w, dv_verb_objects* o, uint32_t qp) noexcept nogil
             index = after
         x.first[queue] = x.last[queue] = 0
         x.posted[queue] = 0
+        x.turns[queue] = x.rung[queue] = 0

@@ -28,7 +28,7 @@ def names(fields: tuple[Field, ...]) -> dict[int, str]:
 
 EVENT, MAPPING = names(EVENT_FIELDS), names(MAPPING_FIELDS)
 #: Fields that only Windows' events have.
-WINDOWS = {f.name for f in EVENT_FIELDS if 64 <= f.number <= 80}
+WINDOWS = {f.name for f in EVENT_FIELDS if 64 <= f.number <= 90 and f.number != 81}
 NAMED = {obj: names(fields) for obj, fields in NAMED_FIELDS.items()}
 DEVICE, TRACE = names(DEVICE_FIELDS), names(TRACE_FIELDS)
 

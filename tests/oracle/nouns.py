@@ -40,11 +40,16 @@ class Call:
     phys_full: int | None = None
     args: dict[Arg, int] | None = None
     sges: list[tuple[int, int, int]] | None = None
+    hca: list[tuple[int, int]] | None = None  # (HcaValue, value)
 
     @property
     def failed(self) -> bool:
         """Return True if the call failed, or names what a failed mapping returns."""
         return bool(self.flags & Flag.FAILED) or self.bus_addr == MAPPING_ERROR
+
+    def beside(self, what: int) -> int | None:
+        """Return a number that an HCA's event has beside its row, None where it has none."""
+        return next((value for name, value in self.hca or [] if name == what), None)
 
     @property
     def listed(self) -> int:

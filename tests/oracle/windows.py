@@ -32,6 +32,8 @@ class Thing:
     made: Counter[str] = field(default_factory=Counter)
     freed: Counter[str] = field(default_factory=Counter)
     held: int = 0
+    flushed: set[str] = field(default_factory=set)  # ways that an MDL was flushed for
+    moved: int = 0  # and where what was transferred since ends
     live: Counter[str] = field(default_factory=Counter)  # channels, and registers of files
     adapter: int = 0
     ended: bool = False
@@ -168,7 +170,20 @@ class Windows:
 
     def unbind(self, mapping: Mapping) -> None:
         """Take an ended mapping off."""
+        for tie in self.ties:
+            mdl = tie.parents.get("mdl")
+            if tie.mapping is mapping and mdl and tie.what != "buffers":
+                end = tie.args.get(A.OFFSET, 0) + tie.length
+                mdl.moved = max(mdl.moved, min(end, TOP - 1))
         self.ties = [t for t in self.ties if t.mapping is not mapping]
+
+    def elements(self, call: Call) -> list[Tie]:
+        """Return what there is of the vector that a call names."""
+        adapter, vector = self.named(call).get("adapter"), self.args(call).get(A.VECTOR, 0)
+        if adapter is None or vector == 0:
+            return []
+        return [t for t in self.tied(adapter)
+                if t.what == "buffers" and t.args.get(A.VECTOR) == vector]  # fmt: skip
 
     def freed(self, call: Call, mapping: Mapping | None) -> None:
         """Count a free or the put of a list."""
@@ -197,7 +212,12 @@ class Windows:
                 adapter.ended = True
         elif OBJECT_NAMES.get(call.kind) == "file":
             self._channel(call, gaps)
-        elif OBJECT_NAMES.get(call.kind) == "mdl" and call.kind != K.IO_FLUSH:
+        elif call.kind == K.IO_FLUSH:
+            mdl = self.need("mdl", call, gaps)
+            if mdl:
+                mdl.moved = 0
+                mdl.flushed = {"in", "out"} - {{1: "in", 2: "out"}.get(call.direction or 0, "")}
+        elif OBJECT_NAMES.get(call.kind) == "mdl":
             self._mdl(call, gaps)
 
     def left(self, device: int) -> None:
@@ -336,6 +356,12 @@ class Windows:
             return self.levels.get(call.cpu) if self.concerned(call) else None
         if name in ("lowest_irql", "highest_irql"):
             return bounds[name == "highest_irql"] if bounds else None
+        if name == "elements_left":
+            return len(self.elements(call))
+        if name == "element_there":
+            index = args.get(A.INDEX)
+            return int(index is not None and any(
+                t.args.get(A.INDEX, 0) == index for t in self.elements(call)))  # fmt: skip
         if name == "null_adapter":
             return int(args.get(A.ADAPTER) == 0)
         return args.get(A[name.upper()])
@@ -394,6 +420,13 @@ class Windows:
             adapter = self.named(call).get("adapter")
             since = adapter and "born" in adapter.marks and adapter.epoch == gaps
             return int(name in m.marks) if "born" in m.marks or since else None
+        if name == "flushed":
+            adapter = self.named(call).get("adapter")
+            since = adapter and "born" in adapter.marks and adapter.epoch == gaps
+            needed = {1: {"out"}, 2: {"in"}}.get(call.direction or 0, {"in", "out"})
+            late = self.args(call).get(A.OFFSET, 0) >= m.moved
+            known = "born" in m.marks or since
+            return int(needed <= m.flushed and late) if known else None
         if name == "mappings":
             return self._transfers(m, name)
         if name == "buffers":

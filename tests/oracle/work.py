@@ -124,6 +124,8 @@ class Works:
         if mine is None or theirs is None or mine is theirs:
             return mine is not None and mine is theirs
         one, two = mine.asked, theirs.asked
+        if one.device != two.device:
+            return False  # each HCA numbers its domains, and has bus addresses of its own
         if one.phys_addr is None or one.phys_addr != two.phys_addr:
             return False
         if one.direction is None or two.direction is None:

@@ -46,14 +46,16 @@ CHOICES: dict[Arg, list[int]] = {
     Arg.CACHE: [0, 1, 1, 2],
     Arg.ALIGNMENT: [1, 4, 64, 0],
     Arg.INDEX: [0, 1],
+    Arg.VECTOR: [1, 1, 2, 0],
+    Arg.ELEMENTS: [1, 2],
 }
 #: Named numbers that the events of a kind mostly have.
 USUAL_ARGS = {
     K.DMA_MAP: "adapter file mdl routine offset mdl_length",
     K.DMA_UNMAP: "adapter file mdl routine offset",
-    K.DMA_ALLOC: "adapter routine cache",
-    K.DMA_FREE: "adapter routine cache",
-    K.DMA_CALL: "routine",
+    K.DMA_ALLOC: "adapter routine cache vector index",
+    K.DMA_FREE: "adapter routine cache vector index",
+    K.DMA_CALL: "routine vector index elements",
     K.ADAPTER_GET: "granted alignment version width",
     K.CHANNEL_ALLOCATE: "adapter registers routine",
     K.CHANNEL_GRANTED: "adapter registers",

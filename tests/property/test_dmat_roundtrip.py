@@ -16,6 +16,7 @@ from dmaverify.model.routines import Routine
 from dmaverify.trace import open_trace
 from dmaverify.trace.events import Slot
 from dmaverify.trace.native import NATIVE_EVENTS, DmatWriter
+from dmaverify.trace.native_hca import HCA_FIELDS
 from tests.unit.trace.reading import FIXTURES, read
 
 K = EventKind
@@ -51,7 +52,10 @@ def events(draw: st.DrawFn, devices: list[str]) -> dict[str, Any]:
     }  # fmt: skip
     if kind in HCA_KINDS:
         values["type"] = draw(st.integers(0, 15))
-        values["hca"] = draw(st.lists(st.tuples(st.sampled_from(HcaValue), U64), max_size=3))
+        beside = [v for v in HcaValue if v.name.lower() not in HCA_FIELDS[kind]]
+        values["hca"] = draw(st.lists(st.tuples(st.sampled_from(beside), U64), max_size=3))
+    if kind in (K.QUEUE_MEMORY, K.MAD_SEND, K.MAD_RECV, K.MAP_MR_SG):
+        values["sges"] = draw(st.lists(st.tuples(U64, U32, st.just(0)), max_size=4))
     if kind in (K.POST_SEND, K.POST_RECV):
         values["sges"] = draw(st.lists(st.tuples(U64, U32, U32), max_size=4))
     if kind in CALLS:
@@ -125,7 +129,8 @@ def test_every_stored_field_is_drawn() -> None:
              "memory", "transfer", "controller", "queue", "command", "level", "request",
              "key", "iova", "pd", "access", "side", "region_type", "moves", "qp", "result",
              "qp_type", "state", "wr_id", "opcode", "completion", "post_flags", "cq", "entries",
-             "rkey"}  # fmt: skip
+             "rkey", "srq", "ah", "number", "part", "object_type", "async_event", "change",
+             "address", "published", "agent", "step"}  # fmt: skip
     drawn |= {arg.name.lower() for arg in Arg} - NAMED_OBJECTS.keys()
 
     assert {f.name for f in EVENT_FIELDS if f.stored} == drawn

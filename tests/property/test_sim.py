@@ -50,6 +50,13 @@ class Planter:
         """Return a page that nobody else uses."""
         return self.linux.alloc_pages(1)
 
+    def freed_while_mapped(self) -> None:
+        """Give a page back before it is unmapped."""
+        page = self.page()
+        address = self.linux.dma_map_single(self.dev, page, 512, DMA_TO_DEVICE)
+        self.linux.kfree(page)
+        self.linux.dma_unmap_single(self.dev, address, 512, DMA_TO_DEVICE)
+
     def unmap_of_unmapped(self) -> None:
         """Unmap twice."""
         address = self.linux.dma_map_single(self.dev, self.page(), 512, DMA_TO_DEVICE)
@@ -198,7 +205,10 @@ def findings_of(batches: list[EventBatch], machine: Machine) -> tuple[Finding, .
 @pytest.mark.parametrize("system", SYSTEMS)
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_the_engine_finds_what_was_planted(platform: str, system: str, tmp_path: Path) -> None:
-    """Over a thousand random drivers, exactly the planted classes are found."""
+    """Over a thousand random drivers, exactly the planted classes are found, live and in the file.
+
+    The recording of each is written and read again: `check` on the bytes alone finds the same.
+    """
     drive, mistakes = SYSTEMS[system]
     for seed in range(DRIVERS // len(PLATFORMS) // len(SYSTEMS) + 1):
         numbers = random.Random(f"{platform} {system} {seed}")
@@ -212,8 +222,7 @@ def test_the_engine_finds_what_was_planted(platform: str, system: str, tmp_path:
 
         expected = sorted(name.replace("_", "-") for name in planted)
         assert expected == sorted(f.cls for f in found), (platform, seed)
-        if seed % 20 == 0:
-            assert found == _in_the_file(batches, machine, tmp_path / "x.dmat")
+        assert found == _in_the_file(batches, machine, tmp_path / "x.dmat")
 
 
 def _in_the_file(batches: list[EventBatch], machine: Machine, path: Path) -> tuple[Finding, ...]:

@@ -6,7 +6,10 @@ from collections.abc import Callable
 from dmaverify.sim.linux import DMA_FROM_DEVICE
 from dmaverify.sim.run import Simulation
 from dmaverify.sim.scenarios._windows import KEEP_OBJECT, PAGE, Driver, driver
+from dmaverify.sim.windows.adapter import DMA_ADAPTER
 from dmaverify.sim.windows.mdl import MDL
+from dmaverify.sim.windows.names import DEVICE_DESCRIPTION
+from dmaverify.sim.windows.operations3 import DMA_TRANSFER_CONTEXT
 
 
 class Planter:
@@ -130,6 +133,44 @@ class Planter:
     def adapter_put_while_in_use(self) -> None:
         """Put the driver's adapter while a common buffer of it is there; at the end."""
         self.it.ops.AllocateCommonBuffer(self.it.adapter, PAGE)
+
+    def _third(self) -> DMA_ADAPTER:
+        """Return another adapter of the device, of version 3."""
+        adapter, _ = self.it.nt.IoGetDmaAdapter(self.it.dev, DEVICE_DESCRIPTION(
+            Version=3, Master=True, ScatterGather=True, MaximumLength=15 * PAGE,
+            DmaAddressWidth=64,
+        ))  # fmt: skip
+        assert adapter is not None
+        return adapter  # type: ignore[no-any-return]
+
+    def _vector(self, *indices: int) -> None:
+        """Free these elements of a vector of three, and then the vector."""
+        adapter = self._third()
+        ops = adapter.DmaOperations
+        _, vector = ops.AllocateCommonBufferVector(adapter, 0, 0, 1, 0, 0, 3, PAGE)
+        for index in indices:
+            ops.FreeCommonBufferFromVector(adapter, vector, index)
+        ops.FreeCommonBufferVector(adapter, vector)
+        ops.PutDmaAdapter(adapter)
+
+    def vector_index_out_of_range(self) -> None:
+        """Free an element that a vector has not."""
+        self._vector(0, 1, 2, 3)
+
+    def vector_element_used_after_free(self) -> None:
+        """Free an element of a vector twice."""
+        self._vector(2, 0, 2, 1)
+
+    def transfer_context_reused(self) -> None:
+        """Make a transfer context ready again while it is in use."""
+        adapter, context = self._third(), DMA_TRANSFER_CONTEXT()
+        ops = adapter.DmaOperations
+        ops.InitializeDmaTransferContext(adapter, context)
+        with self.it.nt.at_dispatch():
+            ops.AllocateAdapterChannelEx(adapter, self.it.dev, context, 1)
+            ops.InitializeDmaTransferContext(adapter, context)
+            ops.FreeAdapterObject(adapter, 2)
+        ops.PutDmaAdapter(adapter)
 
     def missing_sync_for_cpu(self) -> None:
         """Read what the device wrote before the list is put."""
