@@ -1,7 +1,14 @@
 """Read recordings: bytes in, batches of events out."""
 
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from dmaverify.errors import TraceError
 from dmaverify.trace.base import Reader
+
+if TYPE_CHECKING:
+    from dmaverify.trace.events import EventSpec
 
 #: What a trace.dat begins with: trace-cmd.dat(5), "Initial format".
 DAT_MAGIC = b"\x17\x08\x44tracing"
@@ -18,41 +25,65 @@ _OTHERS = (
     (b"\x1f\x8b", "gzip data inside other compression; decompress it first"),
     (b"\xff\xfe", "UTF-16 text; save it as UTF-8"),
     (b"\xfe\xff", "UTF-16 text; save it as UTF-8"),
+    (
+        b"\x34\xcd\xb2\xa1",
+        "a capture in the modified form of pcap; convert it with `editcap -F pcap`",
+    ),
+    (
+        b"\xa1\xb2\xcd\x34",
+        "a capture in the modified form of pcap; convert it with `editcap -F pcap`",
+    ),
     (b"SQLite format 3", "an SQLite database"),
     (b"{", "JSON"),
 )
 
 _ACCEPTED = (
-    "accepted are tracefs text, trace-cmd report, perf script, trace.dat and .dmat,"
+    "accepted are tracefs text, trace-cmd report, perf script, trace.dat, pcap, pcapng and .dmat,"
     " also compressed with gzip, xz or zstd"
 )
 
 
-def open_trace(path: str) -> Reader:
+def open_trace(path: str, more: Sequence["EventSpec"] = ()) -> Reader:
     """Open a trace in whatever format its content shows; the file's name plays no part.
 
     Args:
         path: a file, or "-" for standard input.
+        more: events of the user's own, beside those that are known.
 
     Raises:
         TraceError: it can not be read, or is no trace; the text names what was found.
     """
     from dmaverify.trace.source import Source
 
+    if path != "-" and Path(path).is_dir():
+        from dmaverify.trace.ctf import CtfReader, is_ctf
+
+        if is_ctf(path):
+            return CtfReader(path)
     source = Source(path)
     try:
         if source.head.startswith(DAT_MAGIC):
             from dmaverify.trace.dat import DatReader
 
-            reader: Reader = DatReader(source)
+            reader: Reader = DatReader(source, more)
             return reader
+        if _begins_as_capture(source.head):
+            from dmaverify.trace.capture import CaptureReader, is_capture
+
+            if is_capture(source.head):
+                return CaptureReader(source)
         _refuse_others(path, source.head)
         from dmaverify.trace.text import TextReader
 
-        return TextReader(source)
+        return TextReader(source, more)
     except BaseException:
         source.close()
         raise
+
+
+def _begins_as_capture(head: bytes) -> bool:
+    """Return True for the first byte of a pcap or pcapng file; the module knows the rest."""
+    return head[:1] in (b"\xd4", b"\xa1", b"\x4d", b"\x0a")
 
 
 def _refuse_others(path: str, head: bytes) -> None:

@@ -15,6 +15,7 @@ cdef enum:
     KEYS_MAX = 192       # different field names, over all events
     SPECS_MAX = 192
     HCA_VALUES = 16      # numbers beside the row that one event may have
+    STEPS_MAX = 10       # of a printed form that is no list of fields
     SPEC_SLOTS = 512     # of the hash table of names, a power of two
 
 # How a body begins.
@@ -31,6 +32,13 @@ cdef struct dv_word:
     uint32_t n
     uint32_t number      # 0 = free
 
+# A part of a printed form: text that is looked for, and the value behind it.
+cdef struct dv_step:
+    const char* text
+    uint16_t n
+    uint8_t slot         # 0 = the value is passed over
+    uint8_t base         # 10 or 16; 0 = a word
+
 cdef struct dv_spec:
     uint8_t kind
     uint8_t type
@@ -45,6 +53,9 @@ cdef struct dv_spec:
     uint32_t system_n
     uint8_t slot[KEYS_MAX]   # by key, a Slot; 0 = not a field of this event
     uint8_t hexadecimal[KEYS_MAX]
+    dv_step steps[STEPS_MAX]
+    uint8_t step_count   # 0 = fields have their names before them
+    uint8_t opcodes[256]  # number -> Opcode
 
 # What a body said.
 cdef struct dv_values:
@@ -72,6 +83,7 @@ cdef struct dv_values:
     const char* text_end
     dv_entry hca[HCA_VALUES]
     uint32_t hca_count
+    uint8_t another      # a field that must be 0 is not
     uint8_t sges         # the lists are buffers with keys
 
 cdef struct dv_tables:
@@ -92,6 +104,7 @@ cdef struct dv_tables:
 
 cdef enum dv_outcome:
     ROW_MADE = 1
+    ROW_ANOTHER = 2      # an event of the same name that is not looked for
     ROW_OTHER = 0        # another event of the same name, or a garbled one
     ROW_NO_MEMORY = -1
 

@@ -59,6 +59,9 @@ cdef enum:
     S_SIDE = 33
     S_INTO = 34
     S_SGES = 35
+    S_OPCODE = 36
+    S_ZERO = 37
+    S_ZERO_TOO = 38
     FIRST_VALUE = 64
 
 cdef enum:
@@ -277,6 +280,8 @@ cdef inline void _number(uint32_t slot, uint64_t number, dv_values* v) noexcept 
         v.type = <uint8_t>(number + 1) if number < 2 else 0
     elif slot == S_INTO:
         v.status = 2 if number == 0 else 1
+    elif slot == S_ZERO or slot == S_ZERO_TOO:
+        v.another |= number != 0
 
 
 # Keep a number that the row has no slot for.
@@ -463,6 +468,39 @@ cdef const char* _opening(dv_tables* t, const dv_spec* spec, const char* p, cons
         v.device_end = stop
         v.seen |= 1 << S_DEVICE
     return stop
+
+
+# A printed form that does not name its fields: each text is looked for behind the one before.
+cdef void _printed(const dv_spec* spec, const char* p, const char* end,
+                   dv_values* v) noexcept nogil:
+    cdef const dv_step* step
+    cdef const char* q
+    cdef uint64_t number = 0
+    cdef int i
+    for i in range(spec.step_count):
+        step = &spec.steps[i]
+        while end - p >= step.n and memcmp(p, step.text, step.n):
+            p += 1
+        if end - p < step.n:
+            return
+        p += step.n
+        q = p
+        if step.base == 0:
+            while q < end and q[0] != c' ' and q[0] != c']':
+                q += 1
+            if step.slot == S_DEVICE:
+                v.device = p
+                v.device_end = q
+                v.seen |= 1 << S_DEVICE
+        else:
+            q = read_number(p, end, step.base == 16, &number)
+            if q == NULL:
+                return
+            if step.slot == S_OPCODE:
+                v.type = spec.opcodes[number] if number < 256 else 0
+            elif step.slot:
+                _number(step.slot, number, v)
+        p = q
 
 
 cdef int _read(dv_tables* t, const dv_spec* spec, const char* p, const char* end,
@@ -705,11 +743,13 @@ cdef int make_row(dv_tables* t, const dv_spec* spec, const char* p, const char* 
     e.kind = spec.kind
     if spec.shape == SHAPE_MARK:
         _mark(spec, p, end, e, &v)
+    elif spec.step_count:
+        _printed(spec, p, end, &v)
     elif _read(t, spec, p, end, &v) < 0:
         return ROW_NO_MEMORY
-    if v.seen & spec.needs != spec.needs:
+    if v.seen & spec.needs != spec.needs or v.another:
         batch.count -= 1
-        return ROW_OTHER
+        return ROW_ANOTHER if v.another else ROW_OTHER
     if v.device != NULL and v.device_end > v.device:
         e.device = names_number(devices, v.device, v.device_end - v.device)
         if e.device == 0:

@@ -5,12 +5,16 @@ from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcmp
 
 from dmaverify.model.events cimport (
-    KIND_CQE, KIND_CREATE_QP, KIND_HCA_ACCESS, KIND_MODIFY_QP, KIND_POST_RECV, KIND_POST_SEND,
+    KIND_ASYNC_EVENT, KIND_CQE, KIND_CREATE_QP, KIND_DOORBELL, KIND_HCA_ACCESS, KIND_HCA_VERDICT,
+    KIND_MAD_RECV,
+    KIND_MAD_SEND, KIND_MODIFY_QP, KIND_ODP_PAGES, KIND_POST_RECV, KIND_POST_SEND,
+    KIND_QUEUE_MEMORY, KIND_TEARDOWN, KIND_TEARDOWN_DONE, KIND_USER_UNMAP,
 )
 from dmaverify.trace._chars cimport read_number
 
 from dmaverify.model.kinds import (
-    AccessSide, Opcode, PostFlag, QpState, QpType, RegionType, Rights, WcStatus,
+    AccessSide, AsyncEvent, HcaObject, MadStep, Opcode, PostFlag, QpState, QpType, QueuePart,
+    RangeChange, RegionType, Rights, WcStatus,
 )
 
 cdef enum:
@@ -23,6 +27,7 @@ cdef struct dv_words:
     int count
 
 cdef dv_words SIDES, QP_TYPES, OPCODES, REGION_TYPES, STATES, STATUSES, RIGHTS, POST_FLAGS
+cdef dv_words PARTS, SORTS, EVENTS, CHANGES, STEPS
 _keep = []  # the tables point into these
 
 
@@ -45,6 +50,11 @@ fill(&STATES, QpState)
 fill(&STATUSES, WcStatus)
 fill(&RIGHTS, Rights)
 fill(&POST_FLAGS, PostFlag)
+fill(&PARTS, QueuePart)
+fill(&SORTS, HcaObject)
+fill(&EVENTS, AsyncEvent)
+fill(&CHANGES, RangeChange)
+fill(&STEPS, MadStep)
 
 
 cdef int look_up(const dv_words* table, const char* p, const char* end) noexcept nogil:
@@ -59,12 +69,22 @@ cdef uint8_t hca_type(int kind, const char* p, const char* end) noexcept nogil:
     cdef const dv_words* table = &REGION_TYPES
     cdef uint64_t number = 0
     cdef int found
-    if kind == KIND_HCA_ACCESS:
+    if kind == KIND_HCA_ACCESS or kind == KIND_HCA_VERDICT:
         table = &SIDES
     elif kind == KIND_CREATE_QP:
         table = &QP_TYPES
     elif kind == KIND_POST_SEND or kind == KIND_POST_RECV or kind == KIND_CQE:
         table = &OPCODES
+    elif kind == KIND_DOORBELL or kind == KIND_QUEUE_MEMORY:
+        table = &PARTS
+    elif kind == KIND_TEARDOWN or kind == KIND_TEARDOWN_DONE:
+        table = &SORTS
+    elif kind == KIND_ASYNC_EVENT:
+        table = &EVENTS
+    elif kind == KIND_USER_UNMAP or kind == KIND_ODP_PAGES:
+        table = &CHANGES
+    elif kind == KIND_MAD_SEND or kind == KIND_MAD_RECV:
+        table = &STEPS
     if read_number(p, end, False, &number) == end and number < 16:
         return <uint8_t>number
     found = look_up(table, p, end)
@@ -94,4 +114,6 @@ cdef uint8_t hca_bits(int kind, const char* p, const char* end, bint* known) noe
 cdef int hca_status(int kind, const char* p, const char* end) noexcept nogil:
     if kind == KIND_MODIFY_QP:
         return look_up(&STATES, p, end)
-    return look_up(&STATUSES, p, end) if kind == KIND_CQE else -1
+    if kind == KIND_CQE or kind == KIND_MAD_SEND or kind == KIND_MAD_RECV:
+        return look_up(&STATUSES, p, end)
+    return -1

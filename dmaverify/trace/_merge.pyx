@@ -9,8 +9,8 @@ from dmaverify.model.events cimport (
     EventBatch, F_BUS_UNKNOWN, F_FAILED, F_FROM_MARK, F_LENGTH_UNKNOWN, F_TIME_UNKNOWN,
     F_TRUNCATED, KIND_CLOCK_SYNC,
     KIND_DEV_ACCESS, KIND_DEV_READ, KIND_DEV_START, KIND_DMA_ALLOC, KIND_DMA_MAP, SIDE_SG_BUS,
-    batch_clear, batch_push, device_writes, dv_batch, dv_entry, dv_event, dv_side, event_side,
-    side_entries,
+    batch_clear, batch_push, batch_side, device_writes, dv_batch, dv_entry, dv_event, dv_side,
+    event_side, kind_of_hca, side_entries,
 )
 
 from array import array
@@ -152,9 +152,25 @@ cdef inline uint64_t place_of(const dv_event* e) noexcept nogil:
 
     What the trace tells itself is not judged, and comes at its time.
     """
-    if e.flags & F_FROM_MARK:
+    if e.flags & F_FROM_MARK or kind_of_hca(e.kind):
         return e.time
     return e.time + <uint64_t>(e.status if e.status > 0 else 0) * 1000
+
+
+cdef int sides_of(dv_batch* out, const dv_batch* source, size_t i) noexcept nogil:
+    """Give the row put last the side records that it has in another batch."""
+    cdef size_t at = source.rows[i].side
+    cdef const dv_side* from_
+    cdef dv_side* to
+    out.rows[out.count - 1].side = 0
+    while at != 0:
+        from_ = <const dv_side*>(source.side + at)
+        to = batch_side(out, from_.tag, from_.stored, from_.full, 16)
+        if to == NULL:
+            return -1
+        memcpy(to + 1, from_ + 1, <size_t>from_.words * 8)
+        at = 0 if from_.last else at + 2 + from_.words
+    return 0
 
 
 cdef int put(dv_batch* out, const dv_batch* source, size_t i, uint32_t record) noexcept nogil:
@@ -163,16 +179,17 @@ cdef int put(dv_batch* out, const dv_batch* source, size_t i, uint32_t record) n
         return -1
     e[0] = source.rows[i]
     out.numbers[out.count - 1] = source.numbers[i]
-    if record != 0:
-        out.numbers[out.count - 1].record = record
-    return 0
+    if record == 0:
+        return 0
+    out.numbers[out.count - 1].record = record
+    return sides_of(out, source, i) if e.side != 0 else 0
 
 
 cdef class Merger:
     """Puts rows of other sources between those of a trace.
 
     Args:
-        others: the rows, in the order of their places; they have no side records.
+        others: the rows, in the order of their places; their side records have words only.
     """
 
     cdef EventBatch others

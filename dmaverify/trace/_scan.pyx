@@ -11,7 +11,7 @@ from dmaverify.model.events cimport (
 )
 from dmaverify.trace._chars cimport is_digit, read_decimal, skip_spaces, starts
 from dmaverify.trace._fields cimport (
-    KEYS_MAX, ROW_MADE, SHAPE_DEVICE, SHAPE_KEYS, SHAPE_MARK, SPECS_MAX, add_word,
+    KEYS_MAX, ROW_ANOTHER, ROW_MADE, SHAPE_DEVICE, SHAPE_KEYS, SHAPE_MARK, SPECS_MAX, add_word,
     dv_spec, dv_tables, dv_word, find_spec, make_row,
 )
 from dmaverify.trace._head cimport (
@@ -229,8 +229,8 @@ cdef int _event_line(dv_scan* s, dv_batch* batch, const char* p, const char* end
     made = make_row(&s.tables, spec, head.body, end, &s.devices, batch)
     if made != ROW_MADE:
         s.skipped += 1
-        s.tally[TALLY_GARBLED] += 1
-        return made
+        s.tally[TALLY_GARBLED] += made != ROW_ANOTHER
+        return made if made < 0 else 0
     e = &batch.rows[batch.count - 1]
     if s.layout.column > 16 and _twice(s, &head, e.device, spec.family):
         batch.count -= 1
@@ -319,7 +319,7 @@ cdef class Scanner:
             raise MemoryError()
         keys = {}
         for spec in specs:
-            for name in spec.fields:
+            for name in () if spec.printed else spec.fields:
                 keys.setdefault(name, len(keys) + 1)
         if len(specs) > SPECS_MAX or len(keys) >= KEYS_MAX:
             raise ValueError("too many events or fields for the scanner's tables")
@@ -372,7 +372,17 @@ cdef class Scanner:
             self._keep.append(data)
             c.system = data
             c.system_n = len(data)
-        for name, slot in spec.fields.items():
+        for number, opcode in spec.opcodes.items():
+            c.opcodes[number] = int(opcode)
+        for text, name, base in spec.printed:
+            data = text.encode()
+            self._keep.append(data)
+            c.steps[c.step_count].text = data
+            c.steps[c.step_count].n = len(data)
+            c.steps[c.step_count].slot = int(spec.fields[name]) if name else 0
+            c.steps[c.step_count].base = base
+            c.step_count += 1
+        for name, slot in () if spec.printed else spec.fields.items():
             c.slot[keys[name]] = int(slot)
             # A list spells each of its numbers out, whatever the label.
             c.hexadecimal[keys[name]] = name in HEX_FIELDS and (

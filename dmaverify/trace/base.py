@@ -15,7 +15,8 @@ class Reader(Protocol):
 
     Attributes:
         path: as the user named it.
-        format: "ftrace-text", "trace-cmd-report", "perf-script", "dmat" or "trace-dat".
+        format: "ftrace-text", "trace-cmd-report", "perf-script", "dmat", "trace-dat", "pcap",
+            "pcapng" or "ctf".
         binary: True where records have no lines.
         devices: device names by number; number 0 is "" (no device). Grows while reading.
         clock: name of the trace clock, "" where unknown.

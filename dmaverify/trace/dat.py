@@ -1,7 +1,7 @@
 """The reader of `trace.dat`, the file of trace-cmd, versions 6 and 7."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from dmaverify.errors import TraceError
 from dmaverify.model.events import EventBatch
@@ -20,7 +20,7 @@ from dmaverify.trace.dat_formats import (
 from dmaverify.trace.dat_pages import PageDecoder
 from dmaverify.trace.dat_sections import RECORD_AGAIN
 from dmaverify.trace.dat_source import AnyPart
-from dmaverify.trace.events import MAX_DEVICES
+from dmaverify.trace.events import MAX_DEVICES, EventSpec
 from dmaverify.trace.source import Source
 
 ROWS = 8192  # rows of a batch: half a megabyte
@@ -50,6 +50,7 @@ class DatReader:
 
     Args:
         source: the file; the reader closes it.
+        more: events of the user's own.
 
     Raises:
         TraceError: not such a file, or nothing in it can be read.
@@ -59,7 +60,8 @@ class DatReader:
     binary = True
     streaming = False
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, more: Sequence[EventSpec] = ()) -> None:
+        self._more = more
         self._file = AnyPart(source)
         self.path = source.path
         self.size: int | None = self._file.size
@@ -151,7 +153,7 @@ class DatReader:
             _common(pid),
             (multiplier, shift, head.ts_offset % (1 << 64)),
         )
-        _add_plans(decoder, formats, layout.commit_size)
+        _add_plans(decoder, formats, layout.commit_size, self._more)
         decoder.set_texts(_parse_printk(head.printk))
         self._add_streams(decoder)
         return decoder
@@ -223,14 +225,17 @@ def _common(spot: Spot) -> tuple[int, int, int]:
     return spot.mode, spot.offset, spot.size
 
 
-def _add_plans(decoder: PageDecoder, formats: list[Format], long_size: int) -> None:
-    for plan in make_plans(formats, long_size):
+def _add_plans(
+    decoder: PageDecoder, formats: list[Format], long_size: int, more: Sequence[EventSpec]
+) -> None:
+    for plan in make_plans(formats, long_size, more):
         spec = plan.spec
         spots = [(s.slot, int(s.mode), s.offset, s.size, s.element) for s in plan.spots]
         family = _FAMILIES.get(spec.kind, 0)
         decoder.add_plan(
-            plan.id, spec.kind, spec.type, family, spec.failed, spec.direction_garbage, spots
-        )
+            plan.id, spec.kind, spec.type, family, spec.failed, spec.direction_garbage, spots,
+            {number: int(opcode) for number, opcode in spec.opcodes.items()},
+        )  # fmt: skip
 
 
 def _cut_notice(cuts: list[int], damaged: int) -> Notice:

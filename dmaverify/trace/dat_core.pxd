@@ -65,7 +65,10 @@ cdef enum:               # slots; repeats events.Slot, as far as binary events h
     SLOT_ACCESS = 32
     SLOT_SIDE = 33
     SLOT_INTO = 34
-    SLOT_COUNT = 35
+    SLOT_OPCODE = 36
+    SLOT_ZERO = 37
+    SLOT_ZERO_TOO = 38
+    SLOT_COUNT = 39
 
 cdef enum dat_result:
     DAT_END = 0          # nothing is left
@@ -86,6 +89,7 @@ cdef struct dat_plan:
     uint8_t kind         # dv_kind
     uint8_t family       # of events that two instances may both record; 0 = none
     uint8_t failed       # the event exists only for failures
+    uint8_t opcodes[256]  # number -> Opcode
     uint8_t garbage      # a direction outside the enum means nothing
 
 cdef struct dat_layout:

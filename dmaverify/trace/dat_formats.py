@@ -130,11 +130,20 @@ def parse_page_layout(text: str, long_size: int) -> PageLayout:
     return layout
 
 
-def make_plans(formats: Iterable[Format], long_size: int) -> list[Plan]:
-    """Return the plans of those formats that the event model has; other ids have none."""
+def make_plans(
+    formats: Iterable[Format], long_size: int, more: Iterable[EventSpec] = ()
+) -> list[Plan]:
+    """Return the plans of those formats that the event model has; other ids have none.
+
+    Args:
+        formats: of the recording.
+        long_size: bytes of the recorded machine's `long`.
+        more: events of the user's own, which take the place of others of their names.
+    """
     plans = []
+    known = {**EVENTS_BY_NAME, **{spec.name: spec for spec in more}}
     for form in formats:
-        spec = EVENTS_BY_NAME.get(form.name)
+        spec = known.get(form.name)
         if spec is None or (spec.systems and form.system not in spec.systems):
             continue
         spots = tuple(_spots(form, spec, long_size))

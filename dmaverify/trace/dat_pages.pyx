@@ -298,11 +298,12 @@ cdef class PageDecoder:
         self._chunks.append(None)
 
     def add_plan(self, uint16_t event, uint8_t kind, uint8_t type, uint8_t family, bint failed,
-                 bint garbage, list spots):
+                 bint garbage, list spots, dict opcodes=None):
         """Add how records of an event id become rows.
 
         Args:
             spots: a (slot, mode, offset, size, element) each.
+            opcodes: what numbers of the slot OPCODE mean.
         """
         cdef void* p = realloc(self.c.plans, (self._planned + 1) * sizeof(dat_plan))
         cdef dat_plan* plan
@@ -314,6 +315,8 @@ cdef class PageDecoder:
         memset(plan, 0, sizeof(dat_plan))
         plan.kind, plan.type, plan.family = kind, type, family
         plan.failed, plan.garbage = failed, garbage
+        for code, opcode in (opcodes or {}).items():
+            plan.opcodes[<uint8_t>code] = opcode
         for slot, mode, offset, size, element in spots:
             if not 0 < slot < SLOT_COUNT:
                 raise ValueError(slot)

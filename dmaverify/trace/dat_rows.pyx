@@ -112,6 +112,9 @@ cdef int row_make(dat_decoder* d, const dat_plan* plan, dat_stream* s, dv_batch*
         device = names_number(&d.names, <const char*>start, size)
         if device == 0 and size:
             return -1
+    if is_another(d, plan, r):
+        d.skipped += 1
+        return 0
     if not lists_fit(d, plan, r, s.head_size):
         d.damaged += 1
         return 0
@@ -138,6 +141,16 @@ cdef int row_make(dat_decoder* d, const dat_plan* plan, dat_stream* s, dv_batch*
     if plan.spots[SLOT_VIRT_ADDR].mode:
         return pointer_add(d, plan, r, b)
     return 0
+
+
+# A field that must be 0 is not: another event of the same name.
+cdef inline bint is_another(const dat_decoder* d, const dat_plan* plan,
+                            const uint8_t* r) noexcept nogil:
+    cdef int slot
+    for slot in range(SLOT_ZERO, SLOT_ZERO_TOO + 1):
+        if plan.spots[slot].mode and number(d, &plan.spots[slot], r):
+            return True
+    return False
 
 
 # The instance that first told of a device (and family of events) goes on telling.
@@ -217,6 +230,9 @@ cdef inline void scalars_fill(const dat_decoder* d, const dat_plan* plan, const 
     if f[SLOT_SIDE].mode:
         v = number(d, &f[SLOT_SIDE], r)
         e.flags |= <uint16_t>((v + 1 if v < 2 else 0) << TYPE_SHIFT)
+    if f[SLOT_OPCODE].mode:
+        v = number(d, &f[SLOT_OPCODE], r)
+        e.flags |= <uint16_t>(plan.opcodes[v] if v < 256 else 0) << TYPE_SHIFT
     if f[SLOT_ATTRS].mode:
         v = number(d, &f[SLOT_ATTRS], r)
         if v & ATTR_SKIP_SYNC:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from dmaverify.errors import TraceError
 from dmaverify.model.kinds import EventKind
+from dmaverify.trace.devlog_hca import HcaLog, HcaParser
 from dmaverify.trace.faults import pci_name, requester_name
 from dmaverify.trace.lines import Lines
 
@@ -74,6 +75,7 @@ class DeviceLog:
         left_out: accesses beyond what is kept.
         lines, events: lines in all, and those of QEMU's form.
         cut_short: True where the compressed data ends early.
+        hca: what an HCA says of itself.
     """
 
     path: str
@@ -85,6 +87,7 @@ class DeviceLog:
     lines: int = 0
     events: int = 0
     cut_short: bool = False
+    hca: HcaLog = field(default_factory=HcaLog)
 
 
 _LINE = re.compile(
@@ -149,6 +152,7 @@ class _Parser:
 
     def __init__(self, log: DeviceLog) -> None:
         self._log = log
+        self._hca = HcaParser(log.hca)
         self._registers: dict[int, dict[int, tuple[int, int, str]]] = {}
         self._commands: dict[str, _Command] = {}
         self._told: dict[int, tuple[str, int]] = {}  # page -> family, time
@@ -181,6 +185,9 @@ class _Parser:
             self._time = int(found["s"]) * 1_000_000 + int(found["us"])
             self._event, self._pid = found["event"], found["pid"]
             read(found["rest"] or "")
+        if found["event"] in self._hca.readers:
+            time = int(found["s"]) * 1_000_000 + int(found["us"])
+            self._hca.take(found["event"], found["rest"] or "", found["pid"], time, number, text)
 
     def _add(
         self, family: str, address: int, length: int | None, write: bool | None, device: str = ""

@@ -23,9 +23,9 @@ How a row is filled, for every reader:
 * `site` is the id of the task that logged the event.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from dmaverify.model.kinds import EventKind, MapType, MemoryKind
+from dmaverify.model.kinds import EventKind, MapType, MemoryKind, Opcode
 from dmaverify.trace.hca_events import PROBES
 from dmaverify.trace.slots import Slot as Slot
 
@@ -79,7 +79,10 @@ class EventSpec:
         source: the kernel's file that defines it.
         failed: True where the event exists only for failures.
         direction_garbage: True where some kernels leave the direction unset.
-        binary: True where the printed line does not name the fields.
+        binary: True where the printed line can not be read.
+        printed: the printed form where it does not name its fields: (text that is looked for,
+            field behind it, 10 or 16 for a number, 0 for a word), at most ten, in order.
+        opcodes: what numbers of the slot OPCODE mean.
     """
 
     name: str
@@ -92,6 +95,8 @@ class EventSpec:
     failed: bool = False
     direction_garbage: bool = False
     binary: bool = False
+    printed: tuple[tuple[str, str, int], ...] = ()
+    opcodes: dict[int, Opcode] = field(default_factory=dict)
 
 
 K, M, S = EventKind, MapType, Slot
@@ -279,7 +284,7 @@ def _probes() -> list[EventSpec]:
         EventSpec(
             probe.name, frozenset({probe.system}), probe.kind, probe.type, probe.fields,
             frozenset(probe.fields.values()) - probe.optional, probe.source,
-            binary=probe.binary,
+            binary=probe.binary, printed=probe.printed, opcodes=probe.opcodes,
         )
         for probe in PROBES
     ]  # fmt: skip

@@ -12,13 +12,16 @@ from pathlib import Path
 
 from dmaverify.errors import TraceError
 from dmaverify.model.events import EventBatch
-from dmaverify.model.finding import Notice
+from dmaverify.model.finding import Join, Notice
 from dmaverify.model.kinds import Direction, Flag
 from dmaverify.trace import open_trace
 from dmaverify.trace._merge import Merger, Scout
+from dmaverify.trace._spans import SpanScout
 from dmaverify.trace.base import OTHER_SOURCE, Reader
 from dmaverify.trace.clocks import Clocks, from_moments, from_offset
 from dmaverify.trace.devlog import PAGE, DeviceLog
+from dmaverify.trace.events import EventSpec
+from dmaverify.trace.hca_rows import HcaRow, HcaRows, hca_pages, join_notices
 from dmaverify.trace.klog import KernelLog
 from dmaverify.trace.other_rows import DeviceRows, Never, OtherLine, Row, fault_rows
 from dmaverify.trace.owners import family_pages, owners
@@ -35,12 +38,14 @@ class OtherSources:
         clock_offset: the device log's clock minus the trace's, seconds; None: by the moments
             that both have.
         log_offset: the kernel log's clock minus the trace's, seconds; None: not known.
+        events: events of the user's own.
     """
 
     device_log: DeviceLog | None = None
     kernel_log: KernelLog | None = None
     clock_offset: float | None = None
     log_offset: float | None = None
+    events: tuple[EventSpec, ...] = ()
 
 
 class MergedReader:
@@ -50,12 +55,20 @@ class MergedReader:
         reader: reads the trace, from its start.
         rows: what to put in, in the order of their places.
         notices: what there is to say about the other sources.
+        joins: memory of an HCA's log, and the mappings that it is in.
     """
 
-    def __init__(self, reader: Reader, rows: Iterable[Row], notices: list[Notice]) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        rows: Iterable[Row | HcaRow],
+        notices: list[Notice],
+        joins: tuple[Join, ...] = (),
+    ) -> None:
         self._reader = reader
         self._lines: list[OtherLine] = []
         self._others = notices
+        self.joins = joins
         self._rows = EventBatch(4096)
         for row in rows:
             self._add(row)
@@ -66,7 +79,10 @@ class MergedReader:
         self.streaming = reader.streaming
         self._publish()
 
-    def _add(self, row: Row) -> None:
+    def _add(self, row: Row | HcaRow) -> None:
+        if isinstance(row, HcaRow):
+            self._add_hca(row)
+            return
         direction = None
         if row.write is not None:
             direction = Direction.FROM_DEVICE if row.write else Direction.TO_DEVICE
@@ -82,6 +98,17 @@ class MergedReader:
             flags=Flag.FROM_MARK if row.echo else 0,
             offset=OTHER_SOURCE | len(self._lines),
             line=row.line.line,
+        )
+        self._lines.append(row.line)
+
+    def _add_hca(self, row: HcaRow) -> None:
+        self._rows.add(
+            row.kind,
+            time=row.place,
+            offset=OTHER_SOURCE | len(self._lines),
+            line=row.line.line,
+            hca=list(row.hca) or None,
+            **row.values,  # type: ignore[arg-type]  # slots of the row, all numbers
         )
         self._lines.append(row.line)
 
@@ -156,25 +183,41 @@ def open_merged(path: str, others: OtherSources) -> MergedReader:
     pages = family_pages(log) if log else {}
     wanted = _pages(others, pages)
     scout = Scout(wanted)
-    reader = open_trace(path)
+    spans = SpanScout(hca_pages(log.hca)) if log and log.hca else None
+    reader = open_trace(path, others.events)
     try:
         for batch in reader.batches():
             scout.scan(batch)
+            if spans is not None:
+                spans.scan(batch)
         devices, ticks = list(reader.devices), reader.ticks
     finally:
         reader.close()
     notices: list[Notice] = []
-    rows: list[Row] = []
+    rows: list[Row | HcaRow] = []
+    joins: tuple[Join, ...] = ()
     never = Never(scout, wanted)
     if log is not None:
         joiner = DeviceRows(log, scout, never, devices, notices)
         clocks = None if ticks else _clocks(log, scout, others.clock_offset)
-        rows += joiner.rows(owners(log, pages, scout, devices), clocks)
+        owner = owners(log, pages, scout, devices)
+        rows += joiner.rows(owner, clocks)
+        if spans is not None:
+            number = _number_of(owner.get("rdma", ""), devices)
+            hca = HcaRows(log, number, spans, clocks, scout.last or 0)
+            joins = hca.joins()
+            rows += hca.rows()
+            notices += join_notices(joins, log.hca.left_out)
     if others.kernel_log is not None:
         offset = None if ticks else others.log_offset
         rows += fault_rows(others.kernel_log, devices, offset, scout, never, notices)
     rows.sort(key=lambda row: row.place)
-    return MergedReader(open_trace(path), rows, notices)
+    return MergedReader(open_trace(path, others.events), rows, notices, joins)
+
+
+def _number_of(name: str, devices: list[str]) -> int:
+    """Return the number of a device's name, 0 where there is none."""
+    return devices.index(name) if name and name in devices else 0
 
 
 def _pages(others: OtherSources, sample: dict[str, list[int]]) -> list[int]:

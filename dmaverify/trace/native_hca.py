@@ -6,13 +6,18 @@ from enum import IntEnum, IntFlag
 from dmaverify.model.events import Event
 from dmaverify.model.kinds import (
     AccessSide,
+    AsyncEvent,
     EventKind,
     Flag,
+    HcaObject,
     HcaValue,
+    MadStep,
     Opcode,
     PostFlag,
     QpState,
     QpType,
+    QueuePart,
+    RangeChange,
     RegionType,
     Rights,
     WcStatus,
@@ -27,6 +32,12 @@ _QP = {"qp": S.OBJECT}
 _POST = {
     **_QP, "wr_id": S.PHYS_ADDR, "opcode": S.TYPE, "post_flags": S.ACCESS, "sges": S.SGES,
     "keys": S.PHYS_LIST,
+}  # fmt: skip
+_OBJECT = {"number": S.OBJECT, "object_type": S.TYPE}
+#: Memory as the device sees it, in one piece or as a list.
+_MEMORY = {"bus_addr": S.BUS_ADDR, "length": S.LENGTH, "segments": S.SGES}
+_MAD = {
+    **_MEMORY, "agent": S.OBJECT, "step": S.TYPE, "wr_id": S.PHYS_ADDR, "completion": S.STATUS,
 }  # fmt: skip
 
 #: Field name -> slot of each kind; a kind has those of every event beside them.
@@ -53,18 +64,46 @@ HCA_FIELDS: dict[EventKind, dict[str, Slot]] = {
         "length": S.LENGTH,
     },
     K.HCA_ACCESS: {**_RANGE, "access": S.ACCESS, "side": S.TYPE, "moves": S.STATUS},
-    K.HCA_VERDICT: {"result": S.STATUS},
+    K.HCA_VERDICT: {
+        "result": S.STATUS, "key": S.OBJECT, "iova": S.BUS_ADDR, "length": S.LENGTH,
+        "access": S.ACCESS, "side": S.TYPE,
+    },
     K.TASK_EXIT: {},
+    K.CREATE_SRQ: {"srq": S.OBJECT, "pd": S.PHYS_ADDR, "entries": S.LENGTH},
+    K.DESTROY_SRQ: {"srq": S.OBJECT},
+    K.CREATE_AH: {"ah": S.OBJECT, "pd": S.PHYS_ADDR},
+    K.DESTROY_AH: {"ah": S.OBJECT},
+    K.DOORBELL: {"number": S.OBJECT, "part": S.TYPE, "published": S.LENGTH},
+    K.QUEUE_MEMORY: {"number": S.OBJECT, "part": S.TYPE, **_MEMORY},
+    K.MAD_SEND: _MAD,
+    K.MAD_RECV: _MAD,
+    K.ALLOC_MW: {"key": S.OBJECT, "pd": S.PHYS_ADDR, "region_type": S.TYPE},
+    K.DEALLOC_MW: {"key": S.OBJECT},
+    K.TEARDOWN: _OBJECT,
+    K.TEARDOWN_DONE: _OBJECT,
+    K.ASYNC_EVENT: {"number": S.OBJECT, "async_event": S.TYPE},
+    K.USER_UNMAP: {"address": S.BUS_ADDR, "length": S.LENGTH, "change": S.TYPE},
+    K.ODP_PAGES: {"key": S.OBJECT, "iova": S.BUS_ADDR, "length": S.LENGTH, "change": S.TYPE},
+    K.MAP_MR_SG: {
+        "key": S.OBJECT, "iova": S.BUS_ADDR, "length": S.LENGTH, "segments": S.SGES,
+    },
 }  # fmt: skip
 
 #: What an event may have beside its row: names of HcaValue.
 VALUE_SLOTS = {value.name.lower(): Slot(FIRST_VALUE + value) for value in HcaValue}
 
 _TYPES: dict[EventKind, type[IntEnum]] = {
-    K.HCA_ACCESS: AccessSide, K.CREATE_QP: QpType, K.POST_SEND: Opcode, K.POST_RECV: Opcode,
-    K.CQE: Opcode,
+    K.HCA_ACCESS: AccessSide, K.HCA_VERDICT: AccessSide, K.CREATE_QP: QpType,
+    K.POST_SEND: Opcode, K.POST_RECV: Opcode, K.CQE: Opcode,
+    K.DOORBELL: QueuePart, K.QUEUE_MEMORY: QueuePart, K.MAD_SEND: MadStep,
+    K.MAD_RECV: MadStep, K.TEARDOWN: HcaObject, K.TEARDOWN_DONE: HcaObject,
+    K.ASYNC_EVENT: AsyncEvent, K.USER_UNMAP: RangeChange, K.ODP_PAGES: RangeChange,
 }  # fmt: skip
-_STATUSES: dict[EventKind, type[IntEnum]] = {K.MODIFY_QP: QpState, K.CQE: WcStatus}
+_STATUSES: dict[EventKind, type[IntEnum]] = {
+    K.MODIFY_QP: QpState, K.CQE: WcStatus, K.MAD_SEND: WcStatus, K.MAD_RECV: WcStatus,
+}  # fmt: skip
+#: Objects whose numbers are written in decimal.
+_COUNTED = frozenset({"qp", "cq", "srq", "ah", "number", "agent"})
 _UNKNOWN = {S.BUS_ADDR: Flag.BUS_UNKNOWN, S.PHYS_ADDR: Flag.PHYS_UNKNOWN}
 
 
@@ -86,7 +125,7 @@ def _one(event: Event, name: str, slot: Slot) -> str:
     """Return one field of an event, "" where it is not known."""
     value: str = ""
     if slot == S.OBJECT and event.object:
-        value = str(event.object) if name in ("qp", "cq") else hex(event.object)
+        value = str(event.object) if name in _COUNTED else hex(event.object)
     elif slot == S.BUS_ADDR and not event.flags & Flag.BUS_UNKNOWN:
         value = hex(event.bus_addr)
     elif slot == S.PHYS_ADDR and not event.flags & Flag.PHYS_UNKNOWN:
@@ -105,8 +144,10 @@ def _one(event: Event, name: str, slot: Slot) -> str:
 
 def _lists(event: Event) -> Iterable[str]:
     if event.sges:
-        yield f"sges={{{','.join(f'{a:#x}+{n:#x}' for a, n, _ in event.sges)}}}"
-        yield f"keys={{{','.join(f'{k:#x}' for *_, k in event.sges)}}}"
+        name = "sges" if "sges" in HCA_FIELDS[event.kind] else "segments"
+        yield f"{name}={{{','.join(f'{a:#x}+{n:#x}' for a, n, _ in event.sges)}}}"
+        if name == "sges":
+            yield f"keys={{{','.join(f'{k:#x}' for *_, k in event.sges)}}}"
     for what, value in event.hca or ():
         yield f"{what.name.lower()}={value:#x}"
 

@@ -41,6 +41,9 @@ class Slot(IntEnum):
     SIDE = 33  # 0 local, 1 remote: the type of HCA_ACCESS
     INTO = 34  # 0: bytes go into memory, else out of it: row.status 2 or 1
     SGES = 35  # side record SGE, `{address+length,...}`; PHYS_LIST has the keys then
+    OPCODE = 36  # the type of a row, by a table of the event: number -> Opcode
+    ZERO = 37  # not 0: the event is another one of the same name
+    ZERO_TOO = 38  # the same, for a second field
     # Numbers that go into the side record HCA: 64 and the HcaValue of the same name.
     REMOTE_KEY = 65
     REMOTE_ADDR = 66
@@ -55,6 +58,22 @@ class Slot(IntEnum):
     SIGNAL_ALL = 75
     NEW_KEY = 76
     QUEUE_PAIR = 77
+    SRQ = 78
+    AH = 79
+    REMOTE_QP = 80
+    AGENT = 81
+    LIMIT = 82
+    WC_FLAGS = 83
+    INVALIDATED = 84
+    PAGE_SIZE = 85
+    MAPPED = 86
+    IMMEDIATE = 87
+    FAMILY = 88
+    VENDOR_ERR = 89
+    REQUEST_KEY = 90
+    DATA_IN_ORDER = 91
+    RELAXED = 92
+    TID = 93
 
 
 #: Slots from here on are values of the side record HCA, numbered by HcaValue.

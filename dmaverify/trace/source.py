@@ -232,6 +232,8 @@ class Source:
         TraceError: there is nothing to read, or it may not be read.
     """
 
+    _fd = -1
+
     def __init__(self, path: str) -> None:
         self.path = path
         self.consumed = 0
@@ -312,9 +314,11 @@ class Source:
         """Return False where reading more would wait for a writer."""
         if not self.streaming or self._members:
             return True
+        waiting = select.poll()  # select() knows no file numbers from 1024 on
+        waiting.register(self._fd, select.POLLIN)
         try:
-            return bool(select.select([self._fd], [], [], 0)[0])
-        except (OSError, ValueError):
+            return bool(waiting.poll(0))
+        except OSError:
             return True
 
     def read(self, room: int) -> bytes:
@@ -384,8 +388,11 @@ class Source:
             text = f"can not be kept in {tempfile.gettempdir()}: {_why(error)}; set TMPDIR"
             raise TraceError(self.path, None, text) from None
 
+    def __del__(self) -> None:
+        self.close()
+
     def close(self) -> None:
-        """Give back the file."""
+        """Give back the file; one that nobody has any more is given back by itself."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1

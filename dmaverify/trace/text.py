@@ -5,13 +5,13 @@ The scanner does the work; here are the chunks, the lines for people, and what t
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from dmaverify.errors import TraceError
 from dmaverify.model.events import EventBatch
 from dmaverify.model.finding import Notice
 from dmaverify.trace._scan import Scanner
-from dmaverify.trace.events import EVENTS
+from dmaverify.trace.events import EVENTS, EventSpec
 from dmaverify.trace.native import EVERY_SYNC, HEADER, NATIVE_EVENTS, native_names
 from dmaverify.trace.source import Source
 
@@ -33,12 +33,19 @@ def says_every_sync(head: bytes) -> bool:
     return len(lines) > 1 and lines[1].rstrip() == EVERY_SYNC.encode()
 
 
-def make_scanner(native: bool) -> Scanner:
-    """Return a scanner for printed kernel events, and for native ones too if asked."""
+def make_scanner(native: bool, more: Sequence[EventSpec] = ()) -> Scanner:
+    """Return a scanner for printed kernel events, and for native ones too if asked.
+
+    Args:
+        native: whether native events are taken.
+        more: events of the user's own, which take the place of others of their names.
+    """
+    own = {spec.name for spec in more}
+    known = [*more, *(s for s in EVENTS if s.name not in own and not s.binary)]
     if not native:
-        return Scanner([spec for spec in EVENTS if not spec.binary])
+        return Scanner(known)
     names = native_names()
-    specs = [*NATIVE_EVENTS, *(s for s in EVENTS if s.name not in names and not s.binary)]
+    specs = [*NATIVE_EVENTS, *(s for s in known if s.name not in names)]
     return Scanner(specs, native=names, bare=True)
 
 
@@ -96,6 +103,7 @@ class TextReader:
 
     Args:
         source: an opened trace from which nothing has been read.
+        more: events of the user's own.
 
     Raises:
         TraceError: it is no printed trace, as far as its head tells.
@@ -104,8 +112,9 @@ class TextReader:
     binary = False
     clock = ""  # printed traces do not name it
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, more: Sequence[EventSpec] = ()) -> None:
         self.path = source.path
+        self._more = more
         self.consumed = 0
         self.size = source.size
         self.streaming = source.streaming
@@ -117,7 +126,7 @@ class TextReader:
         self._source = source
         self._native = is_native(source.head)
         self.every_sync = self._native and says_every_sync(source.head)
-        self._scanner = make_scanner(self._native)
+        self._scanner = make_scanner(self._native, more)
         self._history = _History()
         self._scanner.learn(source.head)
         self.format = self._sniff(source.head)
@@ -129,7 +138,7 @@ class TextReader:
         if head.startswith(b"# dmaverify trace"):
             first = _decode(head[:80].split(b"\n", 1)[0])
             raise TraceError(self.path, 0, f"begins with `{first}`; this version reads `{HEADER}`")
-        probe = make_scanner(False)
+        probe = make_scanner(False, self._more)
         probe.learn(head)
         probe.scan(head, len(head), 0, EventBatch())
         counts = probe.counts

@@ -84,8 +84,32 @@ EVENTS["dma_unmap_sg"] = ("dma", (_DEVICE, ("__data_loc u64[]", "addrs"), _DIR, 
 EVENTS["dma_alloc_sgt"] = ("dma", (_DEVICE, _PHYS_LIST, _BUS, _SIZE, _DIR, _ATTRS))
 EVENTS["dma_free_sgt"] = ("dma", (_DEVICE, _PHYS_LIST, _BUS, _SIZE, _DIR))
 
+_CHUNK = (("u32", "mr_id"), ("int", "nents"), ("u32", "handle"), ("u32", "length"),
+          ("u64", "offset"), ("u32", "dir"))  # fmt: skip
+_NAMED = ("__data_loc char[]", "dev")
+EVENTS["xprtrdma_mr_fastreg"] = ("rpcrdma", (("int", "task_id"), ("int", "client_id"), *_CHUNK))
+EVENTS["xprtrdma_mr_unmap"] = ("rpcrdma", _CHUNK)
+EVENTS["rvt_mr_user_seg"] = (
+    "rvt_mr",
+    (_NAMED, ("void *", "vaddr"), ("u64", "iova"), ("u64", "user_base"), ("size_t", "len"),
+     ("size_t", "length"), ("u32", "lkey"), ("u32", "offset"), ("u16", "m"), ("u16", "n")),
+)  # fmt: skip
+EVENTS["rvt_post_one_wr"] = (
+    "rvt_tx",
+    (_NAMED, ("u64", "wr_id"), ("void *", "wqe"), ("u32", "qpn"), ("u32", "opcode"),
+     ("int", "send_flags"), ("int", "num_sge")),
+)  # fmt: skip
+EVENTS["rvt_cq_enter"] = (
+    "rvt_cq",
+    (_NAMED, ("u64", "wr_id"), ("u32", "status"), ("u32", "opcode"), ("u32", "qpn"),
+     ("u32", "length"), ("u32", "idx")),
+)  # fmt: skip
+EVENTS["ib_mad_recv_done_handler"] = (
+    "ib_mad", (("u32", "qp_num"), ("u16", "status"), ("u32", "length"), ("u16", "wc_status")),
+)  # fmt: skip
+
 _SIGNED = {"int", "s32", "s64"}
-_SIZES = {"u64": 8, "dma_addr_t": 8, "s64": 8, "bool": 1, "int": 4, "u32": 4, "gfp_t": 4, "char": 1}
+_SIZES = {"u64": 8, "dma_addr_t": 8, "s64": 8, "bool": 1, "int": 4, "u32": 4, "u16": 2, "gfp_t": 4, "char": 1}
 _CODES = {1: "B", 2: "H", 4: "I", 8: "Q"}
 
 

@@ -4,6 +4,7 @@ import bz2
 import gzip
 import lzma
 import os
+import resource
 import subprocess
 import sys
 import tracemalloc
@@ -18,6 +19,8 @@ from dmaverify.trace import open_trace
 from dmaverify.trace.source import Source
 from tests.unit.trace.reading import MAP, dma_line, read, read_text
 
+#: select() knows file numbers below this.
+BEYOND_SELECT = 1024
 TEXT = "".join(dma_line(MAP, at=i) for i in range(5000)).encode()
 
 
@@ -162,3 +165,28 @@ def test_control_characters(tmp_path: Path) -> None:
 
     assert 10 == len(events)
     assert "\x00\x01\x02\x03" == reader.task_name(0, reader.line_at(0))
+
+
+def test_a_file_number_beyond_select(tmp_path: Path) -> None:
+    """Whether a pipe has more is known for any file number."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if limit < BEYOND_SELECT + 100:
+        pytest.skip("this process may not open so many files")
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    held = [os.open(os.devnull, os.O_RDONLY)]
+    try:
+        while held[-1] <= BEYOND_SELECT:
+            held.append(os.dup(held[0]))
+        writer = os.open(path, os.O_RDWR)
+        held.append(writer)
+        os.write(writer, dma_line(MAP).encode())
+        source = Source(str(path))
+
+        assert dma_line(MAP).encode() == source.head
+        assert not source.ready()
+        os.write(writer, b"more")
+        assert source.ready()
+    finally:
+        for file in held:
+            os.close(file)

@@ -556,7 +556,7 @@ def test_pipe(tmp_path: Path) -> None:
     def write() -> None:
         with path.open("w", buffering=1) as f:
             f.write(dma_line(MAP))
-            assert go.wait(10)
+            assert go.wait(60)
             f.write(dma_line(MAP, at=1))
 
     writer = threading.Thread(target=write)
