@@ -79,17 +79,36 @@ ROLES = {
     EventKind.LEFT_REGISTERED: "deregistered",
     EventKind.POSTED_SGE: "posted",
     EventKind.WORK_TOUCHED: "touched",
+    EventKind.CREATE_SRQ: "made",
+    EventKind.DESTROY_SRQ: "destroyed",
+    EventKind.CREATE_AH: "made",
+    EventKind.DESTROY_AH: "destroyed",
+    EventKind.DOORBELL: "rung",
+    EventKind.QUEUE_MEMORY: "given",
+    EventKind.MAD_SEND: "sent",
+    EventKind.MAD_RECV: "received",
+    EventKind.ALLOC_MW: "made",
+    EventKind.DEALLOC_MW: "given back",
+    EventKind.TEARDOWN: "told",
+    EventKind.TEARDOWN_DONE: "let go",
+    EventKind.ASYNC_EVENT: "raised",
+    EventKind.USER_UNMAP: "changed",
+    EventKind.ODP_PAGES: "paged",
+    EventKind.MAP_MR_SG: "listed",
+    EventKind.HCA_LOST: "taken",
 }
 #: Offsets from here on are those of lines of another source than the trace.
 OTHER_SOURCE = 1 << 62
-_MAKES = (EventKind.DMA_MAP, EventKind.DMA_ALLOC)
+_MAKES = (
+    EventKind.DMA_MAP, EventKind.DMA_ALLOC, EventKind.ADAPTER_GET, EventKind.CHANNEL_ALLOCATE,
+)  # fmt: skip
 
 
 def role_of(witness: Witness) -> str:
     """Return the past participle for what an event did."""
     event = witness.event
     if event.flags & Flag.FAILED:
-        return "failed" if event.kind in _MAKES else "used"
+        return "failed" if event.kind in _MAKES or event.kind >= EventKind.ALLOC_PD else "used"
     return ROLES[event.kind]
 
 

@@ -1,18 +1,26 @@
 """Values of the rule language as words for people."""
 
 from collections.abc import Callable, Sequence
+from enum import IntEnum
 
 from dmaverify.model.fields import Type, kind_name
 from dmaverify.model.kinds import (
     AccessSide,
+    AsyncEvent,
     Direction,
     EventKind,
+    Hazard,
+    HcaFamily,
+    HcaObject,
+    MadStep,
     MapType,
     MemoryKind,
     Opcode,
     Provenance,
     QpState,
     QpType,
+    QueuePart,
+    RangeChange,
     RegionType,
     Rights,
     WcStatus,
@@ -91,6 +99,31 @@ STATUS_WORDS: dict[int, str] = {
     WcStatus.GENERAL_ERR: "general error",
 }
 
+PART_WORDS: dict[int, str] = {
+    QueuePart.UNKNOWN: "memory of a queue",
+    QueuePart.SEND_RING: "send ring",
+    QueuePart.RECV_RING: "receive ring",
+    QueuePart.QP_RING: "rings of a queue pair",
+    QueuePart.CQ_RING: "ring of a completion queue",
+    QueuePart.SRQ_RING: "ring of a shared receive queue",
+    QueuePart.EQ_RING: "ring of an event queue",
+    QueuePart.QP_RECORD: "doorbell record of a queue pair",
+    QueuePart.CQ_RECORD: "doorbell record of a completion queue",
+    QueuePart.SRQ_RECORD: "doorbell record of a shared receive queue",
+}
+
+CHANGE_WORDS: dict[int, str] = {
+    RangeChange.UNKNOWN: "changed",
+    RangeChange.MUNMAP: "unmapped",
+    RangeChange.MREMAP: "moved",
+    RangeChange.DISCARD: "given back",
+    RangeChange.FORK: "shared with a child",
+    RangeChange.COW: "copied on a write",
+    RangeChange.RELEASED: "released",
+    RangeChange.BROUGHT_IN: "brought in",
+    RangeChange.TAKEN_OUT: "taken out",
+}
+
 SIDE_WORDS: dict[int, str] = {
     AccessSide.UNKNOWN: "access",
     AccessSide.LOCAL: "local access",
@@ -128,8 +161,26 @@ def rights(value: int) -> str:
     return ", ".join(names) if names else "local read only"
 
 
-def _enum(kind: type[QpType | QpState | Opcode]) -> Namer:
+def _enum(kind: type[IntEnum]) -> Namer:
     names = {int(member): member.name.lower() for member in kind}
+    return lambda value: names.get(value, f"{kind.__name__} {value}")
+
+
+def accessor(value: int) -> str:
+    """Return whose access it is: the side in the low 8 bits, above it a buffer of a list."""
+    if value >> 8:
+        return f"access to buffer {value >> 8} of the list"
+    return SIDE_WORDS.get(value, "access")
+
+
+def statuses(value: int) -> str:
+    """Return a set of statuses, a bit each, as alternatives."""
+    names = [STATUS_WORDS[s] for s in WcStatus if value >> s & 1]
+    return " or ".join(names) if names else "no completion"
+
+
+def _said(kind: type[IntEnum]) -> Namer:
+    names = {int(member): member.name.lower().replace("_", " ") for member in kind}
     return lambda value: names.get(value, f"{kind.__name__} {value}")
 
 
@@ -175,6 +226,15 @@ _WRITERS: dict[Type, Namer] = {
     Type.QP_TYPE: _enum(QpType),
     Type.QP_STATE: _enum(QpState),
     Type.OPCODE: _enum(Opcode),
+    Type.QUEUE_PART: lambda value: PART_WORDS.get(value, f"part {value}"),
+    Type.HCA_OBJECT: _said(HcaObject),
+    Type.ASYNC_EVENT: _said(AsyncEvent),
+    Type.CHANGE: lambda value: CHANGE_WORDS.get(value, f"change {value}"),
+    Type.MAD_STEP: _said(MadStep),
+    Type.FAMILY: _said(HcaFamily),
+    Type.HAZARD: _said(Hazard),
+    Type.STATUSES: statuses,
+    Type.ACCESSOR: accessor,
     Type.WC_STATUS: lambda value: STATUS_WORDS.get(value, f"status {value}"),
     Type.PROVENANCE: lambda value: PROVENANCE_WORDS.get(value, UNKNOWN_WORD),
     Type.ROUTINE: routine_name,

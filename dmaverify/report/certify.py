@@ -1,5 +1,6 @@
 """The certificate as text and as JSON (schema `dmaverify/certificate/v1`)."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
@@ -9,9 +10,10 @@ from dmaverify.model.evidence import Evidence
 from dmaverify.model.finding import Finding
 from dmaverify.report.base import View
 from dmaverify.report.json import dumps, finding_json, trace_json
-from dmaverify.report.safe import ascii_only, visible
+from dmaverify.report.safe import ascii_only, visible, wrap
 from dmaverify.report.units import SEVERITY_NAMES
 
+_SPACES = re.compile(r" {2,}")
 CERTIFICATE_SCHEMA = "dmaverify/certificate/v1"
 
 
@@ -41,7 +43,8 @@ class CertificateText:
         profile = certificate.profile
         yield f"certificate: {certificate.verdict}\n\n"
         yield f"profile  {profile.name}: {visible(profile.title)}\n"
-        yield f"rules    {certificate.rule_count}, sha256 {certificate.rules_sha256}\n"
+        yield f"rules    {certificate.rule_count}\n"
+        yield f"         sha256 {certificate.rules_sha256}\n"
         yield f"tool     dmaverify {__version__}\n"
         for trace in certificate.traces:
             info = trace.info
@@ -53,29 +56,40 @@ class CertificateText:
             yield f"         sha256 {trace.sha256}\n"
         yield "\n"
         for group in certificate.groups:
-            yield from _group(group)
+            yield from _group(group, view.width)
         for notice in certificate.notices if not view.quiet else ():
-            yield f"note: {visible(notice.text)}\n"
+            yield from _hung("note: ", visible(notice.text), view.width)
         yield _sum(certificate)
 
 
-def _group(group: GroupResult) -> Iterator[str]:
+def _hung(head: str, text: str, width: int) -> Iterator[str]:
+    """Give a text behind a head, its further lines below its first."""
+    lines = wrap(_SPACES.sub(" ", text), width - len(head), width - len(head))
+    for i, line in enumerate(lines):
+        yield f"{' ' * len(head) if i else head}{line}\n"
+
+
+def _group(group: GroupResult, width: int) -> Iterator[str]:
     seen = ", ".join(f"{count:,} {name}" for name, count in group.exercised.items())
     lacking = f"needs one of {', '.join(group.wanted)}"
-    yield f"{group.verdict.value:<13}  {group.name:<10}  {seen or lacking}\n"
+    yield from _hung(f"{group.verdict.value:<13}  {group.name:<10}  ", seen or lacking, width)
     for finding in group.findings:
-        yield from _finding(finding)
+        yield from _finding(finding, width)
     for notice in group.untold:
-        yield f"    can not tell: {visible(notice.text)}\n"
+        yield from _hung("    can not tell: ", visible(notice.text), width)
 
 
-def _finding(finding: Finding) -> Iterator[str]:
+def _finding(finding: Finding, width: int) -> Iterator[str]:
     times = f" ({finding.occurrences:,} times)" if finding.occurrences > 1 else ""
     doubt = ", low confidence" if finding.confidence == "low" else ""
     word = SEVERITY_NAMES[finding.severity]
-    yield f"    {word}[{finding.rule}]{doubt}: {visible(finding.message)}{times}\n"
+    head = f"    {word}[{finding.rule}]{doubt}: "
+    lines = wrap(f"{visible(finding.message)}{times}", width - len(head), width - 6)
+    yield f"{head}{lines[0]}\n"
+    yield from (f"      {line}\n" for line in lines[1:])
     for proof in finding.evidence:
-        yield f"      {proof.role:<12} {_place(proof):<12} {visible(proof.text)}\n"
+        head = f"      {proof.role:<12} {_place(proof):<12} "
+        yield from _hung(head, visible(proof.text).strip(), width)
 
 
 def _place(proof: Evidence) -> str:

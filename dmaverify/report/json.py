@@ -7,7 +7,7 @@ from typing import Any
 
 from dmaverify._version import __version__
 from dmaverify.model.evidence import Evidence
-from dmaverify.model.finding import Finding, Report, TraceInfo
+from dmaverify.model.finding import Finding, Join, Report, TraceInfo
 from dmaverify.model.kinds import Severity
 from dmaverify.model.matrix import PlatformResult
 from dmaverify.model.platform import EFFECT_NAMES
@@ -80,6 +80,20 @@ def trace_json(trace: TraceInfo) -> dict[str, Any]:
         "first_ns": trace.first_ns,
         "last_ns": trace.last_ns,
         "kinds": dict(sorted(trace.kinds.items())),
+        **({"joins": [join_json(j) for j in trace.joins]} if trace.joins else {}),
+    }
+
+
+def join_json(join: Join) -> dict[str, Any]:
+    """Return memory of another source and its mapping as the schema has it."""
+    return {
+        "what": join.what,
+        "source": join.source,
+        "line": join.line,
+        "bus_addr": join.bus_addr,
+        "length": join.length,
+        "mapping": None if join.why else {"event": join.mapping_event, "line": join.mapping_line},
+        "why": join.why,
     }
 
 

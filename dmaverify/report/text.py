@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dmaverify.model.finding import ALL_PLATFORMS, Report
 from dmaverify.report.base import View
 from dmaverify.report.block import block, more
+from dmaverify.report.joins import joins
 from dmaverify.report.matrix import outcomes, table
 from dmaverify.report.paint import Line, painter
 from dmaverify.report.summary import displayed, notices, verdict
@@ -44,7 +45,7 @@ def _lines(report: Report, view: View, g: Glyphs) -> Iterator[Line]:
         yield from _platforms(report, view)
     if view.quiet:
         return
-    told = list(notices(report, view))
+    told = [*joins(report, view), *notices(report, view)]
     yield from told
     if told and report.findings:
         yield []
