@@ -1,11 +1,12 @@
 """Programs ready to run: the built-in rules, a user's files, and the selection of both."""
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dmaverify.errors import UsageError
-from dmaverify.lang import cache
+from dmaverify.lang import cache as kept_programs
 from dmaverify.lang.emit import relocated
 from dmaverify.lang.files import rule_files, rules_folder
 from dmaverify.model.program import INSTRUCTION, Need, Program, Rule
@@ -37,10 +38,16 @@ def write_program(rules_dir: Path, out_dir: Path) -> None:
 def load_builtin() -> Program:
     """Return the built-in rules: as shipped, else compiled from their texts, and cached.
 
+    A process loads them once: its runs all judge by the same rules.
+
     Raises:
         CompileError: a rule does not compile (source tree only).
     """
-    home = rules_folder()
+    return _loaded(rules_folder())
+
+
+@cache
+def _loaded(home: Path) -> Program:
     try:
         return Program.from_json((home / BUILTIN).read_text("utf-8"))
     except (OSError, ValueError):
@@ -48,13 +55,13 @@ def load_builtin() -> Program:
         pass
     texts = sorted(home.rglob("*.dmar"))
     key = ["builtin", *map(str, texts)]
-    kept = cache.load(key)
+    kept = kept_programs.load(key)
     if kept is not None:
         return kept.program
     from dmaverify.lang.front import compile_folder
 
     compiled = compile_folder(home)
-    cache.save(key, cache.Entry(compiled.program, compiled.warnings), compiled.seen)
+    kept_programs.save(key, kept_programs.Entry(compiled.program, compiled.warnings), compiled.seen)
     return compiled.program
 
 
@@ -70,13 +77,13 @@ def compile_files(paths: Iterable[Path | str], warn: Warn | None = None) -> Prog
     """
     wanted = list(rule_files([Path(p) for p in paths]))
     key = ["files", str(Path.cwd()), *map(str, wanted)]
-    kept = cache.load(key)
+    kept = kept_programs.load(key)
     if kept is None:
         from dmaverify.lang.front import compile_paths
 
         compiled = compile_paths(wanted)
-        kept = cache.Entry(compiled.program, compiled.warnings)
-        cache.save(key, kept, compiled.seen)
+        kept = kept_programs.Entry(compiled.program, compiled.warnings)
+        kept_programs.save(key, kept, compiled.seen)
     for warning in kept.warnings if warn else ():
         assert warn is not None
         warn(warning)
@@ -128,11 +135,12 @@ def combine(
     Raises:
         UsageError: an id is in two programs, or nothing has a selected or ignored name.
     """
-    code, rules = b"", []
+    code = b""
+    rules: list[Rule] = []
     for program in programs:
         shift = len(code) // INSTRUCTION.size
-        code += relocated(program.code, shift)
-        rules += [_moved(rule, shift) for rule in program.rules]
+        code += relocated(program.code, shift) if shift else program.code
+        rules += [_moved(rule, shift) for rule in program.rules] if shift else program.rules
     _check_twice(rules)
     wanted, unwanted = set(select), set(ignore)
     _check_names(sorted(wanted | unwanted), rules)

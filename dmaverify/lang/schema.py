@@ -22,14 +22,21 @@ from dmaverify.model.fields import (
 from dmaverify.model.hca_fields import HCA_KINDS, QP_FIELDS, REGION_FIELDS, WORK_FIELDS
 from dmaverify.model.kinds import (
     AccessSide,
+    AsyncEvent,
     Direction,
     EventKind,
+    Hazard,
+    HcaFamily,
+    HcaObject,
+    MadStep,
     MapType,
     MemoryKind,
     Opcode,
     Provenance,
     QpState,
     QpType,
+    QueuePart,
+    RangeChange,
     RegionType,
     WcStatus,
 )
@@ -43,7 +50,10 @@ TYPE_NAMES = {
     Type.ROUTINE: "routine", Type.ACTION: "action", Type.CACHE: "cache", Type.KEY: "key",
     Type.RIGHTS: "rights", Type.REGION_TYPE: "region_type", Type.SIDE: "side",
     Type.QP_TYPE: "qp_type", Type.QP_STATE: "qp_state", Type.OPCODE: "opcode",
-    Type.WC_STATUS: "status",
+    Type.WC_STATUS: "status", Type.QUEUE_PART: "queue_part", Type.HCA_OBJECT: "hca_object",
+    Type.ASYNC_EVENT: "async_event", Type.CHANGE: "change", Type.MAD_STEP: "mad_step",
+    Type.FAMILY: "family", Type.HAZARD: "hazard", Type.STATUSES: "statuses",
+    Type.ACCESSOR: "accessor",
 }  # fmt: skip
 
 #: Types whose values have an order; the others can only be equal or not.
@@ -68,6 +78,13 @@ ENUMS: dict[Type, dict[str, int]] = {
     Type.QP_STATE: _words(QpState),
     Type.OPCODE: _words(Opcode),
     Type.WC_STATUS: _words(WcStatus),
+    Type.QUEUE_PART: _words(QueuePart),
+    Type.HCA_OBJECT: _words(HcaObject),
+    Type.ASYNC_EVENT: _words(AsyncEvent),
+    Type.CHANGE: _words(RangeChange),
+    Type.MAD_STEP: _words(MadStep),
+    Type.FAMILY: _words(HcaFamily),
+    Type.HAZARD: {h.name.lower(): int(h) for h in Hazard if h},
     Type.KIND: {name: int(kind) for name, kind in KINDS_BY_NAME.items()},
 }
 ENUM_WORDS = frozenset(word for words in ENUMS.values() for word in words)

@@ -72,7 +72,9 @@ _NAMES = {
     "access": "direction", "post_flags": "direction", "side": "type", "region_type": "type",
     "qp_type": "type", "opcode": "type", "state": "status", "completion": "status",
     "moves": "status", "result": "status", "cq": "object", "rkey": "phys_addr",
-    "entries": "length",
+    "entries": "length", "srq": "object", "ah": "object", "number": "object", "agent": "object",
+    "part": "type", "object_type": "type", "async_event": "type", "change": "type",
+    "step": "type", "address": "bus_addr", "published": "length",
 }  # fmt: skip
 
 
@@ -274,12 +276,12 @@ class _Values:
             else:
                 self._wrong(argument, "a text in quotes")
         elif key == "segments":
-            self._segments(argument)
+            self._segments(argument, "sges" if self.kind in HCA_KINDS else "sg_bus")
         elif key == "phys":
             self._addresses(argument)
         elif key in ("sges", "keys") and self.kind in HCA_KINDS:
             self._segments(argument, "sges") if key == "sges" else self._addresses(argument, "keys")
-        elif key in VALUES and self.kind in HCA_KINDS:
+        elif key in VALUES and key not in self.types and self.kind in HCA_KINDS:
             self._beside(argument, VALUES[key])
         elif key in self.types:
             self._typed(argument, self.types[key])
