@@ -8,7 +8,7 @@ from dmaverify.cli.base import Command, Streams
 from dmaverify.cli.options import add_output
 from dmaverify.cli.outputs import Target, parse_outputs
 from dmaverify.cli.progress import progress, wants_bar
-from dmaverify.cli.streams import complain, show, speaks_unicode
+from dmaverify.cli.streams import complain, show, speaks_unicode, width
 from dmaverify.findings.verdict import worst
 from dmaverify.report import CERTIFICATE_FORMATS, View
 
@@ -51,7 +51,9 @@ class Certify(Command):
                 certificate = certify(arguments.traces, arguments.profile, tick)
             for output, target in files:
                 target.write(output.reporter.render(certificate, View()))
-        view = View(ascii=not speaks_unicode(out), quiet=arguments.quiet)
+        view = View(
+            width=width(out, os.environ), ascii=not speaks_unicode(out), quiet=arguments.quiet
+        )
         for output in outputs:
             if output.path is None:
                 show(out, output.reporter.render(certificate, view))

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 from dmaverify.cli.base import Command, Streams
 from dmaverify.cli.colour import wants_colour
-from dmaverify.cli.options import add_colour, add_logs, add_output
+from dmaverify.cli.options import add_colour, add_events, add_logs, add_output, add_packets
 from dmaverify.cli.outputs import Output, Target, parse_outputs
 from dmaverify.cli.progress import progress, wants_bar
 from dmaverify.cli.streams import complain, show, speaks_unicode, width
@@ -75,7 +75,9 @@ class Check(Command):
             help="a platform to work out too, a TOML file that describes one, or all; breaking "
             f"on a platform that is named fails ({AS_RECORDED})",
         )
+        add_events(what)
         add_logs(parser)
+        add_packets(parser)
         verdict = parser.add_argument_group("what fails")
         verdict.add_argument(
             "--fail-on",
@@ -145,6 +147,10 @@ def _check(arguments: argparse.Namespace, streams: Streams) -> Report:
         device_log=arguments.device_log,
         clock_offset=arguments.clock_offset,
         log_offset=arguments.log_offset,
+        packets=arguments.packets,
+        packets_offset=arguments.packets_offset,
+        packets_host=arguments.packets_host,
+        events=arguments.events,
         platform=_platform_name(platforms, arguments.platform),
         platforms=platforms,
     )

@@ -35,6 +35,39 @@ def add_logs(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_packets(parser: argparse.ArgumentParser) -> None:
+    """Declare the options for a packet capture of the same run."""
+    wire = parser.add_argument_group("a packet capture of the same run (for one trace)")
+    wire.add_argument(
+        "--packets",
+        default="",
+        metavar="FILE",
+        help="pcap or pcapng: what peers asked the trace's HCA for by RDMA, and its answers",
+    )
+    wire.add_argument(
+        "--packets-offset",
+        type=seconds,
+        metavar="SECONDS",
+        help="the capture's clock minus the trace's (by requests that both tell)",
+    )
+    wire.add_argument(
+        "--packets-host",
+        default="",
+        metavar="ADDRESS",
+        help="IP address of the trace's HCA (the one that the keys are of)",
+    )
+
+
+def add_events(parser: argparse._ActionsContainer) -> None:
+    """Declare the option for events of a user's own."""
+    parser.add_argument(
+        "--events",
+        default="",
+        metavar="FILE",
+        help="a TOML table of further events: probes of another driver, by name and field",
+    )
+
+
 def add_output(parser: argparse._ActionsContainer, what: str) -> None:
     """Declare the option for the forms of what a command makes, each to stdout or to a file."""
     parser.add_argument(

@@ -2,6 +2,8 @@
 
 import argparse
 import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from dmaverify.cli.base import Command, Streams
 from dmaverify.cli.colour import wants_colour
@@ -11,6 +13,9 @@ from dmaverify.errors import UsageError
 from dmaverify.findings.verdict import exit_code, worst
 from dmaverify.model.kinds import Severity
 from dmaverify.report import FORMATS, View
+
+if TYPE_CHECKING:
+    from dmaverify.pipeline.lives import Life
 
 
 class Simulate(Command):
@@ -63,14 +68,28 @@ class Simulate(Command):
 
 
 def _list(streams: Streams) -> int:
+    """Show a line for each scenario, with the names of a file in one column.
+
+    On a terminal a sentence ends with the line; a pipe gets all of it.
+    """
     from dmaverify.sim.scenario import built_in
 
-    found = built_in()
-    room = max((len(s.name) for s in found), default=0)
+    out, found = streams.out, built_in()
+    rooms: dict[str, int] = {}
     for scenario in found:
-        line = f"{scenario.name:<{room}}  {scenario.sentence}\n"
-        streams.out.write(ascii_if_needed(line, streams.out))
+        rooms[scenario.path] = max(rooms.get(scenario.path, 0), len(scenario.name))
+    columns = width(out, os.environ) if out.isatty() else 0
+    cut = "…" if speaks_unicode(out) else "..."
+    lines = (f"{s.name:<{rooms[s.path]}}  {s.sentence}" for s in found)
+    show(out, (ascii_if_needed(f"{_fitted(line, columns, cut)}\n", out) for line in lines))
     return 0
+
+
+def _fitted(line: str, columns: int, cut: str) -> str:
+    """Return a line as far as it goes into so many columns, 0 for any number."""
+    if not columns or len(line) <= columns:
+        return line
+    return line[: columns - len(cut)].rstrip() + cut
 
 
 def _simulate(arguments: argparse.Namespace, streams: Streams) -> int:
@@ -82,7 +101,7 @@ def _simulate(arguments: argparse.Namespace, streams: Streams) -> int:
     if seed is None:
         seed = int.from_bytes(os.urandom(4), "big") if arguments.inject == "random" else 0
     if arguments.inject == "random":
-        streams.err.write(f"dmaverify: calls fail at random, --seed {seed}\n")
+        show(streams.err, [f"dmaverify: calls fail at random, --seed {seed}\n"])
     options = SimulateOptions(
         platform=arguments.platform,
         output=arguments.output_file,
@@ -108,18 +127,30 @@ def _simulate(arguments: argparse.Namespace, streams: Streams) -> int:
     for effect in done.outcome.effects if arguments.verbose else ():
         where = f" ({effect.place})" if effect.place else ""
         line = f"  {effect.kind.value}: {effect.text}, event {effect.record}{where}\n"
-        streams.err.write(ascii_if_needed(line, streams.err))
+        show(streams.err, [ascii_if_needed(line, streams.err)])
     if arguments.inject:
-        names = ", ".join(done.outcome.failed) or "none"
-        streams.err.write(f"dmaverify: calls that were made to fail: {names}\n")
+        _tell_lives(done.lives, streams)
     if arguments.dma:
         listing = done.outcome.listing or "no adapter"
-        streams.err.write(ascii_if_needed(f"{listing}\n", streams.err))
+        show(streams.err, [ascii_if_needed(f"{listing}\n", streams.err)])
     codes = [exit_code(done.report, Severity.ERROR)]
-    if done.outcome.error is not None:
-        complain(streams.err, str(done.outcome.error))
-        codes.append(done.outcome.error.exit_code)
+    for life in done.lives:
+        if life.outcome.error is not None:
+            complain(streams.err, str(life.outcome.error))
+            codes.append(life.outcome.error.exit_code)
     return worst(codes)
+
+
+def _tell_lives(lives: "Sequence[Life]", streams: Streams) -> None:
+    """Show what was made to fail in each life, and what came of it."""
+    for number, life in enumerate(lives, 1):
+        failed = ", ".join(map(str, life.outcome.failed)) or "nothing"
+        count = len(life.report.findings)
+        came = f"{count} finding{'s' * (count != 1)}"
+        if life.outcome.error is not None:
+            came += ", and the driver fell"
+        line = f"dmaverify: life {number}: {failed} was made to fail; {came}\n"
+        show(streams.err, [ascii_if_needed(line, streams.err)])
 
 
 def _registers(text: str) -> int:

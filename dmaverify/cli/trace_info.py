@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Iterator
 
 from dmaverify.cli.base import Command, Streams
+from dmaverify.cli.options import add_events, add_logs, add_packets
 from dmaverify.cli.streams import ascii_if_needed, complain
 from dmaverify.errors import TraceError
 from dmaverify.model.finding import Notice, TraceInfo
@@ -26,16 +27,26 @@ class TraceInfoCommand(Command):
         parser.add_argument("traces", nargs="+", metavar="TRACE", help='a recording; "-" for stdin')
         parser.add_argument("--output", choices=["text", "json"], default="text", metavar="FORMAT",
                             help="text or json (text)")  # fmt: skip
+        add_events(parser)
+        add_logs(parser)
+        add_packets(parser)
 
     def run(self, arguments: argparse.Namespace, streams: Streams) -> int:
         """Tell about every trace that can be read; a bad one hides no good one."""
         from dmaverify.pipeline.info import trace_info
+        from dmaverify.pipeline.sources import Beside, refuse_loose
 
+        beside = Beside(
+            arguments.log, arguments.device_log, arguments.packets, arguments.clock_offset,
+            arguments.log_offset, arguments.packets_offset, arguments.packets_host,
+            arguments.events,
+        )  # fmt: skip
+        refuse_loose(len(arguments.traces), beside)
         told: list[tuple[TraceInfo, tuple[Notice, ...]]] = []
         errors: list[TraceError] = []
         for path in arguments.traces:
             try:
-                told.append(trace_info(path))
+                told.append(trace_info(path, beside=beside))
             except TraceError as error:
                 errors.append(error)
         if arguments.output == "json":

@@ -5,18 +5,22 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dmaverify.core.engine import Engine
-from dmaverify.errors import TraceError, UsageError
+from dmaverify.errors import TraceError
 from dmaverify.findings.collect import collect
 from dmaverify.findings.context import TraceContext
 from dmaverify.lang.builtin import combine, compile_files, load_builtin
 from dmaverify.model.finding import AS_RECORDED, Finding, Notice, Report, TraceInfo
+from dmaverify.model.hca_families import family_of
+from dmaverify.model.kinds import EventKind
 from dmaverify.model.matrix import PlatformResult
 from dmaverify.model.platform import Platform
 from dmaverify.model.program import Program
+from dmaverify.pipeline.failures import Failures
+from dmaverify.pipeline.lacks import lack_notices
 from dmaverify.pipeline.limits import limit_notices, loss_notices
+from dmaverify.pipeline.sources import Beside, open_run, refuse_loose
 from dmaverify.pipeline.survey import Survey
 from dmaverify.pipeline.texts import Texts
-from dmaverify.trace import open_trace
 from dmaverify.trace.base import Reader
 
 if TYPE_CHECKING:
@@ -41,6 +45,8 @@ class CheckOptions:
         clock_offset: the device log's clock minus the trace's, seconds; None: by the moments
             that both have.
         log_offset: the kernel log's clock minus the trace's, seconds; None: not known.
+        packets, packets_offset, packets_host: a packet capture, see `pipeline.sources.Beside`.
+        events: path of a table of events of the user's own, "" for none.
         platform: the name of the platform that is asked for, or "all".
         platforms: what to work out the effects on; none where only the recording counts.
         warn: is given each warning about the user's rules.
@@ -55,9 +61,20 @@ class CheckOptions:
     device_log: str = ""
     clock_offset: float | None = None
     log_offset: float | None = None
+    packets: str = ""
+    packets_offset: float | None = None
+    packets_host: str = ""
+    events: str = ""
     platform: str = AS_RECORDED
     platforms: tuple[Platform, ...] = ()
     warn: Warn | None = None
+
+    def beside(self) -> Beside:
+        """Return what is read beside the trace."""
+        return Beside(
+            self.log, self.device_log, self.packets, self.clock_offset, self.log_offset,
+            self.packets_offset, self.packets_host, self.events,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +137,7 @@ def run_traces(
     Raises:
         UsageError: other logs are given for several traces.
     """
-    _refuse_loose_logs(paths, options)
+    refuse_loose(len(paths), options.beside())
     checked: list[_Checked] = []
     errors: list[TraceError] = []
     for path in paths:
@@ -141,6 +158,19 @@ def run_traces(
         platform=options.platform,
         platforms=_worst([c.platforms for c in checked]),
         rule_counts=_sum([c.rule_counts for c in checked]),
+    )
+
+
+def merged(reports: Sequence[Report]) -> Report:
+    """Return reports of one trace each as one report of all, without platforms."""
+    return Report(
+        traces=tuple(t for r in reports for t in r.traces),
+        findings=tuple(replace(f, trace=i) for i, r in enumerate(reports) for f in r.findings),
+        notices=_merge([n for r in reports for n in r.notices]),
+        platform=reports[0].platform,
+        checked=sum(r.checked for r in reports),
+        errors=tuple(e for r in reports for e in r.errors),
+        rule_counts=_sum([list(r.rule_counts) for r in reports]),
     )
 
 
@@ -167,43 +197,22 @@ def _worst(found: list[tuple[PlatformResult, ...]]) -> tuple[PlatformResult, ...
     )
 
 
-def _refuse_loose_logs(paths: Sequence[str], options: CheckOptions) -> None:
-    """Raise where a log, or an offset, has no one trace or log that it belongs to."""
-    if (options.log or options.device_log) and len(paths) != 1:
-        raise UsageError("--log and --device-log belong to one run: give one trace with them")
-    if options.clock_offset is not None and not options.device_log:
-        raise UsageError("--clock-offset is about a --device-log: give that too")
-    if options.log_offset is not None and not options.log:
-        raise UsageError("--log-offset is about a --log: give that too")
-
-
 def _check_trace(
     path: str, index: int, program: Program, options: CheckOptions, progress: Progress | None
 ) -> _Checked:
-    if not options.log and not options.device_log:
-        reader = open_trace(path)
-        try:
-            return _replay(reader, index, program, options, progress)
-        finally:
-            reader.close()
-    # What reads the other logs is not loaded for those who have none.
-    from dmaverify.pipeline.kernel import kernel_notices
-    from dmaverify.trace.devlog import read_device_log
-    from dmaverify.trace.klog import read_kernel_log
-    from dmaverify.trace.merge import OtherSources, open_merged, readable_twice
-
-    readable_twice(path)
-    log = read_kernel_log(options.log) if options.log else None
-    device_log = read_device_log(options.device_log) if options.device_log else None
-    others = OtherSources(device_log, log, options.clock_offset, options.log_offset)
-    merged = open_merged(path, others)
+    opened = open_run(path, options.beside())
+    log = opened.log
     try:
         traced = log is not None and log.debugging_enabled
-        checked = _replay(merged, index, program, options, progress, traced, merged.source_at)
+        checked = _replay(
+            opened.reader, index, program, options, progress, traced, opened.source_at
+        )
     finally:
-        merged.close()
+        opened.reader.close()
     if log is None:
         return checked
+    from dmaverify.pipeline.kernel import kernel_notices
+
     return replace(checked, notices=[*checked.notices, *kernel_notices(log, checked.findings)])
 
 
@@ -227,6 +236,13 @@ def check_reader(reader: Reader, program: Program, options: CheckOptions) -> Rep
     )
 
 
+def _name_devices(engine: Engine, devices: Sequence[str], known: int) -> int:
+    """Tell the engine of which family new devices are; return how many there are by now."""
+    for number in range(known, len(devices)):
+        engine.name_device(number, family_of(devices[number]))
+    return len(devices)
+
+
 def _replay(
     reader: Reader,
     index: int,
@@ -246,10 +262,13 @@ def _replay(
         platforms=options.platforms,
     )
     texts = Texts(reader, engine)
-    survey = Survey(reader)
+    survey, failures = Survey(reader), Failures()
+    named = 0
     while batch is not None:
+        named = _name_devices(engine, reader.devices, named)
         engine.feed(batch)
-        survey.add(batch)
+        if survey.add(batch)[EventKind.MARK]:
+            failures.add(batch)
         texts.after_batch()
         if progress:
             progress(reader.consumed, reader.size)
@@ -265,11 +284,13 @@ def _replay(
         source_of=lambda witness: source_at(witness.offset),
     )
     findings, notices = collect(engine.hits(), program, context)
+    findings = failures.explain(findings, context)
     checked = engine.counters["checked"]
     info = replace(survey.info(), checked=checked)
     lost = loss_notices(info, engine, reader.notices)
     limits = limit_notices(engine, program, reader.devices)
-    notices = [*reader.notices, *lost, *limits, *notices]
+    lacks = lack_notices(info, reader.notices)
+    notices = [*reader.notices, *lost, *limits, *lacks, *notices]
     if not options.platforms:
         return _Checked(info, findings, notices, checked, engine.rule_counts)
     from dmaverify.pipeline.matrix import add_platforms

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
@@ -14,12 +14,15 @@ from dmaverify.model.platform import Platform
 from dmaverify.model.program import Program
 from dmaverify.pipeline.check import CheckOptions, check_reader, load_program
 from dmaverify.pipeline.live import LiveReader
+from dmaverify.pipeline.lives import Life, one_outcome, one_report, path_of
 from dmaverify.pipeline.platforms import choose
 from dmaverify.sim.faults import Injector
 from dmaverify.sim.machine import Machine
 from dmaverify.sim.run import Outcome, Pressure, run_scenario
 from dmaverify.sim.scenario import Scenario, find
 from dmaverify.trace.native import DmatWriter
+
+STOPPED_MOST = 3  # lives that may have to be stopped, each of which takes long
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +56,26 @@ class Simulated:
 
     Args:
         scenario: what was run.
-        report: what the engine found.
-        outcome: how the run went, and what the machine did to bytes.
-        line_at: gives the line of an event by its number, from 1.
+        report: what the engine found, in all lives.
+        outcome: how the run went, and what the machine did to bytes; of several lives the first
+            error, and all that happened.
+        line_at: gives the line of an event of the last life by its number, from 1.
+        lives: the driver's lives; more than one where calls are made to fail one after the other.
     """
 
     scenario: Scenario
     report: Report
     outcome: Outcome
     line_at: Callable[[int], str | None]
+    lives: tuple[Life, ...] = ()
 
 
 def simulate(name: str, options: SimulateOptions) -> Simulated:
     """Run a scenario live through the engine, and write its recording.
+
+    With systematic failures it lives as often as there are calls to fail, each time on a fresh
+    machine, with a recording of its own: FILE-1.dmat and so on. A driver that falls in one of
+    them is given the next.
 
     Args:
         name: as `dmaverify.sim.scenario.find` takes it.
@@ -78,11 +88,34 @@ def simulate(name: str, options: SimulateOptions) -> Simulated:
         RuleError: the rules do not compile.
     """
     scenario = find(name)
-    platform = options.machine or platform_named(options.platform)
     program = load_program(options.check) if options.program is None else options.program
+    options = replace(
+        options, machine=options.machine or platform_named(options.platform), program=program
+    )
+    injector = Injector(options.inject, options.seed)
+    lives: list[Life] = []
+    stopped = 0
+    while stopped < STOPPED_MOST and injector.begin_life():
+        path = options.output or scenario.name
+        if options.inject == "systematic":
+            path = path_of(path, len(lives) + 1)
+        output = path if options.output else ""
+        life, line_at = _live(scenario, path, replace(options, output=output), injector)
+        lives.append(life)
+        stopped += life.outcome.stopped
+    return Simulated(scenario, one_report(lives), one_outcome(lives), line_at, tuple(lives))
+
+
+def _live(
+    scenario: Scenario, path: str, options: SimulateOptions, injector: Injector
+) -> tuple[Life, Callable[[int], str | None]]:
+    """Run one life, and return it with what gives the lines of its recording."""
+    program = options.program
+    assert options.machine is not None
+    assert program is not None
     with _written(options.output) as out:
         writer = DmatWriter(out, every_sync=True) if out else None
-        machine, reader, reading = _wired(scenario.name, platform, options, writer)
+        machine, reader, reading = _wired(path, options.machine, writer)
 
         def read() -> None:
             try:
@@ -94,16 +127,15 @@ def simulate(name: str, options: SimulateOptions) -> Simulated:
         reading.thread.start()
         try:
             outcome = run_scenario(
-                scenario, machine, seed=options.seed,
-                injector=Injector(options.inject, options.seed), pressure=options.pressure,
-            )  # fmt: skip
+                scenario, machine, seed=options.seed, injector=injector, pressure=options.pressure
+            )
         finally:
             reader.put(None, reading.alive)
             reading.thread.join()
     if reading.error is not None:
         raise reading.error
     assert reading.report is not None
-    return Simulated(scenario, reading.report, outcome, reader.line_at)
+    return Life(path, reading.report, outcome), reader.line_at
 
 
 class _Reading:
@@ -119,7 +151,7 @@ class _Reading:
 
 
 def _wired(
-    name: str, platform: Platform, options: SimulateOptions, writer: DmatWriter | None
+    path: str, platform: Platform, writer: DmatWriter | None
 ) -> tuple[Machine, LiveReader, _Reading]:
     """Return a machine whose tape goes to a reader and a writer."""
     reading = _Reading()
@@ -133,7 +165,7 @@ def _wired(
 
     machine = Machine(platform, take)
     tape = machine.tape
-    reader = LiveReader(options.output or name, tape.devices, tape.tasks)
+    reader = LiveReader(path, tape.devices, tape.tasks)
     return machine, reader, reading
 
 

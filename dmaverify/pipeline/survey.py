@@ -21,16 +21,17 @@ class Survey:
         self._last: int | None = None
         self._cpu = -1
 
-    def add(self, batch: EventBatch) -> None:
-        """Count the rows of a batch."""
+    def add(self, batch: EventBatch) -> list[int]:
+        """Count the rows of a batch, and return how many are of each kind."""
         if not len(batch):
-            return
+            return [0] * len(self._counts)
         counts, first, last, cpu = batch.tally()
         self._counts = [a + b for a, b in zip(self._counts, counts, strict=True)]
         if first is not None and last is not None:
             self._first = first if self._first is None else min(first, self._first)
             self._last = last if self._last is None else max(last, self._last)
         self._cpu = max(cpu, self._cpu)
+        return counts
 
     def info(self) -> TraceInfo:
         """Return what was seen so far."""
@@ -49,5 +50,6 @@ class Survey:
             cpus=self._cpu + 1,
             first_ns=self._first if time else None,
             last_ns=self._last if time else None,
+            joins=getattr(reader, "joins", ()),
             kinds={kind_name(k): self._counts[k] for k in EventKind if self._counts[k]},
         )

@@ -50,7 +50,9 @@ class Texts:
         line = self.line(witness)
         if line is not None:
             return line.strip()
-        return write_event(_as_recorded(witness.event), self._reader.devices).strip()
+        text = write_event(_as_recorded(witness.event), self._reader.devices).strip()
+        # A packet has no task and no CPU: what the canonical line begins with means nothing.
+        return text.split(": ", 1)[-1] if witness.offset & OTHER_SOURCE else text
 
     def task(self, witness: Witness) -> str:
         """Return the name of the task that logged a witness, "" where unknown."""

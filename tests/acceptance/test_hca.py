@@ -29,14 +29,16 @@ TOLD = {
 
 @pytest.mark.parametrize("entry", JUDGED, ids=[e["name"] for e in JUDGED])
 def test_the_verdict_is_that_of_the_hca(entry: dict[str, Any]) -> None:
-    """Each work request that the HCA refused is a finding that predicts its completion status."""
+    """Each work request that the HCA refused is a finding whose statuses have the one it gave."""
     checked = check(entry["files"]["tracefs_text"])
     predicted = [
         f["message"].split(PREDICTS)[1] for f in checked.findings if PREDICTS in f["message"]
     ]
     refused = [v for v in entry["hca_verdict"] if v != "completion: success"]
 
-    assert refused == [f"completion: {status}" for status in predicted]
+    assert len(refused) == len(predicted)
+    for status, set_ in zip(refused, predicted, strict=True):
+        assert status.removeprefix("completion: ") in set_.split(" or ")
     assert all(f["class"].startswith("hca-access") for f in checked.findings)
 
 

@@ -150,6 +150,18 @@ def test_a_healthy_hca_breaks_wherever_dma_bounces() -> None:
     assert (1 << 20, 1 << 14) == (cost["bytes_per_operation"], cost["flushes_per_operation"])
 
 
+HCA = [e["name"] for e in MANIFEST if e["name"].startswith("hca_driver/")]
+
+
+@pytest.mark.parametrize("name", [n for n in HCA if "device_log" in ENTRIES[n]["files"]])
+def test_the_log_of_an_hca_takes_nothing_away(name: str) -> None:
+    """The device's log tells of regions too; whose mappings they are, the trace has said."""
+    alone = effects(matrix(name))
+
+    assert alone == effects(matrix(name, *logs(name, kernel=False)))
+    assert "breaks" in alone.values()
+
+
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_a_nested_break_names_its_translation(scenario: str) -> None:
     """Where two translations are in a row, each fault says which one failed."""

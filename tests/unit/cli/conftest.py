@@ -13,6 +13,7 @@ from dmaverify.model.finding import Notice, Report, TraceInfo
 from dmaverify.model.kinds import Maturity, Severity
 from dmaverify.model.platform import Platform
 from dmaverify.model.program import INSTRUCTION, Need, Op, Program, Rule, Shown, Span
+from dmaverify.pipeline.sources import Beside, refuse_loose
 from tests import reports
 
 
@@ -29,6 +30,10 @@ class CheckOptions:
     device_log: str
     clock_offset: float | None
     log_offset: float | None
+    packets: str
+    packets_offset: float | None
+    packets_host: str
+    events: str
     platform: str
     platforms: tuple[Platform, ...]
 
@@ -71,7 +76,7 @@ class Pipeline:
             "unreadable": reports.unreadable,
         }[paths[0]]()
 
-    def trace_info(self, path: str) -> tuple[TraceInfo, tuple[Notice, ...]]:
+    def trace_info(self, path: str, beside: Beside) -> tuple[TraceInfo, tuple[Notice, ...]]:
         """Return a small trace, or raise for one that is bad."""
         if path == "bad":
             raise TraceError("bad\x1b", 3, "not a recording")
@@ -114,6 +119,7 @@ def pipeline(monkeypatch: pytest.MonkeyPatch) -> Pipeline:
             "CheckOptions": CheckOptions, "check_traces": fake.check_traces,
         },
         "dmaverify.pipeline.info": {"trace_info": fake.trace_info},
+        "dmaverify.pipeline.sources": {"Beside": Beside, "refuse_loose": refuse_loose},
         "dmaverify.pipeline.ruletests": {"run": fake.run},
         "dmaverify.lang": {},
         "dmaverify.lang.builtin": {

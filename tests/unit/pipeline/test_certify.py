@@ -10,6 +10,7 @@ from dmaverify.cli.run import run
 from dmaverify.errors import UsageError
 from dmaverify.model.certificate import Certificate, GroupVerdict
 from dmaverify.pipeline.certify import certify
+from dmaverify.pipeline.simulate import SimulateOptions, simulate
 from dmaverify.report import CERTIFICATE_FORMATS, View
 from dmaverify.trace.native import HEADER
 
@@ -39,7 +40,7 @@ def test_a_driver_that_keeps_the_contract(tmp_path: Path) -> None:
         found
     )
     assert ("pass", 0) == (found.verdict, found.exit_code)
-    assert ("access", "coherence", "hca", "iommu") == tuple(
+    assert ("access", "coherence", "hca", "iommu", "mad") == tuple(
         g.name for g in found.having(V.NOT_EXERCISED)
     )
 
@@ -139,3 +140,21 @@ def test_hostile_text_is_shown_harmless(tmp_path: Path) -> None:
 
     assert "\x1b" not in text
     assert text.isascii()
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_a_certificate_fits_its_columns(
+    columns: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Evidence and lists are broken at spaces; nothing of them is cut."""
+    path = tmp_path / "t.dmat"
+    simulate("windows_channels:not_flushed", SimulateOptions(output=str(path)))
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.chdir(tmp_path)
+
+    assert 1 == run(["certify", "t.dmat"])
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= columns
+    for line in path.read_text("utf-8").splitlines():
+        if "channel_allocate" in line:
+            assert " ".join(line.split()) in " ".join(shown.split())
