@@ -1,0 +1,1 @@
+"""A simulated HCA, and a small verbs driver for it."""
