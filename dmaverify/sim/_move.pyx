@@ -115,6 +115,36 @@ cdef void ram_move(dv_ram* self, uint64_t source, uint64_t target, uint64_t left
         left -= n
 
 
+cdef uint64_t ram_unlike(const dv_ram* self, uint64_t at, uint64_t left,
+                         const uint8_t* alike) noexcept nogil:
+    """Return the offset of the first byte that is not of the value that a page has, or `left`."""
+    cdef uint64_t i, n, done = 0
+    cdef const uint8_t* page
+    while done < left:
+        n = piece(at + done, left - done)
+        page = ram_page(self, (at + done) >> PAGE_SHIFT) + ((at + done) & (PAGE - 1))
+        if memcmp(page, alike, n) != 0:
+            for i in range(n):
+                if page[i] != alike[i]:
+                    return done + i
+        done += n
+    return left
+
+
+cdef bint ram_same(const dv_ram* self, uint64_t at, uint64_t left,
+                   const uint8_t* data) noexcept nogil:
+    """Tell whether bytes are as those at `data`."""
+    cdef uint64_t n
+    while left:
+        n = piece(at, left)
+        if memcmp(ram_page(self, at >> PAGE_SHIFT) + (at & (PAGE - 1)), data, n) != 0:
+            return False
+        at += n
+        data += n
+        left -= n
+    return True
+
+
 cdef class Memory:
     """Sparse physical memory: pages of 4 KiB, each with its bytes, below 2**36.
 
@@ -123,6 +153,14 @@ cdef class Memory:
     """
 
     cdef dv_ram ram
+    cdef uint8_t[PAGE] alike   # a page of the value that was looked for last
+    cdef int value
+
+    cdef const uint8_t* page_of(self, int value) noexcept:
+        if value != self.value:
+            memset(self.alike, value, PAGE)
+            self.value = value
+        return self.alike
 
     def __dealloc__(self):
         cdef size_t i, j
@@ -186,23 +224,30 @@ cdef class Memory:
 
     def unlike(self, uint64_t start, uint64_t length, int value):
         """Return the offset of the first byte that has not this value, or -1."""
-        cdef uint64_t i, n, done = 0
-        cdef const uint8_t* page
+        cdef const uint8_t* alike = self.page_of(value)
+        cdef uint64_t done
         self.check(start, length)
         with nogil:
-            while done < length:
-                n = piece(start + done, length - done)
-                page = ram_page(&self.ram, (start + done) >> PAGE_SHIFT)
-                page += (start + done) & (PAGE - 1)
-                # All alike: the first is right, and each is as the one before it.
-                if page[0] != value or memcmp(page, page + 1, n - 1) != 0:
-                    for i in range(n):
-                        if page[i] != value:
-                            break
-                    done += i
-                    break
-                done += n
+            done = ram_unlike(&self.ram, start, length, alike)
         return done if done < length else -1
+
+    def intact(self, uint64_t low, uint64_t start, uint64_t end, uint64_t top,
+               const uint8_t[::1] tag, int value):
+        """Tell whether a tag stands right before `start` and at `end`, and around them up to `low`
+        and `top` nothing but one value.
+        """
+        cdef const uint8_t* alike = self.page_of(value)
+        cdef uint64_t n = tag.shape[0]
+        cdef bint same
+        self.check(low, top - low)
+        if not low + n <= start <= end <= top - n:
+            raise LookupError("there is no room for the tags")
+        with nogil:
+            same = ram_same(&self.ram, start - n, n, &tag[0]) and \
+                ram_same(&self.ram, end, n, &tag[0]) and \
+                ram_unlike(&self.ram, low, start - n - low, alike) == start - n - low and \
+                ram_unlike(&self.ram, end + n, top - end - n, alike) == top - end - n
+        return same
 
     def copy_of(self, Memory other, uint64_t start, uint64_t length):
         """Take over the bytes that another memory has in a range."""

@@ -44,6 +44,7 @@ class BouncePool:
     def __init__(self, memory: Memory, store: PageStore, guard_bytes: int) -> None:
         self._memory, self._store = memory, store
         self._guard = -(-guard_bytes // PAGE)
+        self._guard_room = len(TAG) if self._guard else 0
         self._free: dict[int, list[int]] = {}
         self.shared: set[int] = set()  # page frames that devices are meant to reach
 
@@ -75,9 +76,8 @@ class BouncePool:
 
         The offsets are relative to the transfer's first byte.
         """
-        bad = self.damage(slot) if self._guard else []
-        self._memory.fill(slot.start - self._guard_room(slot), slot.length
-                          + 2 * self._guard_room(slot), FILL)  # fmt: skip
+        bad, room = self.damage(slot) if self._guard else [], self._guard_room
+        self._memory.fill(slot.start - room, slot.length + 2 * room, FILL)
         if bad:
             self._memory.fill(slot.first << PAGE_SHIFT, slot.pages << PAGE_SHIFT, FILL)
         self._free.setdefault(slot.pages, []).append(slot.first)
@@ -85,10 +85,12 @@ class BouncePool:
 
     def damage(self, slot: Slot) -> list[int]:
         """Return the first offset on each side at which a guard was overwritten."""
-        memory, found = self._memory, []
+        memory, found = self._memory, list[int]()
         tag = len(TAG)
         low, end = slot.first << PAGE_SHIFT, slot.start + slot.length
         top = (slot.first + slot.pages) << PAGE_SHIFT
+        if memory.intact(low, slot.start, end, top, TAG, FILL):
+            return found
         at = memory.differs(slot.start - tag, TAG)
         if at >= 0:
             found.append(at - tag)
@@ -113,6 +115,3 @@ class BouncePool:
     def _changed(self, start: int, length: int) -> int:
         at = self._memory.unlike(start, length, FILL)
         return start + at if at >= 0 else -1
-
-    def _guard_room(self, slot: Slot) -> int:
-        return len(TAG) if self._guard else 0

@@ -6,11 +6,11 @@ of the calls below; so is whatever goes wrong on one machine and not on another.
 
 from dmaverify.errors import SimError
 from dmaverify.model.kinds import Direction, EventKind, Flag
-from dmaverify.model.platform import Platform, Translation
+from dmaverify.model.platform import Bounce, Platform, Translation
 from dmaverify.sim._move import Memory
 from dmaverify.sim.bounce import FILL, BouncePool, Slot
 from dmaverify.sim.effects import Effect, EffectKind, Effects
-from dmaverify.sim.iommu import MMIO_END, MMIO_PFN, Domain, SecondStage, spanned
+from dmaverify.sim.iommu import MMIO_END, MMIO_PFN, Domain, SecondStage, joined, spanned
 from dmaverify.sim.memory import PAGE, PAGE_SHIFT, AddressSpace, Run
 from dmaverify.sim.stop import driver_place
 from dmaverify.sim.tape import Tape
@@ -38,6 +38,8 @@ class Bus:
         self.live: dict[int, list[tuple[Segment, Window]]] = {}  # bus page -> segments
         self.ended: dict[int, tuple[Segment, Window]] = {}
         self._translates = platform.translation is not Translation.NONE
+        self._always = platform.bounce is Bounce.ALWAYS
+        self._offset = platform.bus_offset
         self._highest = platform.highest
         nested = platform.translation is Translation.NESTED
         self._second = SecondStage(platform) if nested else None
@@ -61,7 +63,7 @@ class Bus:
         """
         window = Window(device, direction, cleaned=clean)
         for phys, length in runs:
-            if not self._bounces(device, phys + length):
+            if not self._always and not self._bounces(device, phys + length):
                 if not self._place(window, phys, length, phys, None):
                     return self._refused(window, "the device can not reach the memory")
                 continue
@@ -95,6 +97,30 @@ class Bus:
             window.segments.append(Segment(bus + done, length, phys, slot.start + done, slot,
                                            self.space.region_at(phys)))  # fmt: skip
             done += length
+        self._index(window)
+        self._first_copy(window)
+        return window
+
+    def map_list(self, device: int, runs: list[Run], direction: Direction,
+                 longest: int) -> Window | None:  # fmt: skip
+        """Return a window on a list; what an IOMMU can join is one piece to the device.
+
+        Runs are joined where one ends with its page and the next begins one, as long as the
+        piece does not get longer than `longest` bytes; nothing that is bounced is joined.
+        Source: Linux drivers/iommu/dma-iommu.c, iommu_dma_map_sg() and __finalise_sg().
+        """
+        bounced = any(self._bounces(device, phys + length) for phys, length in runs)
+        if bounced or not self._translates or len(runs) == 1:
+            return self.map(device, runs, direction)
+        window = Window(device, direction)
+        for group in joined(runs, longest):
+            bus = self._bus_of(window, group)
+            if bus is None or bus + sum(r[1] for r in group) - 1 > self.highest(device):
+                return self._refused(window, "the device can not reach the memory")
+            for i, (phys, length) in enumerate(group):
+                region = self.space.region_at(phys)
+                window.segments.append(Segment(bus, length, phys, phys, None, region, i > 0))
+                bus += length
         self._index(window)
         self._first_copy(window)
         return window
@@ -159,12 +185,12 @@ class Bus:
             for at in self.bounce.give(slot):
                 self._effect(EffectKind.GUARD, f"the guard of a bounce buffer was overwritten at"
                                                f" offset {at}")  # fmt: skip
-        domain = self.domains.get(window.device)
+        domain = window.domain
         for page, count in window.pages:
             assert domain is not None
-            domain.unmap(page, count, self.tape.now_ns)
+            found = domain.unmap(page, count, self.tape.now_ns)
             self.tape.add(_IOMMU_UNMAP, 0, bus_addr=page << PAGE_SHIFT,
-                          length=count << PAGE_SHIFT, phys_addr=count << PAGE_SHIFT)  # fmt: skip
+                          length=count << PAGE_SHIFT, phys_addr=found << PAGE_SHIFT)  # fmt: skip
 
     def sync_for_cpu(self, window: Window, segment: Segment, offset: int, length: int) -> None:
         """Let the CPU see what the device wrote to a part of a segment."""
@@ -202,7 +228,7 @@ class Bus:
 
     def displace(self, window: Window) -> None:
         """Take a window away that nobody was told of."""
-        domain = self.domains.get(window.device)
+        domain = window.domain
         for page, count in window.pages:
             if domain is not None:
                 domain.unmap(page, count, self.tape.now_ns)
@@ -219,13 +245,35 @@ class Bus:
             if domain is None:
                 return None
             pfn = domain.translate(bus >> PAGE_SHIFT, write, self.tape.now_ns)
-            if pfn is not None and self._second is not None and not self._second.has(pfn):
+            if pfn is not None and self._second is not None and self._second.host(pfn) is None:
                 return None
             return None if pfn is None else (pfn << PAGE_SHIFT) | bus & (PAGE - 1)
         phys = ((bus & self.platform.highest) - self.platform.bus_offset) & ALL_ONES
         if self.platform.private_memory and phys >> PAGE_SHIFT not in self.bounce.shared:
             return None
         return phys
+
+    def refusal(self, device: int, bus: int, write: bool) -> tuple[int | None, str]:
+        """Return (guest-physical address, why) of an access that `translate` gives none for.
+
+        The address is None where it is not the second of two translations that refuses.
+        """
+        if not self._translates:
+            return None, "the memory is private to the guest"
+        domain, pfn = self.domains.get(device), None
+        if domain is not None:
+            pfn = domain.translate(bus >> PAGE_SHIFT, write, self.tape.now_ns)
+        if pfn is None:
+            return None, "the IOMMU lets nothing through there"
+        guest = (pfn << PAGE_SHIFT) | bus & (PAGE - 1)
+        return guest, f"guest-physical {guest:#x} has no host-physical address (second translation)"
+
+    def behind(self, phys: int) -> str:
+        """Return the host-physical address behind one of the machine's in words, "" for none."""
+        frame = None if self._second is None else self._second.host(phys >> PAGE_SHIFT)
+        if frame is None:
+            return ""
+        return f", host-physical {(frame << PAGE_SHIFT) | phys & (PAGE - 1):#x}"
 
     def segment_at(self, device: int, bus: int) -> tuple[Segment, Window] | None:
         """Return the live piece that holds a bus address, the device's own before others'."""
@@ -266,12 +314,14 @@ class Bus:
     def _place(self, window: Window, phys: int, length: int, target: int,
                slot: Slot | None) -> bool:  # fmt: skip
         """Give one piece its bus address, and tell whether there was one in reach."""
-        segment = Segment(0, length, phys, target, slot, self.space.region_at(phys))
+        bus = target + self._offset
+        segment = Segment(bus, length, phys, target, slot, self.space.region_at(phys))
         window.segments.append(segment)
-        bus = self._bus_of(window, [(target, length)])
-        if bus is None:
-            return False
-        segment.bus = bus
+        if self._translates:
+            found = self._bus_of(window, [(target, length)])
+            if found is None:
+                return False
+            segment.bus = bus = found
         return bus + length - 1 <= self.highest(window.device)
 
     def _bus_of(self, window: Window, runs: list[Run]) -> int | None:
@@ -280,7 +330,7 @@ class Bus:
         if not self._translates:
             return first + self.platform.bus_offset
         total = sum(length for _, length in runs)
-        domain = self.domain_of(window.device)
+        domain = window.domain = window.domain or self.domain_of(window.device)
         assert domain is not None
         page = domain.take(spanned(first, total))
         if page is None:

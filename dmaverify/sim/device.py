@@ -280,11 +280,12 @@ class Device:
             done = 0
         if done < length:
             self.errors += 1
+            guest, why = self._bus.refusal(self.number, bus + done, kind is K.DEV_WRITE)
             self._tape.add(K.DEV_FAULT, ACCESS_NS, device=self.number, bus_addr=bus + done,
-                           length=length - done, direction=direction)  # fmt: skip
+                           length=length - done, direction=direction, phys_addr=guest)  # fmt: skip
             self._effects.add(Effect(
                 EffectKind.FAULT, self._tape.records, driver_place(),
-                f"{self.name}: access to bus {bus + done:#x} refused",
+                f"{self.name}: access to bus {bus + done:#x} refused: {why}",
             ))  # fmt: skip
         return done
 
@@ -292,7 +293,7 @@ class Device:
         self._effects.add(Effect(
             kind, self._tape.records, driver_place(),
             f"{self.name} {verb} {piece.length} bytes at bus {piece.bus:#x}, physical"
-            f" {piece.phys:#x}: {why}",
+            f" {piece.phys:#x}{self._bus.behind(piece.phys)}: {why}",
         ))  # fmt: skip
 
 

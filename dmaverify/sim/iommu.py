@@ -1,14 +1,17 @@
 """An IOMMU's translations for one device, and how long they outlive their mappings."""
 
 from collections import deque
+from itertools import pairwise
 
 from dmaverify.model.platform import Platform
-from dmaverify.sim.memory import PAGE, PAGE_SHIFT
+from dmaverify.sim.memory import PAGE, PAGE_SHIFT, Run
 
 TOP = 0x1_0000_0000  # bus addresses are given out downwards from here
 BOTTOM = 0x8000_0000  # memory of the machine lies below, or above the top
 
 MMIO_PFN, MMIO_END = 0xC0000, 0xC1000  # registers of devices: 16 MiB from 3 GiB on
+
+HOST_PFN, HOST_STEP = 0x240_0000, 3  # the guest's memory lies above 144 GiB of the host's
 
 Entry = tuple[int, bool, bool]  # (page frame, the device may read, it may write)
 
@@ -17,7 +20,9 @@ class SecondStage:
     """The hypervisor's translation, behind the guest's: guest-physical to host-physical.
 
     The machine's physical addresses are the guest's, and the CPU goes through the same
-    translation. What it has is the guest's memory: registers of devices are no memory.
+    translation; memory is kept by them. The host has page frames of its own numbers, given out as
+    they are first asked for, of which no two that follow each other in the guest do so on the host.
+    What it has is the guest's memory: registers of devices are no memory.
 
     Args:
         platform: whether it has registers too.
@@ -25,10 +30,14 @@ class SecondStage:
 
     def __init__(self, platform: Platform) -> None:
         self._all = platform.second_reaches_mmio
+        self._frames: dict[int, int] = {}  # guest's -> host's
 
-    def has(self, pfn: int) -> bool:
-        """Tell whether a device gets through to a guest-physical page frame."""
-        return self._all or not MMIO_PFN <= pfn < MMIO_END
+    def host(self, pfn: int) -> int | None:
+        """Return the host's page frame behind a guest-physical one, None for a fault."""
+        frame = self._frames.get(pfn)
+        if frame is None and (self._all or not MMIO_PFN <= pfn < MMIO_END):
+            frame = self._frames[pfn] = HOST_PFN + HOST_STEP * len(self._frames)
+        return frame
 
 
 class Domain:
@@ -63,17 +72,33 @@ class Domain:
         for i, pfn in enumerate(frames, page):
             self.pages[i] = (pfn, reads, writes)
 
-    def unmap(self, page: int, count: int, now_ns: int) -> None:
-        """Take translations away; with a lazy flush they go on working for a while."""
+    def unmap(self, page: int, count: int, now_ns: int) -> int:
+        """Take translations away; with a lazy flush they go on working for a while.
+
+        Returns how many pages were translated.
+        """
+        found = 0
         for i in range(page, page + count):
             entry = self.pages.pop(i, None)
+            found += entry is not None
             if self._lazy and entry is not None:
                 self._stale[i] = entry
         if not self._lazy:
             self._spare.setdefault(count, []).append(page)
-            return
+            return found
         self._waiting.append((now_ns, page, count))
         self._flush(now_ns)
+        return found
+
+    def cut(self, page: int, count: int) -> int:
+        """Take translations away at once, whoever has the addresses.
+
+        Returns how many pages from `page` on were translated, up to the first that was not.
+        """
+        found = 0
+        while found < count and self.pages.pop(page + found, None) is not None:
+            found += 1
+        return found
 
     def translate(self, page: int, write: bool, now_ns: int) -> int | None:
         """Return the page frame that a device reaches by a bus page, None for a fault."""
@@ -102,3 +127,22 @@ class Domain:
 def spanned(start: int, length: int) -> int:
     """Return how many pages a range touches."""
     return ((start & (PAGE - 1)) + length + PAGE - 1) >> PAGE_SHIFT
+
+
+def joined(runs: list[Run], longest: int) -> list[list[Run]]:
+    """Put runs together that an IOMMU lets follow each other.
+
+    One ends with its page, and the next begins one.
+
+    Args:
+        runs: (physical address, bytes), in order.
+        longest: the most bytes of a group of several.
+    """
+    groups = [[runs[0]]]
+    for (before, count), run in pairwise(runs):
+        meet = (before + count) % PAGE == 0 and run[0] % PAGE == 0
+        if meet and sum(length for _, length in groups[-1]) + run[1] <= longest:
+            groups[-1].append(run)
+        else:
+            groups.append([run])
+    return groups

@@ -13,7 +13,8 @@ from dmaverify.model.kinds import MAPPING_ERROR, Direction, EventKind, Flag, Map
 from dmaverify.sim.common import CommonBuffer
 from dmaverify.sim.device import Device
 from dmaverify.sim.faults import Injector
-from dmaverify.sim.linux_memory import LinuxMemory, check_length
+from dmaverify.sim.linux_memory import check_length
+from dmaverify.sim.linux_nvme import LinuxNvme
 from dmaverify.sim.machine import Machine
 from dmaverify.sim.memory import DIRECT, PAGE, Run
 from dmaverify.sim.window import Segment, Window
@@ -27,6 +28,8 @@ DMA_TO_DEVICE = Direction.TO_DEVICE
 DMA_FROM_DEVICE = Direction.FROM_DEVICE
 DMA_NONE = Direction.NONE
 DMA_MAPPING_ERROR = MAPPING_ERROR
+MAX_SEG_SIZE = 65536  # dma_get_max_seg_size() of a device that says nothing
+LONGEST = 1 << 36  # bytes that a mapping may have: all memory that a machine can have
 
 
 @dataclass(slots=True)
@@ -37,15 +40,17 @@ class ScatterEntry:
         virt: the memory, by a CPU address of the direct mapping.
         length: bytes.
         dma_address, dma_length: where the device finds it; set by `dma_map_sg`.
+        phys: the pages that were mapped, whatever `virt` means by then; set by `dma_map_sg`.
     """
 
     virt: int
     length: int
     dma_address: int = 0
     dma_length: int = 0
+    phys: int = -1
 
 
-class Linux(LinuxMemory):
+class Linux(LinuxNvme):
     """The calls that a Linux driver makes.
 
     Args:
@@ -58,6 +63,7 @@ class Linux(LinuxMemory):
         self._windows: dict[tuple[int, int], list[Window]] = {}  # (device, bus) -> live ones
         self._lists: dict[tuple[int, int], list[Window]] = {}  # (device, first phys) -> live
         self._buffers: dict[tuple[int, int], CommonBuffer] = {}
+        self._longest: dict[int, int] = {}  # device -> bytes of its longest segment
 
     # Device
 
@@ -84,7 +90,8 @@ class Linux(LinuxMemory):
         return 0
 
     def dma_set_max_seg_size(self, dev: Device, size: int) -> None:
-        """Say how long a segment of a list may be, in bytes."""
+        """Say how long a segment of a list may be, in bytes; 64 KiB where nothing is said."""
+        self._longest[dev.number] = size
         self._m.tape.add(K.DEVICE_LIMITS, device=dev.number, length=size)
 
     def dma_set_seg_boundary(self, dev: Device, mask: int) -> None:
@@ -100,7 +107,9 @@ class Linux(LinuxMemory):
         Any context. The device owns the memory from here to the unmap, or to a sync for the
         CPU. The result has to be asked for an error with `dma_mapping_error`.
         """
-        runs = self._m.space.runs(virt, size) if size > 0 else [(virt - DIRECT, 0)]
+        runs = [(virt - DIRECT, size)]
+        if 0 < size <= LONGEST:
+            runs = self._m.space.runs(virt, size) or []
         if not runs:
             raise SimError(f"dma_map_single of {virt:#x}: there is no memory of {size} bytes")
         return self._map_one(dev, (runs[0][0], size), direction, skip_sync)
@@ -167,8 +176,10 @@ class Linux(LinuxMemory):
     def dma_map_sg(self, dev: Device, entries: Sequence[ScatterEntry], direction: int) -> int:
         """Map a list and return how many entries the device has, 0 for failure.
 
-        Any context. The entries' `dma_address` and `dma_length` are set. `dma_unmap_sg` gets
-        the number of entries that was passed here, not the one returned.
+        Any context. `dma_address` and `dma_length` of as many entries are set, from the first
+        on: an IOMMU lets pages follow each other, and one segment then stands for several
+        entries. `dma_unmap_sg` gets the number of entries that was passed here, not the one
+        returned.
         """
         runs = [self._entry_run(e) for e in entries]
         if not runs:
@@ -176,22 +187,25 @@ class Linux(LinuxMemory):
         phys = [r[0] for r in runs]
         window = None
         if not self._inject.fails("dma_map_sg"):
-            window = self._m.bus.map(dev.number, runs, Direction(direction))
+            longest = self._longest.get(dev.number, MAX_SEG_SIZE)
+            window = self._m.bus.map_list(dev.number, runs, Direction(direction), longest)
         if window is None:
             self._tell(K.DMA_MAP, dev, direction, type=MapType.SG, sg_phys=phys, status=-5,
                        phys_addr=phys[0], flags=Flag.FAILED)  # fmt: skip
             return 0
-        for entry, segment in zip(entries, window.segments, strict=True):
-            entry.dma_address, entry.dma_length = segment.bus, segment.length
+        seen = window.seen()
+        rest = [(0, 0)] * (len(entries) - len(seen))
+        for entry, at, (bus, length) in zip(entries, phys, [*seen, *rest], strict=True):
+            entry.dma_address, entry.dma_length, entry.phys = bus, length, at
         self._lists.setdefault((dev.number, phys[0]), []).append(window)
         self._tell(K.DMA_MAP, dev, direction, type=MapType.SG, bus_addr=window.bus,
                    length=window.length, phys_addr=phys[0], sg_phys=phys,
-                   sg_bus=[(s.bus, s.length) for s in window.segments])  # fmt: skip
-        return len(entries)
+                   sg_bus=seen)  # fmt: skip
+        return len(seen)
 
     def dma_unmap_sg(self, dev: Device, entries: Sequence[ScatterEntry], direction: int) -> None:
         """End the mapping of a list; all arguments are those of the map."""
-        runs = [self._entry_run(e) for e in entries]
+        runs = [self._entry_run(e) if e.phys < 0 else (e.phys, e.length) for e in entries]
         window = self._take(self._lists, (dev.number, runs[0][0]), sum(r[1] for r in runs))
         if window is not None:
             self._m.bus.unmap(window)
@@ -293,13 +307,17 @@ class Linux(LinuxMemory):
         """Map one piece of memory that is in one piece, whatever else the driver believes."""
         window = None
         flags = int(Flag.SKIP_SYNC) if skip_sync else 0
-        if run[1] > 0 and direction != Direction.NONE and not self._inject.fails("dma_map_page"):
+        odd = run[1] == 0 or run[1] > LONGEST
+        allowed = direction != Direction.NONE and not self._inject.fails("dma_map_page")
+        if allowed and not odd:
             window = self._m.bus.map(dev.number, [run], _DIRECTIONS[direction], skip_sync=skip_sync)
-        if run[1] == 0 and not self._m.bus.needs_room(dev.number):
-            # Nothing has to be set up where a bus address follows from a physical one.
-            address = run[0] + self._m.platform.bus_offset
-            self._tell(K.DMA_MAP, dev, direction, bus_addr=address, length=0, phys_addr=run[0],
-                       flags=flags)  # fmt: skip
+        address = run[0] + self._m.platform.bus_offset
+        within = (address + run[1] - 1) % (1 << 64) <= self._m.bus.highest(dev.number)
+        if odd and within and not self._m.bus.needs_room(dev.number):
+            # Nothing has to be set up where a bus address follows from a physical one. A length
+            # that wraps gets by, as in the kernel's dma_capable().
+            self._tell(K.DMA_MAP, dev, direction, bus_addr=address, length=run[1],
+                       phys_addr=run[0], flags=flags)  # fmt: skip
             return address
         if window is None:
             self._tell(K.DMA_MAP, dev, direction, bus_addr=DMA_MAPPING_ERROR, length=run[1],
@@ -339,13 +357,15 @@ class Linux(LinuxMemory):
 
     def _sync_sg(self, dev: Device, entries: Sequence[ScatterEntry], kind: EventKind,
                  direction: int) -> None:  # fmt: skip
-        for entry in entries:
-            found = self._m.bus.segment_at(dev.number, entry.dma_address)
+        mapped = [(e.dma_address, e.dma_length) for e in entries if e.dma_length]
+        for bus, length in mapped:
+            found = self._m.bus.segment_at(dev.number, bus)
             if found is not None and found[1].device == dev.number:
-                self._move(found[1], found[0], 0, found[0].length, kind)
+                for segment in found[1].segments:
+                    if bus <= segment.bus < bus + length:
+                        self._move(found[1], segment, 0, segment.length, kind)
         self._tell(kind, dev, direction, type=MapType.SG, bus_addr=entries[0].dma_address,
-                   length=sum(e.dma_length for e in entries),
-                   sg_bus=[(e.dma_address, e.dma_length) for e in entries])  # fmt: skip
+                   length=sum(length for _, length in mapped), sg_bus=mapped)  # fmt: skip
 
     def _move(self, window: Window, segment: Segment, offset: int, length: int,
               kind: EventKind) -> None:  # fmt: skip

@@ -4,7 +4,7 @@ from dmaverify.errors import SimError
 from dmaverify.model.kinds import MemoryKind
 from dmaverify.sim.faults import Injector
 from dmaverify.sim.machine import Machine
-from dmaverify.sim.memory import PAGE, Region
+from dmaverify.sim.memory import DIRECT, PAGE, Region
 
 
 class LinuxMemory:
@@ -33,7 +33,7 @@ class LinuxMemory:
         """Give memory of `kmalloc`, `alloc_pages` or `vmalloc` back; NULL is nothing."""
         region = self._m.space.regions.get(virt)
         if region is not None:
-            self._m.space.free(region)
+            self._m.free_memory(region)
         elif virt:
             raise SimError(f"kfree of {virt:#x}, which nothing was allocated at")
 
@@ -50,6 +50,14 @@ class LinuxMemory:
         if self._inject.fails("vmalloc"):
             return 0
         return self._new(self._m.space.scattered(size, MemoryKind.VMALLOC))
+
+    def virt_to_phys(self, virt: int) -> int:
+        """Return the physical address of memory of `kmalloc` or `alloc_pages`.
+
+        It is not an address for a device.
+        Source: Linux Documentation/core-api/dma-api-howto.rst, "CPU and DMA addresses".
+        """
+        return virt - DIRECT
 
     def stack(self, size: int) -> int:
         """Return the address of a variable on the task's stack."""

@@ -65,6 +65,21 @@ class Machine:
                           virt_addr=virt, object=region.kind)  # fmt: skip
             virt += length
 
+    def free_memory(self, region: Region) -> None:
+        """Give memory back; whole pages are told, once for each run of them.
+
+        A piece of a page stays with its page, as in the kernel's allocators.
+        """
+        pages = self.space.free(region)
+        at = 0
+        while at < len(pages):
+            count = 1
+            while at + count < len(pages) and pages[at + count] == pages[at] + count:
+                count += 1
+            self.tape.add(K.MEMORY_FREE, 0, phys_addr=pages[at] << PAGE_SHIFT,
+                          length=count << PAGE_SHIFT)  # fmt: skip
+            at += count
+
     def sweep(self) -> None:
         """Look for bytes that were lost, in all memory that is in use and not mapped.
 

@@ -134,7 +134,7 @@ class AddressSpace:
         return self._enter(region)
 
     def scattered(self, length: int, kind: MemoryKind, *, pageable: bool = False,
-                  offset: int = 0) -> Region:  # fmt: skip
+                  offset: int = 0, at: int = 0) -> Region:  # fmt: skip
         """Return memory whose addresses follow each other and whose pages do not.
 
         Args:
@@ -142,11 +142,11 @@ class AddressSpace:
             kind: what kind of memory.
             pageable: whether it can be moved out.
             offset: bytes of its first page before it begins.
+            at: its first address, which means nothing yet; 0 for addresses of its own.
         """
         pages = self.store.take_scattered(-(-(length + offset) // PAGE))
-        return self._enter(
-            Region(self.new_virt(len(pages)) + offset, length, kind, pages, True, pageable)
-        )
+        virt = at or self.new_virt(len(pages)) + offset
+        return self._enter(Region(virt, length, kind, pages, True, pageable))
 
     def small(self, length: int, kind: MemoryKind) -> Region:
         """Return less than a page: a piece of a page that others share."""
@@ -167,8 +167,11 @@ class AddressSpace:
         self.regions[region.virt] = region
         return region
 
-    def free(self, region: Region) -> None:
-        """Take a region back; its addresses mean nothing any more."""
+    def free(self, region: Region) -> list[int]:
+        """Take a region back; its addresses mean nothing any more.
+
+        Returns the page frames that nobody has any more: none for a piece of a page.
+        """
         region.live = False
         self.regions.pop(region.virt, None)
         owner = self.owners.get(region.pages[0])
@@ -176,7 +179,7 @@ class AddressSpace:
             phys = region.virt - DIRECT
             owner.pieces.pop(phys, None)
             self._slabs[owner.size].append(phys)
-            return
+            return []
         self.unmap(region.virt, len(region.pages))
         for pfn in region.pages:
             self.owners.pop(pfn, None)
@@ -187,6 +190,7 @@ class AddressSpace:
             self.store.give(region.pages[0], len(region.pages), region.pages[0] < LOW_END)
         else:
             self.store.give_scattered(region.pages)
+        return region.pages
 
     def _enter(self, region: Region) -> Region:
         self.map(region.virt, region.pages, region.cached)

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from types import FrameType
 
 from dmaverify.errors import SimError
+from dmaverify.model.kinds import FAILS, EventKind
 from dmaverify.model.platform import Platform
 from dmaverify.sim.device import Device
 from dmaverify.sim.effects import Effect, EffectKind
-from dmaverify.sim.faults import Injector
+from dmaverify.sim.faults import Failed, Injector
 from dmaverify.sim.linux import Linux
 from dmaverify.sim.machine import Machine
 from dmaverify.sim.scenario import Scenario
@@ -78,15 +79,17 @@ class Outcome:
         error: what ended it before its end, or None.
         effects: what the machine did to bytes.
         kinds: names of the kinds of effects, "fault", "stale" and so on; empty: all was fine.
-        failed: calls that were made to fail, in order.
+        failed: calls that were made to fail in this life, in order.
         listing: what `!dma` shows of each adapter at the end, and its history; "" without any.
+        stopped: whether it had to be stopped: it took too long, or too much.
     """
 
     error: SimError | None
     effects: tuple[Effect, ...]
     kinds: tuple[str, ...]
-    failed: tuple[str, ...]
+    failed: tuple[Failed, ...]
     listing: str = ""
+    stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,47 +108,39 @@ class Pressure:
 def run_scenario(scenario: Scenario, machine: Machine, *, seed: int = 0,
                  injector: Injector | None = None,
                  pressure: Pressure | None = None) -> Outcome:  # fmt: skip
-    """Run a driver; whatever it recorded has reached the machine's sink on return.
+    """Run one life of a driver; what it recorded has reached the machine's sink on return.
 
     Args:
         scenario: the driver.
         machine: a fresh machine.
         seed: what `sim.random` begins with.
-        injector: what makes calls fail; None: nothing does.
+        injector: what makes calls fail, which is told to the tape; None: nothing does.
         pressure: what the machine has less of; None: nothing.
     """
     injector, pressure = injector or Injector(), pressure or Pressure()
     simulation = Simulation(machine, injector, seed)
     simulation.windows.registers_cut = pressure.map_registers
     simulation.windows.partial = pressure.partial
-    error = None
+    injector.tell = lambda failed: _tell(machine, failed)
+    error, stopped = None, False
     machine.tape.task(scenario.function.__name__)
     try:
         with _watched(machine), less_garbage_collected():
-            _live(scenario, simulation, injector)
+            scenario.function(simulation)
         simulation.windows.verify()
         machine.sweep()
     except (Exception, Stopped, SystemExit) as raised:
-        error = _told(raised, scenario, injector)
+        error, stopped = _told(raised, scenario, injector), isinstance(raised, Stopped)
     machine.tape.flush()
     effects = machine.effects
     return Outcome(error, tuple(effects.seen), effects.kinds(), tuple(injector.failed),
-                   simulation.windows.listing())  # fmt: skip
+                   simulation.windows.listing(), stopped)  # fmt: skip
 
 
-def _live(scenario: Scenario, simulation: Simulation, injector: Injector) -> None:
-    """Run a driver once; or, with systematic failures, until a life in which nothing failed.
-
-    One call fails in each life, so that each way out of a driver is taken by itself.
-    """
-    if injector.mode != "systematic":
-        scenario.function(simulation)
-        return
-    failed = -1
-    while failed != len(injector.failed):
-        failed = len(injector.failed)
-        injector.budget = 1
-        scenario.function(simulation)
+def _tell(machine: Machine, failed: Failed) -> None:
+    """Record that a call was made to fail: the machine did it, and no driver's mistake."""
+    text = f"{FAILS}{failed}"
+    machine.tape.add(EventKind.MARK, 0, text, text=text)
 
 
 def outcome(scenario: Scenario, platform: Platform) -> Outcome:
@@ -171,7 +166,7 @@ def _told(raised: BaseException, scenario: Scenario, injector: Injector) -> SimE
     else:
         text = f"the driver raised {type(raised).__name__}: {raised}"
     if injector.failed and injector.mode:
-        text += f"; the last call that was made to fail is {injector.failed[-1]}"
+        text += f"; in a life in which {injector.failed[-1]} was made to fail"
     return SimError(text, place)
 
 

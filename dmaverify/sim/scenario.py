@@ -7,10 +7,11 @@
         Outcome: fault on iommu, nested; stale on driver-verifier
         \"\"\"
 
-`Expect` names the classes of the findings, or `nothing`; `Expect on PLATFORM` those that a
-recording made there shows, where they differ. `Outcome` says what comes of it on
+`Expect` names the rules that find something, or `nothing`; `Expect on PLATFORM` those that do in a
+recording made there, where they differ. `Outcome` says what comes of it on
 which platform; what is not named is fine. `Ends` is a part of the error that ends the run, where
-a machine can not go on. All are for people and tests; no engine reads them.
+a machine can not go on. All are for people and tests; no engine reads them. A bug that somebody
+reported has two keys more, see `reported.py`.
 """
 
 import importlib.util
@@ -35,8 +36,8 @@ class Scenario:
         path: its file.
         function: is given a `Simulation`.
         sentence: the first line of its docstring.
-        expected: classes of the findings that are expected; None where nothing is said.
-        expected_on: platform -> classes, where they differ from `expected`.
+        expected: rules, or classes, of the findings that are expected; None: nothing is said.
+        expected_on: platform -> the same, where they differ from `expected`.
         outcomes: platform -> kinds of effects; a platform that is not named is fine.
         ends: a part of the error that ends the run, "" where it comes to its end.
     """
@@ -139,13 +140,13 @@ def _scenario(path: Path, function: Callable[[Any], object]) -> Scenario:
     expected_on: dict[str, tuple[str, ...]] = {}
     outcomes: dict[str, set[str]] = {}
     ends = ""
-    for line in _joined(lines):
+    for line in joined(lines):
         key, _, rest = line.partition(": ")
         if key == "Expect":
-            expected = _classes(rest)
+            expected = _names(rest)
         elif key.startswith("Expect on "):
             for platform in key.removeprefix("Expect on ").split(","):
-                expected_on[platform.strip()] = _classes(rest)
+                expected_on[platform.strip()] = _names(rest)
         elif key == "Ends":
             ends = rest
         elif key == "Outcome":
@@ -167,17 +168,17 @@ def _scenario(path: Path, function: Callable[[Any], object]) -> Scenario:
     )
 
 
-def _classes(text: str) -> tuple[str, ...]:
+def _names(text: str) -> tuple[str, ...]:
     words = tuple(w.strip() for w in text.split(","))
     return () if words == ("nothing",) else words
 
 
-def _joined(lines: list[str]) -> list[str]:
+def joined(lines: list[str]) -> list[str]:
     """Return the lines with those that go on with an indent joined to what they continue."""
-    joined: list[str] = []
+    whole: list[str] = []
     for line in lines:
-        if line.startswith("  ") and joined:
-            joined[-1] += " " + line.strip()
+        if line.startswith("  ") and whole:
+            whole[-1] += " " + line.strip()
         else:
-            joined.append(line.rstrip())
-    return joined
+            whole.append(line.rstrip())
+    return whole

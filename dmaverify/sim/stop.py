@@ -1,5 +1,6 @@
 """How a run is ended from inside, and where in the driver it was."""
 
+import os
 from pathlib import Path
 from types import CodeType, FrameType, TracebackType
 
@@ -7,6 +8,7 @@ from dmaverify.sim._place import Places
 
 _PACKAGE = str(Path(__file__).parents[1]) + "/"
 _DRIVERS = _PACKAGE + "sim/scenarios/"
+_PYTHON = str(Path(os.__file__).parent) + "/"  # Python's own modules, and in some places packages
 # By the identity of code, which is kept alive: hashing code is slow.
 _known: dict[int, bool] = {}
 _alive: list[CodeType] = []
@@ -22,6 +24,7 @@ def is_driver(code: CodeType) -> bool:
     if known is None:
         path = code.co_filename
         inside = path.startswith(_PACKAGE) and not path.startswith(_DRIVERS)
+        inside = inside or (path.startswith(_PYTHON) and "-packages/" not in path)
         known = _known[id(code)] = not inside and not path.startswith("<")
         _alive.append(code)
     return known

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from dmaverify.model.kinds import Direction
 from dmaverify.sim.bounce import Slot
+from dmaverify.sim.iommu import Domain
 from dmaverify.sim.memory import Region
 
 
@@ -18,6 +19,7 @@ class Segment:
         target: physical address that the device reaches: the same, or a bounce buffer's.
         slot: the bounce buffer, if there is one.
         region: whose memory it is, if anybody's.
+        joined: whether the device is told of it and the piece before it as of one.
     """
 
     bus: int
@@ -26,6 +28,7 @@ class Segment:
     target: int
     slot: Slot | None
     region: Region | None
+    joined: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -41,6 +44,7 @@ class Window:
         cleaned: whether caches were looked after when it was made.
         pages: (first bus page, pages) of each range that the IOMMU translates for it.
         bus, length: its first bus address, and its bytes.
+        domain: whose addresses these are, None where nothing translates.
     """
 
     device: int
@@ -52,6 +56,7 @@ class Window:
     pages: list[tuple[int, int]] = field(default_factory=list)
     bus: int = 0
     length: int = 0
+    domain: Domain | None = None
 
     def slots(self) -> list[Slot]:
         """Return its bounce buffers, each once."""
@@ -59,3 +64,14 @@ class Window:
             slot = self.segments[0].slot
             return [] if slot is None else [slot]
         return list({id(s.slot): s.slot for s in self.segments if s.slot is not None}.values())
+
+    def seen(self) -> list[tuple[int, int]]:
+        """Return (bus address, bytes) of the pieces as the device is told of them."""
+        pieces: list[tuple[int, int]] = []
+        for segment in self.segments:
+            if segment.joined:
+                bus, length = pieces.pop()
+                pieces.append((bus, length + segment.length))
+            else:
+                pieces.append((segment.bus, segment.length))
+        return pieces

@@ -67,6 +67,7 @@ class Driver:
             length: int | None = None) -> int:  # fmt: skip
         """Return the logical address of a part of a buffer, mapped in one call."""
         wished = mdl.length - offset if length is None else length
+        self.nt.KeFlushIoBuffers(mdl, not write)
         logical, _ = self.ops.MapTransfer(self.adapter, mdl, base, mdl.virt + offset, wished, write)
         return int(logical)
 
@@ -79,6 +80,7 @@ class Driver:
     def get(self, mdl: MDL, write: bool = False, length: int | None = None) -> SCATTER_GATHER_LIST:
         """Return the scatter/gather list of a buffer."""
         made: list[SCATTER_GATHER_LIST] = []
+        self.nt.KeFlushIoBuffers(mdl, not write)
         with self.nt.at_dispatch():
             self.ops.GetScatterGatherList(
                 self.adapter, self.dev, mdl, mdl.virt, mdl.length if length is None else length,

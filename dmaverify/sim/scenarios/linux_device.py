@@ -68,7 +68,7 @@ def broken_late(sim: Simulation) -> None:
 def broken_address(sim: Simulation) -> None:
     """A broken device writes 512 bytes before the address that it was given.
 
-    Expect: device-access-out-of-range
+    Expect: device-access-before-mapping
     Outcome: foreign and guard on driver-verifier, confidential-vm, mask-32
     """
     _receive(sim, DeviceFault.WRONG_ADDRESS, -512)

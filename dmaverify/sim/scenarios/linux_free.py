@@ -41,7 +41,7 @@ def other_pointer(sim: Simulation) -> None:
 def never(sim: Simulation) -> None:
     """Coherent memory is still there when the driver is unbound.
 
-    Expect: leak-at-unbind
+    Expect: allocation-leak-at-unbind
     """
     with driver(sim) as dev:
         sim.linux.dma_alloc_coherent(dev, SIZE)

@@ -5,6 +5,19 @@ from dmaverify.sim.run import Simulation
 from dmaverify.sim.scenarios._linux import SIZE, driver
 
 
+def good(sim: Simulation) -> None:
+    """A buffer of whole cache lines is mapped, unmapped, and mapped again.
+
+    Expect: nothing
+    """
+    with driver(sim) as dev:
+        buffer = sim.linux.kmalloc(SIZE)
+        for _ in range(9):
+            address = sim.linux.dma_map_single(dev, buffer, SIZE, DMA_FROM_DEVICE)
+            sim.linux.dma_unmap_single(dev, address, SIZE, DMA_FROM_DEVICE)
+        sim.linux.kfree(buffer)
+
+
 def stack(sim: Simulation) -> None:
     """A variable on the stack is mapped.
 
@@ -40,10 +53,22 @@ def overlapping(sim: Simulation) -> None:
         sim.linux.dma_unmap_single(dev, first, SIZE, DMA_FROM_DEVICE)
 
 
+def mapped_again_and_again(sim: Simulation) -> None:
+    """A buffer is mapped for each of nine transfers and unmapped for none before the end.
+
+    Expect: overlapping-mappings, cacheline-mapped-too-often
+    """
+    with driver(sim) as dev:
+        buffer = sim.linux.kmalloc(SIZE)
+        made = [sim.linux.dma_map_single(dev, buffer, SIZE, DMA_FROM_DEVICE) for _ in range(9)]
+        for address in reversed(made):
+            sim.linux.dma_unmap_single(dev, address, SIZE, DMA_FROM_DEVICE)
+
+
 def shared_line(sim: Simulation) -> None:
     """The driver's own variable lies in the cache line of a buffer that the device writes.
 
-    Expect: shared-cacheline
+    Expect: neighbour-bytes-lost
     Outcome: lost on non-coherent
     """
     with driver(sim) as dev:

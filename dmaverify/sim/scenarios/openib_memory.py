@@ -274,7 +274,7 @@ def list_put_for_each_entry(sim: Simulation) -> None:
 def adapter_leaked(sim: Simulation) -> None:
     """(k) The start fails after the adapter was got, and nobody puts it.
 
-    Expect: leak-at-unbind
+    Expect: adapter-leak-at-unbind
     """
     hca, adapter = start(sim)
     virt, logical = adapter.DmaOperations.AllocateCommonBuffer(adapter, PAGE, False)

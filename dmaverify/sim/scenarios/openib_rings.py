@@ -71,7 +71,7 @@ def common_buffer_taken_as_aligned(sim: Simulation) -> None:
     """(b) The same, but the driver cuts the address down to a page: it expects an aligned one.
 
     Expect: nothing
-    Expect on driver-verifier: device-access-unmapped
+    Expect on driver-verifier: device-access-beside-mapping
     Outcome: foreign and guard on driver-verifier
     """
     _ring_in_common_buffer(sim, ~(PAGE - 1))
@@ -125,7 +125,7 @@ def page_at_a_time(sim: Simulation) -> None:
     Works with the cache type that common buffers have, as long as these begin at a page.
 
     Expect: nothing
-    Expect on driver-verifier: cpu-access-out-of-range
+    Expect on driver-verifier: cpu-write-beside-buffer
     Outcome: foreign and guard on driver-verifier
     """
     _page_at_a_time(sim, MEMORY_CACHING_TYPE.MmNonCached)
@@ -135,7 +135,7 @@ def page_at_a_time_cached(sim: Simulation) -> None:
     """(h) The same with a cached view of memory that is not cached.
 
     Expect: nothing
-    Expect on driver-verifier: cpu-access-out-of-range
+    Expect on driver-verifier: cpu-write-beside-buffer
     Outcome: stale on non-coherent; foreign and guard on driver-verifier
     """
     _page_at_a_time(sim, MEMORY_CACHING_TYPE.MmCached)

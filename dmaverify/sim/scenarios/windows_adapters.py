@@ -80,6 +80,17 @@ def put_with_list(sim: Simulation) -> None:
         it.get(it.buffer())
 
 
+def got_twice_put_once(sim: Simulation) -> None:
+    """A driver gets the adapter anew for each of two starts, and puts the last one.
+
+    Expect: adapter-leak-at-unbind
+    """
+    with driver(sim) as it:
+        again, _ = it.nt.IoGetDmaAdapter(it.dev, it.adapter.description)
+        assert again is not None
+        it.adapter, it.ops = again, again.DmaOperations
+
+
 def used_after_put(sim: Simulation) -> None:
     """A driver asks an adapter that it has put for its alignment.
 
@@ -119,7 +130,7 @@ def obsolete(sim: Simulation) -> None:
 def unknown_version(sim: Simulation) -> None:
     """A device description names a version that nobody knows; the driver then gives up.
 
-    Expect: wrong-device-description
+    Expect: unknown-device-description
     """
     dev, nt = sim.device(), sim.windows
     nt.AddDevice(dev)

@@ -69,7 +69,7 @@ def inside(sim: Simulation) -> None:
 def starts_before(sim: Simulation) -> None:
     """A transfer begins 64 bytes before its MDL.
 
-    Expect: buffer-outside-mdl
+    Expect: start-outside-mdl
     """
     _part(sim, -64, 64)
 
@@ -77,7 +77,7 @@ def starts_before(sim: Simulation) -> None:
 def starts_after(sim: Simulation) -> None:
     """A transfer begins behind its MDL.
 
-    Expect: buffer-outside-mdl
+    Expect: start-outside-mdl
     """
     _part(sim, 1024, 64)
 
@@ -85,7 +85,7 @@ def starts_after(sim: Simulation) -> None:
 def ends_after(sim: Simulation) -> None:
     """A transfer begins in its MDL and ends 512 bytes behind it.
 
-    Expect: buffer-outside-mdl
+    Expect: length-past-mdl
     """
     _part(sim, 256, 768)
 
@@ -93,7 +93,7 @@ def ends_after(sim: Simulation) -> None:
 def past_the_pages(sim: Simulation) -> None:
     """A transfer in one piece runs from the only page of its MDL into the next.
 
-    Expect: buffer-outside-mdl
+    Expect: length-past-mdl
     Ends: there is no page of it
     """
     with driver(sim, gathers=False) as it:
@@ -103,7 +103,7 @@ def past_the_pages(sim: Simulation) -> None:
 def chain_too_short(sim: Simulation) -> None:
     """A list is asked for that is longer than the chain of its two MDLs; it is refused.
 
-    Expect: buffer-outside-mdl
+    Expect: length-past-mdl
     """
     _chain(sim, 2 * PAGE + 512)
 

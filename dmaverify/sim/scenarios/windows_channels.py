@@ -107,7 +107,7 @@ def registers_freed_while_mapped(sim: Simulation) -> None:
 def not_flushed(sim: Simulation) -> None:
     """A second packet is mapped by the one map register of the first, which is not flushed.
 
-    Expect: transfer-not-flushed
+    Expect: mapped-past-registers
     """
     with driver(sim) as it:
         first, second, base = it.buffer(), it.buffer(), it.channel()
@@ -121,7 +121,7 @@ def not_flushed(sim: Simulation) -> None:
 def completed_before_flush(sim: Simulation) -> None:
     """A request is completed while its buffer is mapped, and its pages go with it.
 
-    Expect: transfer-not-flushed
+    Expect: request-completed-before-flush
     """
     with driver(sim) as it:
         irp, base = it.nt.request(it.nt.user_memory(PAGE), PAGE), it.channel()

@@ -1,5 +1,7 @@
 """Error paths of Windows drivers, which nobody takes but `simulate --inject systematic`."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from dmaverify.sim.device import Device
@@ -10,6 +12,16 @@ from dmaverify.sim.windows.names import DEVICE_DESCRIPTION, SCATTER_GATHER_LIST
 
 DESCRIPTION = DEVICE_DESCRIPTION(Version=3, Master=True, ScatterGather=True, MaximumLength=PAGE,
                                  DmaAddressWidth=64)  # fmt: skip
+
+
+@contextmanager
+def _driver(sim: Simulation) -> Iterator[tuple[Device, Any, Any]]:
+    """Give a driver's device, its adapter and its routines; nobody looks whether there are any."""
+    dev, nt = sim.device(), sim.windows
+    nt.AddDevice(dev)
+    adapter, _ = nt.IoGetDmaAdapter(dev, DESCRIPTION)
+    yield dev, adapter, adapter and adapter.DmaOperations
+    nt.RemoveDevice(dev)
 
 
 def _transfer(sim: Simulation, dev: Device, adapter: DMA_ADAPTER) -> None:
@@ -36,17 +48,14 @@ def good(sim: Simulation) -> None:
 
     Expect: nothing
     """
-    dev, nt = sim.device(), sim.windows
-    nt.AddDevice(dev)
-    adapter, _ = nt.IoGetDmaAdapter(dev, DESCRIPTION)
-    if adapter is not None:
-        ops = adapter.DmaOperations
+    with _driver(sim) as (dev, adapter, ops):
+        if adapter is None:
+            return
         virt, logical = ops.AllocateCommonBuffer(adapter, PAGE)
         if virt:
             _transfer(sim, dev, adapter)
             ops.FreeCommonBuffer(adapter, PAGE, logical, virt)
         ops.PutDmaAdapter(adapter)
-    nt.RemoveDevice(dev)
 
 
 def leaks(sim: Simulation) -> None:
@@ -54,28 +63,11 @@ def leaks(sim: Simulation) -> None:
 
     Expect: nothing
     """
-    dev, nt = sim.device(), sim.windows
-    nt.AddDevice(dev)
-    adapter, _ = nt.IoGetDmaAdapter(dev, DESCRIPTION)
-    if adapter is not None:
-        ops = adapter.DmaOperations
-        virt, logical = ops.AllocateCommonBuffer(adapter, PAGE)
+    with _driver(sim) as (_, adapter, ops):
+        virt, logical = ops.AllocateCommonBuffer(adapter, PAGE) if adapter else (0, 0)
         if virt:
             ops.FreeCommonBuffer(adapter, PAGE, logical, virt)
             ops.PutDmaAdapter(adapter)
-    nt.RemoveDevice(dev)
-
-
-def uses_null(sim: Simulation) -> None:
-    """Nobody looks whether there is an adapter.
-
-    Expect: nothing
-    """
-    dev, nt = sim.device(), sim.windows
-    nt.AddDevice(dev)
-    adapter: Any = nt.IoGetDmaAdapter(dev, DESCRIPTION)[0]
-    adapter.DmaOperations.PutDmaAdapter(adapter)
-    nt.RemoveDevice(dev)
 
 
 def goes_on(sim: Simulation) -> None:
@@ -83,14 +75,48 @@ def goes_on(sim: Simulation) -> None:
 
     Expect: nothing
     """
-    dev, nt = sim.device(), sim.windows
-    nt.AddDevice(dev)
-    adapter, _ = nt.IoGetDmaAdapter(dev, DESCRIPTION)
-    if adapter is not None:
-        ops = adapter.DmaOperations
+    with _driver(sim) as (dev, adapter, ops):
+        if adapter is None:
+            return
         virt, logical = ops.AllocateCommonBuffer(adapter, PAGE)
         dev.write(logical, b"done")
         if virt:
             ops.FreeCommonBuffer(adapter, PAGE, logical, virt)
         ops.PutDmaAdapter(adapter)
-    nt.RemoveDevice(dev)
+
+
+def uses_null(sim: Simulation) -> None:
+    """Nobody looks whether there is an adapter; what is wrong behind that shows all the same.
+
+    Without memory for its second buffer it forgets the first.
+
+    Expect: nothing
+    """
+    with _driver(sim) as (_, adapter, ops):
+        first = adapter.DmaOperations.AllocateCommonBuffer(adapter, PAGE)
+        second = ops.AllocateCommonBuffer(adapter, PAGE)
+        for virt, logical in (first, second) if second[0] else ():
+            if virt:
+                ops.FreeCommonBuffer(adapter, PAGE, logical, virt)
+        ops.PutDmaAdapter(adapter)
+
+
+def retries(sim: Simulation) -> None:
+    """Without a large buffer it is content with a small one, and forgets that it may lack too.
+
+    Only where the large one fails is there a small one that can fail.
+
+    Expect: nothing
+    """
+    with _driver(sim) as (dev, adapter, ops):
+        if adapter is None:
+            return
+        length = 4 * PAGE
+        virt, logical = ops.AllocateCommonBuffer(adapter, length)
+        if not virt:
+            length = PAGE
+            virt, logical = ops.AllocateCommonBuffer(adapter, length)
+        dev.write(logical, b"done")
+        if virt:
+            ops.FreeCommonBuffer(adapter, length, logical, virt)
+        ops.PutDmaAdapter(adapter)

@@ -35,7 +35,7 @@ def good(sim: Simulation) -> None:
 def tag_before(sim: Simulation) -> None:
     """A device begins eight bytes before its buffer.
 
-    Expect: device-access-out-of-range
+    Expect: device-access-before-mapping
     Outcome: lost and foreign and guard on driver-verifier, confidential-vm, mask-32
     """
     _write(sim, -8, SIZE)
@@ -53,7 +53,8 @@ def tag_after(sim: Simulation) -> None:
 def padding_before(sim: Simulation) -> None:
     """A device writes 64 bytes that end 64 bytes before its buffer.
 
-    Expect: device-access-unmapped
+    Expect: device-access-beside-mapping
+    Expect on as-recorded, flat, non-coherent: device-access-unmapped
     Outcome: lost and foreign and guard on driver-verifier, confidential-vm, mask-32
     """
     _write(sim, -128, 64)
@@ -71,7 +72,7 @@ def padding_after(sim: Simulation) -> None:
 def driver_past_the_end(sim: Simulation) -> None:
     """A driver writes eight bytes behind its common buffer, by its own address.
 
-    Expect: cpu-access-out-of-range
+    Expect: cpu-write-beside-buffer
     Outcome: guard on driver-verifier
     """
     with driver(sim) as it:

@@ -88,6 +88,7 @@ def no_cache_flush(sim: Simulation) -> None:
     """A driver of version 2 forgets KeFlushIoBuffers: nothing comes of it where caches see.
 
     Expect: nothing
+    Expect on non-coherent: io-buffers-not-flushed
     Outcome: stale on non-coherent
     """
     dev, adapter = start(sim)

@@ -52,6 +52,8 @@ class RegisterFile:
         channel: True while the adapter's channel is held with it, or waited for.
         listed: whether it is that of a scatter/gather list, which has no channel.
         cancelled: whether its request was taken back before it was granted.
+        owner: the adapter whose map registers they are, once it has them.
+        first: the first of them; they follow each other.
     """
 
     number: int
@@ -62,6 +64,8 @@ class RegisterFile:
     channel: bool = True
     listed: bool = False
     cancelled: bool = False
+    owner: "DMA_ADAPTER | None" = None
+    first: int = 0
 
 
 class Call(NamedTuple):
@@ -127,10 +131,22 @@ class DMA_ADAPTER:
         default_factory=lambda: deque(maxlen=HISTORY)
     )
 
-    @property
-    def free_registers(self) -> int:
-        """Return how many map registers are not held."""
-        return self.registers - self.held
+    def place(self, count: int) -> int:
+        """Return the first of so many map registers that follow each other, -1 for none."""
+        at = 0
+        for file in sorted(self.files, key=lambda f: f.first):
+            if file.first - at >= count:
+                return at
+            at = max(at, file.first + file.count)
+        return at if self.registers - at >= count else -1
+
+    def longest_run(self) -> int:
+        """Return how many free map registers follow each other at most."""
+        at = longest = 0
+        for file in sorted(self.files, key=lambda f: f.first):
+            longest = max(longest, file.first - at)
+            at = max(at, file.first + file.count)
+        return max(longest, self.registers - at)
 
     def listing(self) -> str:
         """Return what `!dma` shows of it, and its history."""

@@ -21,12 +21,15 @@ _MAP, _UNMAP, _SINGLE, _SG = EventKind.DMA_MAP, EventKind.DMA_UNMAP, MapType.SIN
 _CALL, K = EventKind.DMA_CALL, EventKind
 _ADAPTER, _ROUTINE, _FILE, _MDL = map(int, (Arg.ADAPTER, Arg.ROUTINE, Arg.FILE, Arg.MDL))
 _OFFSET, _MDL_LENGTH, _REGISTERS = map(int, (Arg.OFFSET, Arg.MDL_LENGTH, Arg.REGISTERS))
+_GRANTED = int(Arg.GRANTED)
 ALL_ONES = (1 << 64) - 1
 #: The numbers of routines by the names that the WDK gives them.
 ROUTINES = {routine_name(routine): int(routine) for routine in Routine}
 # As pairs, which a batch takes as they are: this is on the way of every call.
 Pairs = tuple[tuple[int, int], ...]
-_NAMED: dict[str, Pairs] = {name: ((_ROUTINE, number),) for name, number in ROUTINES.items()}
+_NAMED: dict[str, tuple[int, Pairs]] = {
+    name: (number, ((_ROUTINE, number),)) for name, number in ROUTINES.items()
+}
 
 
 class System(Protocol):
@@ -36,6 +39,7 @@ class System(Protocol):
         machine, injector, mm: as in `Windows`.
         irql: the level at which the processor runs.
         files: map register files made so far.
+        vectors: common-buffer vectors made so far.
         shared: logical address -> what CreateCommonBufferFromMdl made.
         rebuilt: mappings that BuildMdlFromScatterGatherList was called for.
         partial: whether MapTransferEx maps less than it is asked for.
@@ -46,6 +50,7 @@ class System(Protocol):
     mm: MemoryManager
     irql: int
     files: int
+    vectors: int
     shared: dict[int, Window]
     rebuilt: list[Mapping]
     partial: bool
@@ -88,7 +93,7 @@ class Operations:
 
     def _enter(self, routine: str, adapter: DMA_ADAPTER | None, *arguments: int,
                length: int | None = None, registers: int | None = None,
-               file: RegisterFile | None = None) -> DMA_ADAPTER:  # fmt: skip
+               file: RegisterFile | None = None, vector: Pairs = ()) -> DMA_ADAPTER:  # fmt: skip
         """Record a call, note it in its adapter's history, and return the adapter.
 
         Args:
@@ -98,17 +103,18 @@ class Operations:
             length: bytes that it names, None for none.
             registers: map registers that it names.
             file: the map register file that it names.
+            vector: named numbers of the common-buffer vector that it names.
 
         Raises:
             SimError: the adapter is NULL: on a real machine the system stops here.
         """
-        tape, args = self._m.tape, _NAMED.get(routine, ())
+        tape, (self._routine, args) = self._m.tape, _NAMED[routine]
         self._site = site = driver_place() if tape.sites else ""
-        self._routine = ROUTINES.get(routine, 0)
         if registers is not None:
             args += ((_REGISTERS, registers),)
         if file is not None:
             args += ((_FILE, file.number),)
+        args += vector
         if adapter is None:
             tape.add(_CALL, CALL_NS, site, device=self._m.cpu.device, length=length, args=args)
             raise SimError(f"{routine} is called with a NULL adapter")
@@ -152,18 +158,21 @@ class Operations:
     def _take(self, adapter: DMA_ADAPTER, file: RegisterFile) -> None:
         """Let a file have its map registers."""
         file.held = file.granted = True
+        file.owner = adapter
+        file.first = max(adapter.place(file.count), 0) if adapter.files else 0
         adapter.files.append(file)
         adapter.held += file.count
         adapter.counts["map registers"].allocated += file.count
 
     def _free_file(self, adapter: DMA_ADAPTER, file: RegisterFile) -> None:
         """Free the map registers of one allocation; what is still mapped stays so."""
+        adapter = file.owner or adapter
         if file.held:
             file.held = False
             adapter.files.remove(file)
             adapter.held -= file.count
             adapter.counts["map registers"].freed += file.count
-        while adapter.waiting and adapter.waiting[0][0] <= adapter.free_registers:
+        while adapter.waiting and adapter.place(adapter.waiting[0][0]) >= 0:
             adapter.waiting.popleft()[1]()
 
     def _told(self, kind: EventKind, adapter: DMA_ADAPTER, file: RegisterFile | None,
@@ -281,7 +290,7 @@ class Operations:
         """Record a mapping that was refused, as it was asked for; one of nothing is none."""
         args = _args(adapter, file, mdl, offset, self._routine)
         if registers is not None:
-            args += ((_REGISTERS, registers),)
+            args += ((_REGISTERS, registers), (_GRANTED, adapter.longest_run()))
         self._m.tape.add(
             _MAP, CALL_NS, self._site, device=adapter.device.number, length=length,
             flags=Flag.FAILED if length else 0, type=_SG,
@@ -293,6 +302,7 @@ class Operations:
 def _args(adapter: DMA_ADAPTER, file: RegisterFile | None, mdl: MDL, offset: int,
           routine: int) -> Pairs:  # fmt: skip
     """Return the named numbers of a mapping; an offset before the MDL is one near the top."""
+    length = mdl.length if mdl.Next is None else mdl.chain_length
     args = ((_ADAPTER, adapter.number), (_ROUTINE, routine), (_MDL, mdl.number),
-            (_OFFSET, offset & ALL_ONES), (_MDL_LENGTH, mdl.chain_length))  # fmt: skip
+            (_OFFSET, offset & ALL_ONES), (_MDL_LENGTH, length))  # fmt: skip
     return args if file is None else (*args, (_FILE, file.number))

@@ -9,7 +9,7 @@ from dmaverify.model.kinds import Arg, Direction, EventKind, Flag, MapType
 from dmaverify.sim.iommu import Domain
 from dmaverify.sim.memory import PAGE
 from dmaverify.sim.windows.adapter import DMA_ADAPTER
-from dmaverify.sim.windows.base import ALL_ONES
+from dmaverify.sim.windows.base import ALL_ONES, Pairs
 from dmaverify.sim.windows.mdl import MDL
 from dmaverify.sim.windows.names import (
     MEMORY_CACHING_TYPE,
@@ -25,11 +25,25 @@ K = EventKind
 
 @dataclass(slots=True, eq=False)
 class COMMON_BUFFER_VECTOR:
-    """Common buffers of one size, (virtual, logical) each, and which of them were freed."""
+    """Common buffers of one size.
 
+    Args:
+        number: its number in the run, from 1.
+        size: bytes of each.
+        buffers: (virtual, logical) address of each.
+        freed: indices of those that were freed.
+    """
+
+    number: int
     size: int
     buffers: list[tuple[int, int]] = field(default_factory=list)
     freed: set[int] = field(default_factory=set)
+
+
+def _named(vector: COMMON_BUFFER_VECTOR, index: int | None = None) -> Pairs:
+    """Return the named numbers of a call about a vector; an index before it is near the top."""
+    named = ((int(Arg.VECTOR), vector.number), (int(Arg.ELEMENTS), len(vector.buffers)))
+    return named if index is None else ((int(Arg.INDEX), index & ALL_ONES), *named)
 
 
 class CommonBuffers3(DmaOperations):
@@ -41,7 +55,8 @@ class CommonBuffers3(DmaOperations):
                                PreferredNode: int = 0) -> tuple[int, int]:  # fmt: skip
         """Return (VirtualAddress, LogicalAddress) below a highest address, (0, 0) for none.
 
-        IRQL PASSIVE_LEVEL.
+        IRQL PASSIVE_LEVEL. The cache type is the one asked for. The driver owns it until
+        FreeCommonBuffer.
         """
         adapter = self._enter("AllocateCommonBufferEx", DmaAdapter, Length, length=Length)
         highest = ALL_ONES if MaximumAddress is None else MaximumAddress
@@ -54,7 +69,8 @@ class CommonBuffers3(DmaOperations):
     ) -> tuple[int, int]:  # fmt: skip
         """Return (VirtualAddress, LogicalAddress) within bounds, (0, 0) for none.
 
-        IRQL PASSIVE_LEVEL.
+        IRQL PASSIVE_LEVEL. The cache type is MmCached or MmNonCached. The driver owns it until
+        FreeCommonBuffer.
         """
         adapter = self._enter("AllocateCommonBufferWithBounds", DmaAdapter, Length, length=Length)
         highest = ALL_ONES if MaximumAddress is None else MaximumAddress
@@ -69,16 +85,21 @@ class CommonBuffers3(DmaOperations):
         self, DmaAdapter: DMA_ADAPTER | None, LowAddress: int, HighAddress: int, CacheType: int,
         IdealNode: int, Flags: int, NumberOfElements: int, SizeOfElements: int,
     ) -> tuple[int, COMMON_BUFFER_VECTOR | None]:  # fmt: skip
-        """Return (status, common buffers of one size). IRQL PASSIVE_LEVEL.
+        """Return (status, common buffers of one size). Its IRQL is not documented.
 
-        STATUS_INSUFFICIENT_RESOURCES, and then none is left allocated.
+        STATUS_INSUFFICIENT_RESOURCES, and then none is left allocated; STATUS_INVALID_PARAMETER
+        for no elements. The driver owns the elements until FreeCommonBufferFromVector, and the
+        vector until FreeCommonBufferVector.
         """
-        adapter = self._enter("AllocateCommonBufferVector", DmaAdapter, SizeOfElements,
-                              length=SizeOfElements)  # fmt: skip
-        vector = COMMON_BUFFER_VECTOR(SizeOfElements)
+        adapter = self._enter("AllocateCommonBufferVector", DmaAdapter, NumberOfElements,
+                              SizeOfElements, length=SizeOfElements)  # fmt: skip
+        if NumberOfElements <= 0:
+            return STATUS_INVALID_PARAMETER, None
+        self._s.vectors += 1
+        vector = COMMON_BUFFER_VECTOR(self._s.vectors, SizeOfElements)
         for index in range(NumberOfElements):
             virt, logical = self._allocate(adapter, SizeOfElements, HighAddress or ALL_ONES, None,
-                                           index)  # fmt: skip
+                                           (vector.number, index))  # fmt: skip
             if not virt:
                 for made in range(index):
                     self._free_element(adapter, vector, made)
@@ -89,29 +110,36 @@ class CommonBuffers3(DmaOperations):
     def GetCommonBufferFromVectorByIndex(self, DmaAdapter: DMA_ADAPTER | None,
                                          Vector: COMMON_BUFFER_VECTOR,
                                          Index: int) -> tuple[int, int]:  # fmt: skip
-        """Return (VirtualAddress, LogicalAddress) of an element, (0, 0) for none."""
-        self._enter("GetCommonBufferFromVectorByIndex", DmaAdapter)
-        inside = 0 <= Index < len(Vector.buffers) and Index not in Vector.freed
-        return Vector.buffers[Index] if inside else (0, 0)
+        """Return (VirtualAddress, LogicalAddress) of an element, whose index is in range.
+
+        Its IRQL is not documented. (0, 0) behind the last one; of a freed one what it had.
+        """
+        self._enter("GetCommonBufferFromVectorByIndex", DmaAdapter, Index,
+                    vector=_named(Vector, Index))  # fmt: skip
+        return Vector.buffers[Index] if 0 <= Index < len(Vector.buffers) else (0, 0)
 
     def FreeCommonBufferFromVector(self, DmaAdapter: DMA_ADAPTER | None,
                                    Vector: COMMON_BUFFER_VECTOR, Index: int) -> None:  # fmt: skip
-        """Free one element; its index must not have been freed. IRQL PASSIVE_LEVEL."""
-        adapter = self._enter("FreeCommonBufferFromVector", DmaAdapter, Index)
-        self._free_element(adapter, Vector, Index)
+        """Free one element, whose index is in range and was not freed before. No result.
+
+        Its IRQL is not documented. A call for one that is not there does nothing here; a real
+        machine stops.
+        """
+        adapter = self._enter("FreeCommonBufferFromVector", DmaAdapter, Index,
+                              vector=_named(Vector, Index))  # fmt: skip
+        if 0 <= Index < len(Vector.buffers) and Index not in Vector.freed:
+            self._free_element(adapter, Vector, Index)
 
     def _free_element(self, adapter: DMA_ADAPTER, vector: COMMON_BUFFER_VECTOR,
                       index: int) -> None:  # fmt: skip
-        if not 0 <= index < len(vector.buffers):
-            return
         virt, logical = vector.buffers[index]
-        self._free(adapter, vector.size, logical, virt, None, index)
+        self._free(adapter, vector.size, logical, virt, None, (vector.number, index))
         vector.freed.add(index)
 
     def FreeCommonBufferVector(self, DmaAdapter: DMA_ADAPTER | None,
                                Vector: COMMON_BUFFER_VECTOR) -> None:  # fmt: skip
-        """Free a vector, which must be empty. IRQL PASSIVE_LEVEL."""
-        self._enter("FreeCommonBufferVector", DmaAdapter)
+        """Free a vector, which must be empty. No result; its IRQL is not documented."""
+        self._enter("FreeCommonBufferVector", DmaAdapter, vector=_named(Vector))
 
     def CreateCommonBufferFromMdl(self, DmaAdapter: DMA_ADAPTER | None, Mdl: MDL,
                                   Offset: int = 0, Length: int = 0) -> tuple[int, int]:  # fmt: skip
@@ -169,7 +197,8 @@ class CommonBuffers3(DmaOperations):
     def JoinDmaDomain(self, DmaAdapter: DMA_ADAPTER | None, DomainHandle: Domain | None) -> int:
         """Let the device share another's bus addresses. IRQL PASSIVE_LEVEL.
 
-        Before the adapter maps anything. STATUS_NOT_SUPPORTED where nothing translates.
+        Before the adapter maps anything; LeaveDmaDomain is owed for it. STATUS_NOT_SUPPORTED
+        where nothing translates.
         """
         adapter = self._enter("JoinDmaDomain", DmaAdapter)
         if DomainHandle is None or self._m.bus.domain_of(adapter.device.number) is None:
@@ -178,7 +207,10 @@ class CommonBuffers3(DmaOperations):
         return STATUS_SUCCESS
 
     def LeaveDmaDomain(self, DmaAdapter: DMA_ADAPTER | None) -> int:
-        """Give the device bus addresses of its own again. IRQL PASSIVE_LEVEL."""
+        """Give the device bus addresses of its own again, and return STATUS_SUCCESS.
+
+        IRQL PASSIVE_LEVEL. After all that was mapped in the domain has ended.
+        """
         adapter = self._enter("LeaveDmaDomain", DmaAdapter)
         self._m.bus.domains.pop(adapter.device.number, None)
         return STATUS_SUCCESS
@@ -190,7 +222,8 @@ class CommonBuffers3(DmaOperations):
     ) -> tuple[int, int, int]:  # fmt: skip
         """Return (status, LogicalAddress, VirtualAddress) of a common buffer of a whole domain.
 
-        IRQL PASSIVE_LEVEL. STATUS_INVALID_PARAMETER where the device is not in the domain.
+        IRQL PASSIVE_LEVEL. STATUS_INVALID_PARAMETER where the device is not in the domain,
+        STATUS_INSUFFICIENT_RESOURCES where there is no memory. Undone by FreeCommonBuffer.
         """
         adapter = self._enter("AllocateDomainCommonBuffer", DmaAdapter, Length, length=Length)
         if DomainHandle is not self._m.bus.domain_of(adapter.device.number):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from dmaverify.errors import SimError
-from dmaverify.model.kinds import Arg, Direction, EventKind, MemoryKind
+from dmaverify.model.kinds import Arg, Direction, EventKind
 from dmaverify.model.routines import CacheType as Cache
 from dmaverify.model.routines import Routine
 from dmaverify.sim.faults import Injector
@@ -17,6 +17,7 @@ from dmaverify.sim.windows.names import (
     MDL_SOURCE_IS_NONPAGED_POOL,
     MEMORY_CACHING_TYPE,
 )
+from dmaverify.sim.windows.pool import Pool
 
 K = EventKind
 _ACCESS = {
@@ -72,7 +73,7 @@ class MDL:
         return total
 
 
-class MemoryManager:
+class MemoryManager(Pool):
     """The Mm and Ex calls.
 
     Args:
@@ -81,81 +82,8 @@ class MemoryManager:
     """
 
     def __init__(self, machine: Machine, injector: Injector) -> None:
-        self._m, self._inject = machine, injector
+        super().__init__(machine, injector)
         self._mdls = 0
-        self._secured: dict[int, int] = {}
-
-    # Memory
-
-    def ExAllocatePool2(self, NumberOfBytes: int, *, paged: bool = False) -> int:
-        """Return the address of pool memory, 0 (NULL) where there is none.
-
-        IRQL <= DISPATCH_LEVEL, for paged pool <= APC_LEVEL. Pages of an allocation do not
-        follow each other in physical memory. Owned by the caller until `ExFreePool`.
-        Source: Windows driver documentation, ExAllocatePool2.
-        """
-        if NumberOfBytes <= 0:
-            raise SimError(f"pool of {NumberOfBytes} bytes is asked for")
-        if self._inject.fails("ExAllocatePool2"):
-            return 0
-        space = self._m.space
-        if NumberOfBytes < PAGE and not paged:
-            region = space.small(NumberOfBytes, MemoryKind.NONPAGED_POOL)
-        else:
-            kind = MemoryKind.PAGED_POOL if paged else MemoryKind.NONPAGED_POOL
-            region = space.scattered(NumberOfBytes, kind, pageable=paged)
-        self._m.tell_memory(region)
-        return region.virt
-
-    def ExFreePool(self, P: int) -> None:
-        """Give pool memory back."""
-        region = self._m.space.regions.get(P)
-        if region is None:
-            raise SimError(f"ExFreePool of {P:#x}, which nothing was allocated at")
-        self._m.space.free(region)
-
-    def user_memory(self, length: int, offset: int = 0) -> int:
-        """Return the address of a buffer of an application: pageable, in scattered pages."""
-        region = self._m.space.scattered(length, MemoryKind.USER, pageable=True, offset=offset)
-        self._m.tell_memory(region)
-        return region.virt
-
-    def MmAllocateContiguousMemorySpecifyCache(
-        self, NumberOfBytes: int, Highest: int = (1 << 64) - 1,
-        CacheType: int = MEMORY_CACHING_TYPE.MmCached,
-    ) -> int:  # fmt: skip
-        """Return memory whose pages follow each other, 0 (NULL) where there is none.
-
-        IRQL <= DISPATCH_LEVEL. No device may be given its physical address for that.
-        Source: Windows driver documentation, MmAllocateContiguousMemorySpecifyCache.
-        """
-        if self._inject.fails("MmAllocateContiguousMemorySpecifyCache"):
-            return 0
-        region = self._m.space.pages(
-            NumberOfBytes, MemoryKind.PAGES, low=Highest < 1 << 36,
-            cached=self._m.platform.coherent or CacheType == MEMORY_CACHING_TYPE.MmCached,
-        )  # fmt: skip
-        self._m.tell_memory(region)
-        return region.virt
-
-    def MmFreeContiguousMemory(self, BaseAddress: int) -> None:
-        """Give such memory back. IRQL <= DISPATCH_LEVEL."""
-        self.ExFreePool(BaseAddress)
-
-    def MmGetPhysicalAddress(self, BaseAddress: int) -> int:
-        """Return the physical address behind a virtual one, 0 for none. Any IRQL.
-
-        It is not an address for a device.
-        Source: Windows driver documentation, MmGetPhysicalAddress, "Remarks".
-        """
-        runs = self._m.space.runs(BaseAddress, 1)
-        if not runs:
-            return 0
-        self._m.tape.add(
-            K.PHYS_QUERY, 0, phys_addr=runs[0][0], length=PAGE - (BaseAddress & (PAGE - 1)),
-            virt_addr=BaseAddress, args={Arg.ROUTINE: Routine.MM_GET_PHYSICAL_ADDRESS},
-        )  # fmt: skip
-        return runs[0][0]
 
     # MDLs
 
@@ -178,7 +106,11 @@ class MemoryManager:
         return MDL(self._mdls, virt, length, pages=pages)
 
     def IoFreeMdl(self, Mdl: MDL) -> None:
-        """Give an MDL back. IRQL <= DISPATCH_LEVEL. Its system mapping goes with it."""
+        """Give an MDL back. IRQL <= DISPATCH_LEVEL. Its system mapping goes with it.
+
+        After its pages were unlocked, where they were locked. No result.
+        Source: Windows driver documentation, IoFreeMdl.
+        """
         self._unmap(Mdl)
         Mdl.MdlFlags = 0
         self._tell(K.MDL_FREE, Mdl)
@@ -234,11 +166,17 @@ class MemoryManager:
         self._tell(K.MDL_UNLOCK, mdl)
 
     def MmGetMdlVirtualAddress(self, Mdl: MDL) -> int:
-        """Return the buffer's virtual address: an index for MapTransfer. Any IRQL."""
+        """Return the buffer's virtual address: an index for MapTransfer. Any IRQL.
+
+        Source: Windows driver documentation, MmGetMdlVirtualAddress.
+        """
         return Mdl.virt
 
     def MmGetMdlByteCount(self, Mdl: MDL) -> int:
-        """Return the buffer's bytes. Any IRQL."""
+        """Return the buffer's bytes. Any IRQL.
+
+        Source: Windows driver documentation, MmGetMdlByteCount.
+        """
         return Mdl.length
 
     def MmGetMdlPfnArray(self, Mdl: MDL) -> list[int]:
@@ -286,30 +224,20 @@ class MemoryManager:
         return mdl.system_va
 
     def MmGetSystemAddressForMdlSafe(self, Mdl: MDL, Priority: int = 16) -> int:
-        """Return a system address of the buffer, mapped now if it was not. IRQL <= DISPATCH."""
+        """Return a system address of the buffer, mapped now if it was not, 0 (NULL) for failure.
+
+        IRQL <= DISPATCH_LEVEL; one task at a time. It ends with the lock, or with the MDL.
+        Source: Windows driver documentation, MmGetSystemAddressForMdlSafe.
+        """
         return Mdl.system_va or self.MmMapLockedPagesSpecifyCache(Mdl)
 
     def MmUnmapLockedPages(self, BaseAddress: int, MemoryDescriptorList: MDL) -> None:
-        """End such a mapping. IRQL <= DISPATCH_LEVEL, for user space <= APC_LEVEL."""
+        """End such a mapping, by its address. IRQL <= DISPATCH_LEVEL, for user space <= APC_LEVEL.
+
+        Source: Windows driver documentation, MmUnmapLockedPages.
+        """
         if MemoryDescriptorList.system_va == BaseAddress:
             self._unmap(MemoryDescriptorList)
-
-    def MmSecureVirtualMemory(self, Address: int, Size: int, ProbeMode: int = 0) -> int:
-        """Return a handle that keeps an application's range from being freed, 0 for failure.
-
-        IRQL PASSIVE_LEVEL, in the application's context.
-        Source: Windows driver documentation, MmSecureVirtualMemory.
-        """
-        if self._inject.fails("MmSecureVirtualMemory"):
-            return 0
-        self._secured[len(self._secured) + 1] = Address
-        return len(self._secured)
-
-    def MmUnsecureVirtualMemory(self, SecureHandle: int) -> None:
-        """End it. IRQL PASSIVE_LEVEL."""
-        if SecureHandle not in self._secured:
-            raise SimError(f"{SecureHandle} is no handle of MmSecureVirtualMemory")
-        self._secured[SecureHandle] = 0
 
     # Parts of the above
 
@@ -322,6 +250,9 @@ class MemoryManager:
         Raises:
             SimError: the part is outside of the pages, or the pages are not known.
         """
+        first, pages = mdl.offset + offset, mdl.pages
+        if 0 < length <= mdl.length - offset and first >= 0 and first + length <= PAGE and pages[0]:
+            return [((pages[0] << PAGE_SHIFT) + first, length)]  # most of them
         runs: list[Run] = []
         at = mdl
         while length > 0:

@@ -5,7 +5,7 @@ Source: Windows driver documentation, wdm.h reference pages of the same names.
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 # NTSTATUS values (ntstatus.h).
 STATUS_SUCCESS = 0x0000_0000
@@ -99,8 +99,7 @@ class DEVICE_DESCRIPTION:
     DeviceAddress: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class SCATTER_GATHER_ELEMENT:
+class SCATTER_GATHER_ELEMENT(NamedTuple):
     """One piece of a list: a logical address, whatever its documentation calls it."""
 
     Address: int

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from dmaverify.errors import SimError
 from dmaverify.model.kinds import Arg, Direction, EventKind, Flag, MapType
-from dmaverify.model.routines import CacheType
+from dmaverify.model.routines import CacheType, routine_name
 from dmaverify.sim.common import CommonBuffer
 from dmaverify.sim.memory import PAGE, Run
 from dmaverify.sim.windows.adapter import DMA_ADAPTER, RegisterFile
@@ -28,6 +28,7 @@ from dmaverify.sim.windows.names import (
 
 K = EventKind
 ControlRoutine = Callable[[object, object, "RegisterFile | None", object], int]
+Element = tuple[int, int]  # (number of a common-buffer vector, index)
 ListRoutine = Callable[[object, object, SCATTER_GATHER_LIST, object], None]
 
 
@@ -70,7 +71,7 @@ class DmaOperations(Operations):
         return self._allocate(adapter, Length, ALL_ONES, CacheEnabled)
 
     def _allocate(self, adapter: DMA_ADAPTER, length: int, highest: int, cached: bool | None,
-                  index: int | None = None) -> tuple[int, int]:  # fmt: skip
+                  element: Element | None = None) -> tuple[int, int]:  # fmt: skip
         """Return (virtual address, logical address) of a common buffer, and record it.
 
         Args:
@@ -78,29 +79,29 @@ class DmaOperations(Operations):
             length: bytes that were asked for.
             highest: the highest logical address that is wanted.
             cached: what the driver says of its cache type, None for nothing.
-            index: which element of a vector it is, None for none.
+            element: the vector that it is of, and its index there; None for none.
         """
         buffer: CommonBuffer | None = None
-        if length > 0 and not self._s.injector.fails("AllocateCommonBuffer"):
+        if length > 0 and not self._s.injector.fails(routine_name(self._routine)):
             buffer = self._m.common.take(adapter.device.number, length, highest)
         if buffer is None:
-            self._tell_buffer(K.DMA_ALLOC, adapter, length, 0, None, cached, index)
+            self._tell_buffer(K.DMA_ALLOC, adapter, length, 0, None, cached, element)
             return 0, 0
         adapter.buffers[buffer.bus] = buffer
         adapter.counts["common buffers"].allocated += 1
-        self._tell_buffer(K.DMA_ALLOC, adapter, length, buffer.virt, buffer.bus, cached, index,
+        self._tell_buffer(K.DMA_ALLOC, adapter, length, buffer.virt, buffer.bus, cached, element,
                           buffer.phys)  # fmt: skip
         return buffer.virt, buffer.bus
 
     def _tell_buffer(self, kind: EventKind, adapter: DMA_ADAPTER, length: int, virt: int,
-                     bus: int | None, cached: bool | None, index: int | None,
+                     bus: int | None, cached: bool | None, element: Element | None,
                      phys: int | None = None) -> None:  # fmt: skip
         """Record a common buffer, without a bus address where there is none."""
         args = {Arg.ADAPTER: adapter.number, Arg.ROUTINE: self._routine}
         if cached is not None:
             args[Arg.CACHE] = CacheType.CACHED if cached else CacheType.NONCACHED
-        if index is not None:
-            args[Arg.INDEX] = index
+        if element is not None:
+            args[Arg.VECTOR], args[Arg.INDEX] = element
         self._m.tape.add(
             kind, device=adapter.device.number, length=length, bus_addr=bus, phys_addr=phys,
             virt_addr=virt if virt or bus is None else None,  # NULL says that it failed
@@ -110,13 +111,17 @@ class DmaOperations(Operations):
 
     def FreeCommonBuffer(self, DmaAdapter: DMA_ADAPTER | None, Length: int, LogicalAddress: int,
                          VirtualAddress: int, CacheEnabled: bool = False) -> None:  # fmt: skip
-        """Free a common buffer; all arguments are those of its allocation. IRQL PASSIVE_LEVEL."""
+        """Free a common buffer; all arguments are those of its allocation. IRQL PASSIVE_LEVEL.
+
+        Whole, by the adapter that allocated it, after the device is done with it and before
+        PutDmaAdapter. No result.
+        """
         adapter = self._enter("FreeCommonBuffer", DmaAdapter,
                               Length, LogicalAddress, length=Length)  # fmt: skip
         self._free(adapter, Length, LogicalAddress, VirtualAddress, CacheEnabled)
 
     def _free(self, adapter: DMA_ADAPTER, length: int, logical: int, virt: int,
-              cached: bool | None, index: int | None = None) -> None:  # fmt: skip
+              cached: bool | None, element: Element | None = None) -> None:  # fmt: skip
         buffer = adapter.buffers.pop(logical, None)
         adapter.counts["common buffers"].freed += 1
         if buffer is not None:
@@ -125,7 +130,7 @@ class DmaOperations(Operations):
         elif logical in self._s.shared:
             self._m.bus.unmap(self._s.shared.pop(logical))
             cached = None  # nobody has said of which type the memory is
-        self._tell_buffer(K.DMA_FREE, adapter, length, virt, logical, cached, index)
+        self._tell_buffer(K.DMA_FREE, adapter, length, virt, logical, cached, element)
 
     # Packets
 
@@ -152,16 +157,16 @@ class DmaOperations(Operations):
             self._grant(adapter, file, DeviceObject, ExecutionRoutine, Context)
             return STATUS_SUCCESS
 
-        if NumberOfMapRegisters <= adapter.free_registers:
+        if adapter.place(NumberOfMapRegisters) >= 0:
             return grant()
         adapter.waiting.append((NumberOfMapRegisters, grant))
         return STATUS_SUCCESS
 
     def _refuse(self, adapter: DMA_ADAPTER, count: int) -> None:
-        """Record that a channel was refused, with the map registers that there were."""
+        """Record that a channel was refused, with the map registers that followed each other."""
         self._told(K.CHANNEL_ALLOCATE, adapter, None, {
             Arg.ROUTINE: self._routine, Arg.REGISTERS: count,
-            Arg.GRANTED: max(adapter.free_registers, 0),
+            Arg.GRANTED: adapter.longest_run(),
         }, failed=True, status=1)  # fmt: skip
 
     def _ask(self, adapter: DMA_ADAPTER, count: int) -> RegisterFile:
@@ -255,7 +260,10 @@ class DmaOperations(Operations):
         self._free_file(adapter, MapRegisterBase)
 
     def FreeAdapterChannel(self, DmaAdapter: DMA_ADAPTER | None) -> None:
-        """Free the channel kept by KeepObject, and its map registers. IRQL = DISPATCH_LEVEL."""
+        """Free the channel kept by KeepObject, and its map registers. IRQL = DISPATCH_LEVEL.
+
+        After the flush, and only where AdapterControl returned KeepObject. No result.
+        """
         adapter = self._enter("FreeAdapterChannel", DmaAdapter)
         adapter.counts["adapter channels"].freed += 1
         file = next((f for f in adapter.files if f.channel), adapter.latest)
@@ -290,7 +298,7 @@ class DmaOperations(Operations):
             return STATUS_BUFFER_TOO_SMALL
         count = self._registers_for(mdl, offset, length)
         runs = self._reach(adapter, None, mdl, offset, length, write)
-        if count > adapter.registers or self._s.injector.fails("GetScatterGatherList"):
+        if count > adapter.registers or self._s.injector.fails(routine_name(called)):
             self._tell_failed(adapter, mdl, offset, length, write, registers=count)
             return STATUS_INSUFFICIENT_RESOURCES
 
@@ -301,10 +309,10 @@ class DmaOperations(Operations):
             self._at_dispatch(routine, device, None, made, context)
             return STATUS_SUCCESS
 
-        if count <= adapter.free_registers:
-            return grant()
-        adapter.waiting.append((count, grant))
-        return STATUS_SUCCESS
+        if adapter.files and adapter.place(count) < 0:
+            adapter.waiting.append((count, grant))
+            return STATUS_SUCCESS
+        return grant()
 
     def _list(self, adapter: DMA_ADAPTER, mdl: MDL, offset: int, length: int, write: bool,
               count: int, runs: list[Run], routine: int) -> SCATTER_GATHER_LIST | None:  # fmt: skip
@@ -326,7 +334,8 @@ class DmaOperations(Operations):
                              WriteToDevice: bool) -> None:  # fmt: skip
         """Flush a list, free its map registers and the list. IRQL = DISPATCH_LEVEL.
 
-        Mandatory before the CPU looks at the data; list and direction are those of the map.
+        After the device is done. Mandatory before the CPU looks at the data; list and direction
+        are those of the map. The list is not the driver's afterwards. No result.
         """
         adapter = self._enter("PutScatterGatherList", DmaAdapter)
         adapter.counts["scatter/gather lists"].freed += 1
@@ -372,7 +381,8 @@ class DmaOperations(Operations):
                                       OriginalMdl: MDL) -> tuple[int, MDL | None]:  # fmt: skip
         """Return (status, an MDL of what the device really reaches). IRQL <= DISPATCH_LEVEL.
 
-        The original where nothing was copied. STATUS_NONE_MAPPED at the second call. Version 2.
+        The original where nothing was copied, else a new one, which the driver frees before it
+        puts the list. STATUS_NONE_MAPPED at the second call. Version 2.
         """
         self._enter("BuildMdlFromScatterGatherList", DmaAdapter)
         _, mapping = ScatterGather.file

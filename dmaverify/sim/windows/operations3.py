@@ -67,7 +67,7 @@ class DmaOperations3(CommonBuffers3):
     # What there is, and what a transfer needs
 
     def GetDmaAdapterInfo(self, DmaAdapter: DMA_ADAPTER | None) -> tuple[int, DMA_ADAPTER_INFO]:
-        """Return (status, what the adapter can do). IRQL <= DISPATCH_LEVEL."""
+        """Return (status, what the adapter can do). IRQL <= DISPATCH_LEVEL. It does not fail."""
         adapter = self._enter("GetDmaAdapterInfo", DmaAdapter)
         width = self._m.bus.highest(adapter.device.number).bit_length()
         return STATUS_SUCCESS, DMA_ADAPTER_INFO(False, adapter.registers, width, 0, 1)
@@ -87,7 +87,11 @@ class DmaOperations3(CommonBuffers3):
 
     def InitializeDmaTransferContext(self, DmaAdapter: DMA_ADAPTER | None,
                                      DmaTransferContext: DMA_TRANSFER_CONTEXT) -> int:  # fmt: skip
-        """Make a transfer context ready; each pending request needs its own. IRQL <= DISPATCH."""
+        """Make a transfer context ready, and return STATUS_SUCCESS. IRQL <= DISPATCH_LEVEL.
+
+        Before the request that it is for. The memory is the driver's; the system keeps it from
+        the request until its map registers are freed, so that each pending request has its own.
+        """
         self._enter("InitializeDmaTransferContext", DmaAdapter, file=DmaTransferContext.file)
         DmaTransferContext.file, DmaTransferContext.ready = None, True
         return STATUS_SUCCESS
@@ -108,7 +112,7 @@ class DmaOperations3(CommonBuffers3):
                               registers=NumberOfMapRegisters,
                               file=DmaTransferContext.file)  # fmt: skip
         fails = self._s.injector.fails("AllocateAdapterChannelEx")
-        now = NumberOfMapRegisters <= adapter.free_registers
+        now = adapter.place(NumberOfMapRegisters) >= 0
         if (
             NumberOfMapRegisters > adapter.registers
             or fails
@@ -148,9 +152,9 @@ class DmaOperations3(CommonBuffers3):
 
     def ConfigureAdapterChannel(self, DmaAdapter: DMA_ADAPTER | None, FunctionNumber: int,
                                 Context: object) -> int:  # fmt: skip
-        """Configure a channel of system DMA, which this machine has not. IRQL <= DISPATCH_LEVEL.
+        """Configure a channel of system DMA, between grant and map. IRQL <= DISPATCH_LEVEL.
 
-        Returns STATUS_NOT_SUPPORTED.
+        No controller of this machine has functions: returns STATUS_NOT_SUPPORTED.
         """
         self._enter("ConfigureAdapterChannel", DmaAdapter, FunctionNumber)
         return STATUS_NOT_SUPPORTED
@@ -159,8 +163,8 @@ class DmaOperations3(CommonBuffers3):
                           AllocationAction: int) -> None:  # fmt: skip
         """Free what a request without a routine reserved. IRQL <= DISPATCH_LEVEL.
 
-        DeallocateObject frees the channel and its map registers, the action that keeps
-        registers only the channel; KeepObject does nothing.
+        After the flush. DeallocateObject frees the channel and its map registers, the action that
+        keeps registers only the channel; KeepObject does nothing. No result.
         """
         adapter = self._enter("FreeAdapterObject", DmaAdapter, AllocationAction)
         held = next((f for f in adapter.files if f.channel), adapter.latest)
@@ -186,7 +190,9 @@ class DmaOperations3(CommonBuffers3):
 
         Fewer bytes than asked for may be mapped; then the driver calls again with the offset
         moved on, and each call needs its FlushAdapterBuffersEx before the next. A bus master
-        gives a DeviceOffset of 0, else STATUS_INVALID_PARAMETER.
+        gives a DeviceOffset of 0, else STATUS_INVALID_PARAMETER; without map registers
+        STATUS_INSUFFICIENT_RESOURCES. The device owns the bytes until the flush. A completion
+        routine, which only system DMA may have, is no parameter here.
         """
         adapter = self._enter("MapTransferEx", DmaAdapter,
                               Offset, Length, WriteToDevice, length=Length)  # fmt: skip
@@ -251,27 +257,31 @@ class DmaOperations3(CommonBuffers3):
     ) -> tuple[int, SCATTER_GATHER_LIST | None]:  # fmt: skip
         """Return (status, list); as GetScatterGatherList, for a chain and an offset.
 
-        IRQL <= DISPATCH_LEVEL. Synchronous and without a routine the list is returned. It is
-        ended by PutScatterGatherList.
+        IRQL <= DISPATCH_LEVEL, for a bus master. Synchronous and without a routine the list is
+        returned, else it is given to the routine. The device owns the bytes, and the context is
+        in use, until PutScatterGatherList. Fails as GetScatterGatherList does, and with
+        STATUS_INSUFFICIENT_RESOURCES where it may not wait.
         """
-        adapter = self._enter("GetScatterGatherListEx", DmaAdapter,
-                              Offset, Length, length=Length)  # fmt: skip
-        return self._get_list_ex(adapter, DeviceObject, Mdl, Offset, Length, Flags,
-                                 ExecutionRoutine, Context, WriteToDevice)  # fmt: skip
+        adapter = self._enter("GetScatterGatherListEx", DmaAdapter, Offset, Length, length=Length,
+                              file=DmaTransferContext.file)  # fmt: skip
+        return self._get_list_ex(adapter, DeviceObject, DmaTransferContext, Mdl, Offset, Length,
+                                 Flags, ExecutionRoutine, Context, WriteToDevice)  # fmt: skip
 
     def _get_list_ex(
-        self, adapter: DMA_ADAPTER, device: object, mdl: MDL, offset: int, length: int, flags: int,
-        routine: ListRoutine | None, context: object, write: bool,
+        self, adapter: DMA_ADAPTER, device: object, transfer: DMA_TRANSFER_CONTEXT, mdl: MDL,
+        offset: int, length: int, flags: int, routine: ListRoutine | None, context: object,
+        write: bool,
     ) -> tuple[int, SCATTER_GATHER_LIST | None]:  # fmt: skip
         made: list[SCATTER_GATHER_LIST] = []
 
         def keep(device: object, irp: object, found: SCATTER_GATHER_LIST, context: object) -> None:
             made.append(found)
+            transfer.file = found.file[0]
             if routine is not None:
                 routine(device, irp, found, context)
 
         count = self._registers_for(mdl, offset, length)
-        if flags & DMA_SYNCHRONOUS_CALLBACK and count > adapter.free_registers:
+        if flags & DMA_SYNCHRONOUS_CALLBACK and adapter.place(count) < 0:
             self._tell_failed(adapter, mdl, offset, length, write, registers=count)
             return STATUS_INSUFFICIENT_RESOURCES, None
         status = self._get_list(adapter, device, mdl, offset, length, keep, context, write)
@@ -287,12 +297,12 @@ class DmaOperations3(CommonBuffers3):
 
         Returns STATUS_BUFFER_TOO_SMALL where the buffer does not hold the list.
         """
-        adapter = self._enter("BuildScatterGatherListEx", DmaAdapter,
-                              Offset, Length, length=Length)  # fmt: skip
+        adapter = self._enter("BuildScatterGatherListEx", DmaAdapter, Offset, Length,
+                              length=Length, file=DmaTransferContext.file)  # fmt: skip
         if ScatterGatherLength < 16 + 24 * self._registers_for(Mdl, Offset, Length):
             return STATUS_BUFFER_TOO_SMALL, None
-        return self._get_list_ex(adapter, DeviceObject, Mdl, Offset, Length, Flags,
-                                 ExecutionRoutine, Context, WriteToDevice)  # fmt: skip
+        return self._get_list_ex(adapter, DeviceObject, DmaTransferContext, Mdl, Offset, Length,
+                                 Flags, ExecutionRoutine, Context, WriteToDevice)  # fmt: skip
 
     def FlushDmaBuffer(self, DmaAdapter: DMA_ADAPTER | None, Mdl: MDL,
                        ReadOperation: bool) -> int:  # fmt: skip

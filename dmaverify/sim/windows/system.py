@@ -55,6 +55,7 @@ class Windows:
         self.partial = False
         self.adapters: list[DMA_ADAPTER] = []
         self.files = 0  # map register files made so far
+        self.vectors = 0  # common-buffer vectors made so far
         self.shared: dict[int, Window] = {}  # logical address -> CreateCommonBufferFromMdl
         self.rebuilt: list[Mapping] = []
         self._told_irql = False
@@ -114,7 +115,7 @@ class Windows:
     def HalGetAdapter(
         self, PhysicalDeviceObject: Device, DeviceDescription: DEVICE_DESCRIPTION
     ) -> tuple[DMA_ADAPTER | None, int]:
-        """Return what IoGetDmaAdapter returns: this call is obsolete.
+        """Return what IoGetDmaAdapter returns: this call is obsolete. IRQL PASSIVE_LEVEL.
 
         A real one is told no device. Here it is: the machine has to know whose adapter it is.
         Source: Windows driver documentation, bug check 0xE6, parameter 0x1E.
@@ -202,7 +203,9 @@ class Windows:
     # IRQL
 
     def KeRaiseIrql(self, NewIrql: int) -> int:
-        """Raise the level, and return the one before.
+        """Raise the level, and return the one before, which KeLowerIrql is owed.
+
+        Source: Windows driver documentation, KeRaiseIrql.
 
         Raises:
             SimError: the new level is lower: on a real machine the system stops here.
@@ -214,7 +217,13 @@ class Windows:
         return before
 
     def KeLowerIrql(self, NewIrql: int) -> None:
-        """Go back to a level that KeRaiseIrql returned."""
+        """Go back to a level that KeRaiseIrql returned.
+
+        Source: Windows driver documentation, KeLowerIrql.
+
+        Raises:
+            SimError: the level is higher: on a real machine the system stops here.
+        """
         if NewIrql > self.irql:
             raise SimError(f"KeLowerIrql from {self.irql} up to {NewIrql}")
         self.set_irql(NewIrql)
@@ -234,15 +243,17 @@ class Windows:
     def told_guards(self, offsets: list[int], what: str) -> None:
         """Note guard bytes that were overwritten."""
         for at in offsets:
-            self.machine.effects.add(Effect(
-                EffectKind.GUARD, self.machine.tape.records, driver_place(),
-                f"the guard of {what} was overwritten at offset {at}",
-            ))  # fmt: skip
+            self._told(f"the guard of {what} was overwritten at offset {at}")
+
+    def _told(self, text: str) -> None:
+        self.machine.effects.add(
+            Effect(EffectKind.GUARD, self.machine.tape.records, driver_place(), text)
+        )
 
     def verify(self) -> None:
         """Look at all guards now: of free bounce buffers and of common buffers in use."""
         for phys in self.machine.bus.bounce.check_free():
-            self.told_guards([phys], "a free bounce buffer")
+            self._told(f"the guard of a free bounce buffer was overwritten at physical {phys:#x}")
         for adapter in self.adapters:
             for buffer in adapter.buffers.values():
                 self.told_guards(self.machine.common.damage(buffer), "a common buffer")

@@ -156,3 +156,28 @@ def test_memory_has_an_end() -> None:
         Memory().add(LIMIT // 4096, 1)
     with pytest.raises(LookupError):
         Memory().add(2**52, 2**63)
+
+
+@pytest.mark.parametrize("at", [0, 1, 99, 100, 107, 150, 199, 200, 207, 208, 8191])
+def test_guards_are_intact_but_where_a_byte_differs(at: int) -> None:
+    """Tags and padding are looked at to the last byte, and what lies between them is not."""
+    memory, tag = Memory(), b"DmaVrfy0"
+    memory.add(0, 2, 0x0F)
+    memory.write(100 - len(tag), tag)
+    memory.write(200, tag)
+    before = memory.intact(0, 100, 200, 8192, tag, 0x0F)
+    memory.write(at, b"x")
+
+    assert before
+    assert (100 <= at < 200) == memory.intact(0, 100, 200, 8192, tag, 0x0F)
+
+
+def test_guards_need_room() -> None:
+    """Tags that do not fit between the bounds are no tags."""
+    memory = Memory()
+    memory.add(0, 1)
+
+    with pytest.raises(LookupError):
+        memory.intact(0, 4, 200, 4096, b"DmaVrfy0", 0)
+    with pytest.raises(LookupError):
+        memory.intact(0, 100, 200, 204, b"DmaVrfy0", 0)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from dmaverify.cli import main
+from dmaverify.pipeline.check import CheckOptions, check_traces
 from dmaverify.pipeline.simulate import SimulateOptions, platform_named, simulate
 from dmaverify.sim.device import DeviceFault
 from dmaverify.sim.faults import Injector
@@ -174,10 +175,18 @@ def scenario_of(function: Callable[[Simulation], object]) -> Scenario:
     return Scenario("t:f", __file__, function, "", None, {}, {})
 
 
-def run(function: Callable[[Simulation], object], injector: Injector) -> Outcome:
-    """Run a function as a driver."""
-    machine = Machine(platform_named("flat"), lambda batch: None)
-    return run_scenario(scenario_of(function), machine, injector=injector)
+def run(function: Callable[[Simulation], object], injector: Injector) -> list[Outcome]:
+    """Run a function as a driver, in as many lives as it takes, each on a machine of its own."""
+    outcomes = []
+    while injector.begin_life():
+        machine = Machine(platform_named("flat"), lambda batch: None)
+        outcomes.append(run_scenario(scenario_of(function), machine, injector=injector))
+    return outcomes
+
+
+def calls(outcomes: list[Outcome]) -> list[list[str]]:
+    """Return the names of what failed in each life."""
+    return [[failed.call for failed in outcome.failed] for outcome in outcomes]
 
 
 def test_systematic_failures_take_each_stack_once() -> None:
@@ -194,14 +203,47 @@ def test_systematic_failures_take_each_stack_once() -> None:
     lives: list[list[bool]] = []
     found = run(driver, Injector("systematic"))
 
-    assert found.error is None
+    assert [None] * 4 == [outcome.error for outcome in found]
     assert [
         [False, True, True, True],
         [True, True, False, True],
         [True, True, True, False],
         [True, True, True, True],
     ] == lives
-    assert ("kmalloc", "kmalloc", "alloc_pages") == found.failed
+    assert [["kmalloc"], ["kmalloc"], ["alloc_pages"], []] == calls(found)
+
+
+def test_what_lies_behind_a_failure_fails_too() -> None:
+    """A call that is reached only where another failed gets its turn, with that failure."""
+
+    def driver(sim: Simulation) -> None:
+        if sim.linux.alloc_pages(4) or sim.linux.alloc_pages(1):
+            return
+        sim.linux.vmalloc(4096)
+
+    found = run(driver, Injector("systematic"))
+
+    assert [
+        ["alloc_pages"], [], ["alloc_pages", "alloc_pages"],
+        ["alloc_pages", "alloc_pages", "vmalloc"],
+    ] == calls(found)  # fmt: skip
+
+
+def test_a_life_after_the_one_in_which_the_driver_fell() -> None:
+    """A driver that falls is given its next life, on a machine that knows nothing of the last."""
+
+    def driver(sim: Simulation) -> None:
+        machines.append(sim.machine)
+        for _ in range(3):
+            sim.cpu.write(sim.linux.kmalloc(64), b"x")
+        sim.cpu.write(sim.linux.alloc_pages(1), b"x")
+
+    machines: list[Machine] = []
+    found = run(driver, Injector("systematic"))
+
+    assert [["kmalloc"], ["alloc_pages"], []] == calls(found)
+    assert [True, True, False] == [outcome.error is not None for outcome in found]
+    assert 3 == len({id(machine) for machine in machines})
 
 
 def test_every_call_that_can_fail_fails() -> None:
@@ -223,39 +265,69 @@ def test_every_call_that_can_fail_fails() -> None:
     found = run(driver, Injector("systematic"))
 
     assert [1] * 7 + [0] == lives
-    assert found.error is None
+    assert [None] * 8 == [outcome.error for outcome in found]
     assert {"alloc_pages", "kmalloc", "vmalloc", "dma_alloc_coherent", "dma_alloc_noncoherent",
-            "dma_map_page", "dma_map_sg"} == set(found.failed)  # fmt: skip
+            "dma_map_page", "dma_map_sg"} == {name for life in calls(found) for name in life}  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("name", "classes", "error"),
+    ("name", "rules", "fallen"),
     [
-        ("linux_errors:good", [], None),
-        ("linux_errors:leaks", ["leak-at-unbind"], None),
-        (
-            "linux_errors:unchecked",
-            [],
-            "the driver writes 2048 bytes at 0x0, where it has no memory"
-            "; the last call that was made to fail is kmalloc",
-        ),
-        ("windows_errors:good", [], None),
-        ("windows_errors:leaks", ["leak-at-unbind"], None),
+        ("linux_errors:good", [], []),
+        ("linux_errors:leaks", ["allocation-leak-at-unbind"], []),
+        ("linux_errors:unchecked", [], ["kmalloc at linux_errors.py:55 in unchecked"]),
+        ("windows_errors:good", [], []),
+        ("windows_errors:leaks", ["adapter-leak-at-unbind"], []),
+        ("windows_errors:goes_on", ["device-access-unmapped"], []),
+        ("windows_errors:retries", ["device-access-unmapped"], []),
         (
             "windows_errors:uses_null",
-            [],
-            "the driver uses NULL ('NoneType' object has no attribute"
-            " 'DmaOperations'); the last call that was made to fail is IoGetDmaAdapter",
+            ["adapter-put-while-in-use"],
+            ["IoGetDmaAdapter at windows_errors.py:22 in _driver"],
         ),
-        ("windows_errors:goes_on", ["device-access-unmapped"], None),
     ],
 )
-def test_error_paths_are_tried(name: str, classes: list[str], error: str | None) -> None:
-    """A driver whose error paths are wrong is told when its calls fail."""
-    done = simulate(name, SimulateOptions(inject="systematic"))
+def test_error_paths_are_tried(
+    name: str, rules: list[str], fallen: list[str], tmp_path: Path
+) -> None:
+    """Each error path of a driver that is wrong is told, with the call that failed and where."""
+    output = tmp_path / "t.dmat"
+    done = simulate(name, SimulateOptions(inject="systematic", output=str(output)))
+    files = [str(tmp_path / f"t-{n}.dmat") for n in range(1, len(done.lives) + 1)]
+    again = check_traces(files, CheckOptions())
 
-    assert classes == [f.cls for f in done.report.findings]
-    assert error == (done.outcome.error.text if done.outcome.error else None)
+    turns = [tuple(life.outcome.failed) for life in done.lives]
+    assert len(turns) == len(set(turns))
+    assert rules == [f.rule for f in done.report.findings]
+    assert done.report.findings == again.findings
+    for finding in done.report.findings:
+        failed = done.lives[finding.trace].outcome.failed
+        (proof,) = [e for e in finding.evidence if e.role == "failed"]
+        assert str(failed[-1]) in proof.text
+    errors = [life.outcome.error for life in done.lives if life.outcome.error]
+    told = [e.text.rpartition("a life in which ")[2] for e in errors]
+    assert [f"{one} was made to fail" for one in fallen] == told
+
+
+def test_what_is_wrong_without_failures_is_told_once(tmp_path: Path) -> None:
+    """A mistake that has nothing to do with the failures is one finding, of the whole life."""
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from dmaverify.sim.linux import DMA_TO_DEVICE\n"
+        "def mine(sim):\n"
+        "    dev, linux = sim.device(), sim.linux\n"
+        "    linux.probe(dev)\n"
+        "    for _ in range(2):\n"
+        "        linux.dma_unmap_single(dev, 0x1000, 64, DMA_TO_DEVICE)\n"
+        "    linux.kmalloc(64), linux.kmalloc(64)\n"
+        "    linux.remove(dev)\n"
+    )
+    done = simulate(str(path), SimulateOptions(inject="systematic"))
+
+    assert 3 == len(done.lives)
+    (finding,) = done.report.findings
+    assert (2, 6) == (finding.trace, finding.occurrences)
+    assert "failed" not in {e.role for e in finding.evidence}
 
 
 def test_windows_calls_fail_in_their_own_way() -> None:
@@ -290,7 +362,7 @@ def test_windows_calls_fail_in_their_own_way() -> None:
     failures: list[str] = []
     found = run(driver, Injector("systematic"))
 
-    assert found.error is None
+    assert all(outcome.error is None for outcome in found)
     assert ["no adapter, pool or MDL"] * 3 + [
         "not locked",
         "no common buffer",

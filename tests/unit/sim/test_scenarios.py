@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from dmaverify.lang.builtin import load_builtin
 from dmaverify.model.classes import CLASSES
 from dmaverify.pipeline.check import CheckOptions, check_traces
 from dmaverify.pipeline.simulate import SimulateOptions, platform_named, simulate
@@ -13,6 +14,7 @@ from dmaverify.sim.scenario import Scenario, built_in
 from tests.unit.sim.machines import PLATFORMS
 
 SCENARIOS = built_in()
+RULES = {rule.id: rule for rule in load_builtin().rules}
 NAMES = [s.name for s in SCENARIOS]
 #: The constructions of the 2005 discussion, by the letter that begins their sentence.
 LETTERS = "abcdefghijk"
@@ -28,7 +30,7 @@ def test_docstrings_can_be_read(scenario: Scenario) -> None:
     assert set(scenario.outcomes) | set(scenario.expected_on) <= set(PLATFORMS)
     assert frozenset().union(*scenario.outcomes.values()) <= kinds
     for expected in (scenario.expected, *scenario.expected_on.values()):
-        assert set(expected) <= set(CLASSES)
+        assert set(expected) <= {*CLASSES, *RULES}
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
@@ -49,9 +51,10 @@ def test_the_engine_finds_what_is_said(scenario: Scenario, platform: str, tmp_pa
     path = str(tmp_path / "t.dmat")
     live = simulate(scenario.name, SimulateOptions(platform=platform, output=path))
     again = check_traces([path], CheckOptions())
-    expected = scenario.expected_on.get(platform, scenario.expected)
+    expected = scenario.expected_on.get(platform, scenario.expected) or ()
+    found = {f.rule if f.rule in expected else f.cls for f in live.report.findings}
 
-    assert sorted(expected or ()) == sorted({f.cls for f in live.report.findings})
+    assert sorted(expected) == sorted(found)
     assert live.report.findings == again.findings
     assert live.report.notices == again.notices
 

@@ -92,7 +92,7 @@ def test_a_list_waits_for_map_registers() -> None:
     assert 1 == len(found)
     adapter.DmaOperations.PutScatterGatherList(adapter, found[0], False)
     assert 2 == len(found)
-    assert 1 == adapter.free_registers
+    assert 1 == adapter.longest_run()
 
 
 def test_more_registers_than_granted_are_refused() -> None:
@@ -274,7 +274,7 @@ def test_vectors_give_common_buffers_of_one_size() -> None:
     for i in (0, 1, 1, 2, 7):
         ops.FreeCommonBufferFromVector(adapter, vector, i)
     ops.FreeCommonBufferVector(adapter, vector)
-    assert 4 == run.kinds().count("dma_free")  # one of them is freed twice
+    assert 3 == run.kinds().count("dma_free")  # what is not there is not freed
     assert {} == adapter.buffers
 
 

@@ -36,15 +36,16 @@ def test_a_call_is_told_before_what_it_does() -> None:
     rows = run.events()[before:]
 
     assert [
+        K.IO_FLUSH,
         K.IRQL, K.DMA_CALL, K.DMA_MAP, K.IRQL, K.IRQL, K.DMA_CALL, K.DMA_UNMAP, K.IRQL,
     ] == [e.kind for e in rows]  # fmt: skip
-    assert [2, 1, 0, 0, 2, 1, 0, 0] == [e.object for e in rows]
+    assert [1, 2, 1, 0, 0, 2, 1, 0, 0] == [e.object for e in rows]
     assert {
         Arg.ADAPTER: 1, Arg.ROUTINE: Routine.GET_SCATTER_GATHER_LIST, Arg.FILE: 1, Arg.MDL: 1,
         Arg.REGISTERS: 1, Arg.OFFSET: 0, Arg.MDL_LENGTH: PAGE,
-    } == dict(rows[2].args or {})  # fmt: skip
-    assert Routine.PUT_SCATTER_GATHER_LIST == dict(rows[6].args or {})[Arg.ROUTINE]
-    assert PAGE == rows[1].length
+    } == dict(rows[3].args or {})  # fmt: skip
+    assert Routine.PUT_SCATTER_GATHER_LIST == dict(rows[7].args or {})[Arg.ROUTINE]
+    assert PAGE == rows[2].length
 
 
 def test_linux_drivers_have_none_of_it() -> None:
