@@ -44,6 +44,10 @@ class Simulate(Command):
                             " they ask for")  # fmt: skip
         parser.add_argument("--partial", action="store_true",
                             help="let MapTransferEx map less than it is asked for")  # fmt: skip
+        parser.add_argument("--common-buffers", choices=["page", "end"], default="",
+                            metavar="WHERE",
+                            help="where common buffers begin: page, or end for pushed to the end of"
+                            " their pages (as the platform has it)")  # fmt: skip
         parser.add_argument("--dma", action="store_true",
                             help="show the adapters at the end, as !dma does, with what each"
                             " was called for")  # fmt: skip
@@ -107,7 +111,7 @@ def _simulate(arguments: argparse.Namespace, streams: Streams) -> int:
         output=arguments.output_file,
         seed=seed,
         inject=arguments.inject,
-        pressure=Pressure(arguments.map_registers, arguments.partial),
+        pressure=Pressure(arguments.map_registers, arguments.partial, arguments.common_buffers),
         check=CheckOptions(rules=tuple(arguments.rules)),
     )
     done = simulate(arguments.scenario, options)

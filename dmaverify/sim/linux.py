@@ -89,6 +89,13 @@ class Linux(LinuxNvme):
         self._m.tape.add(K.DEVICE_LIMITS, device=dev.number, phys_addr=mask)
         return 0
 
+    def dma_set_mask_and_coherent(self, dev: Device, mask: int) -> int:
+        """Say it for streaming mappings and for coherent memory; here they are one.
+
+        May sleep; returns as `dma_set_mask`.
+        """
+        return self.dma_set_mask(dev, mask)
+
     def dma_set_max_seg_size(self, dev: Device, size: int) -> None:
         """Say how long a segment of a list may be, in bytes; 64 KiB where nothing is said."""
         self._longest[dev.number] = size
@@ -287,6 +294,20 @@ class Linux(LinuxNvme):
                    bus_addr=window.bus, phys_addr=window.segments[0].phys,
                    virt_addr=region.virt)  # fmt: skip
         return region.virt, window.bus
+
+    def dma_alloc_pages(self, dev: Device, size: int, direction: int) -> tuple[int, int]:
+        """Return (page frame number, bus address) of such memory; (0, error).
+
+        May sleep. What `dma_alloc_noncoherent` is made of: the caller syncs, and frees it with
+        the same values.
+        """
+        virt, address = self.dma_alloc_noncoherent(dev, size, direction)
+        return (virt - DIRECT) // PAGE if virt else 0, address
+
+    def dma_free_pages(self, dev: Device, size: int, page: int, address: int,
+                       direction: int) -> None:  # fmt: skip
+        """Give it back; all arguments are those of the allocation."""
+        self.dma_free_noncoherent(dev, size, page * PAGE + DIRECT, address, direction)
 
     def dma_free_noncoherent(self, dev: Device, size: int, virt: int, address: int,
                              direction: int) -> None:  # fmt: skip

@@ -99,10 +99,13 @@ class Pressure:
     Args:
         map_registers: the most that an adapter is given, 0 for what it asks for; -2: half of that.
         partial: whether MapTransferEx maps less than it is asked for.
+        common_buffers: where common buffers begin: "page", or "end" for pushed to the end of their
+            pages, so that what lies behind is guarded; "" as the platform has it.
     """
 
     map_registers: int = 0
     partial: bool = False
+    common_buffers: str = ""
 
 
 def run_scenario(scenario: Scenario, machine: Machine, *, seed: int = 0,
@@ -121,6 +124,8 @@ def run_scenario(scenario: Scenario, machine: Machine, *, seed: int = 0,
     simulation = Simulation(machine, injector, seed)
     simulation.windows.registers_cut = pressure.map_registers
     simulation.windows.partial = pressure.partial
+    if pressure.common_buffers:
+        machine.common.at_end = pressure.common_buffers == "end"
     injector.tell = lambda failed: _tell(machine, failed)
     error, stopped = None, False
     machine.tape.task(scenario.function.__name__)

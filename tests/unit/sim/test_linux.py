@@ -11,6 +11,7 @@ from dmaverify.sim.linux import (
     DMA_TO_DEVICE,
     ScatterEntry,
 )
+from dmaverify.sim.memory import DIRECT, PAGE
 from tests.unit.sim.machines import PLATFORMS, Recorded
 
 SIZE = 1500
@@ -137,6 +138,22 @@ def test_noncoherent_memory_needs_syncs(platform: str) -> None:
     assert DATA[::-1] == run.sim.cpu.read(memory, SIZE)
     linux.dma_free_noncoherent(dev, SIZE, memory, address, DMA_BIDIRECTIONAL)
     assert () == run.effects()
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_pages_are_the_same_memory_by_their_number(platform: str) -> None:
+    """dma_alloc_pages gives a page frame, and all of it goes back."""
+    run = Recorded(platform)
+    linux, dev = run.sim.linux, run.sim.device()
+    assert 0 == linux.dma_set_mask_and_coherent(dev, (1 << 64) - 1)
+    page, address = linux.dma_alloc_pages(dev, SIZE, DMA_BIDIRECTIONAL)
+    run.sim.cpu.write(DIRECT + page * PAGE, DATA)
+    linux.dma_sync_single_for_device(dev, address, SIZE, DMA_BIDIRECTIONAL)
+
+    assert DATA == dev.read(address, SIZE)
+    linux.dma_free_pages(dev, SIZE, page, address, DMA_BIDIRECTIONAL)
+    assert () == run.effects()
+    assert ["dma_alloc", "dma_free"] == [k for k in run.kinds() if k.startswith("dma_") and "sync" not in k]
 
 
 def test_a_strict_iommu_forgets_at_once_and_a_lazy_one_does_not() -> None:

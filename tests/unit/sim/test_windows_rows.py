@@ -199,6 +199,16 @@ def test_partial_transfers_on_demand(partial: bool, mapped: int, tmp_path: Path)
     assert 0 == main(["simulate", "windows_transfers:version_3", "--partial"])
 
 
+@pytest.mark.parametrize(("where", "found"), [("page", False), ("end", True), ("", False)])
+def test_common_buffers_begin_where_it_is_asked(where: str, found: bool) -> None:
+    """`--common-buffers` places them on pages, or at the end of them, on any platform."""
+    name = "openib_rings:common_buffer_taken_as_aligned"
+    done = simulate(name, SimulateOptions(pressure=Pressure(common_buffers=where)))
+
+    assert found == bool(done.report.findings)
+    assert 0 == main(["simulate", name, "--platform", "driver-verifier", "--common-buffers", "page"])
+
+
 def test_the_listing_on_demand(capsys: pytest.CaptureFixture[str]) -> None:
     """`--dma` shows counters and the history at the end; a driver without adapters has none."""
     assert 0 == main(["simulate", "windows_adapters:good", "--dma", "--output", "concise"])
