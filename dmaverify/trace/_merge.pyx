@@ -2,16 +2,15 @@
 """The work of merging: a look at a whole trace beforehand, and rows put in by time."""
 
 from libc.stdint cimport uint32_t, uint64_t
-from libc.stdlib cimport realloc
-from libc.string cimport memcpy
 
 from dmaverify.model.events cimport (
     EventBatch, F_BUS_UNKNOWN, F_FAILED, F_FROM_MARK, F_LENGTH_UNKNOWN, F_TIME_UNKNOWN,
     F_TRUNCATED, KIND_CLOCK_SYNC,
     KIND_DEV_ACCESS, KIND_DEV_READ, KIND_DEV_START, KIND_DMA_ALLOC, KIND_DMA_MAP, SIDE_SG_BUS,
-    batch_clear, batch_push, batch_side, device_writes, dv_batch, dv_entry, dv_event, dv_side,
-    event_side, kind_of_hca, side_entries,
+    batch_clear, device_writes, dv_batch, dv_entry, dv_event, dv_side, event_side, kind_of_hca,
+    side_entries,
 )
+from dmaverify.trace._rows cimport other_put, pool_copied, row_put
 
 from array import array
 
@@ -134,19 +133,6 @@ cdef class Scout:
                 for device, marks in self.seen.items()}
 
 
-cdef int copy_side(const dv_batch* source, dv_batch* out) noexcept nogil:
-    cdef void* p
-    if source.side_count > out.side_capacity:
-        p = realloc(out.side, source.side_count * 8)
-        if p == NULL:
-            return -1
-        out.side = <uint64_t*>p
-        out.side_capacity = source.side_count
-    memcpy(out.side, source.side, source.side_count * 8)
-    out.side_count = source.side_count
-    return 0
-
-
 cdef inline uint64_t place_of(const dv_event* e) noexcept nogil:
     """Return when an access comes: when every event that may have been before it has come.
 
@@ -155,34 +141,6 @@ cdef inline uint64_t place_of(const dv_event* e) noexcept nogil:
     if e.flags & F_FROM_MARK or kind_of_hca(e.kind):
         return e.time
     return e.time + <uint64_t>(e.status if e.status > 0 else 0) * 1000
-
-
-cdef int sides_of(dv_batch* out, const dv_batch* source, size_t i) noexcept nogil:
-    """Give the row put last the side records that it has in another batch."""
-    cdef size_t at = source.rows[i].side
-    cdef const dv_side* from_
-    cdef dv_side* to
-    out.rows[out.count - 1].side = 0
-    while at != 0:
-        from_ = <const dv_side*>(source.side + at)
-        to = batch_side(out, from_.tag, from_.stored, from_.full, 16)
-        if to == NULL:
-            return -1
-        memcpy(to + 1, from_ + 1, <size_t>from_.words * 8)
-        at = 0 if from_.last else at + 2 + from_.words
-    return 0
-
-
-cdef int put(dv_batch* out, const dv_batch* source, size_t i, uint32_t record) noexcept nogil:
-    cdef dv_event* e = batch_push(out)
-    if e == NULL:
-        return -1
-    e[0] = source.rows[i]
-    out.numbers[out.count - 1] = source.numbers[i]
-    if record == 0:
-        return 0
-    out.numbers[out.count - 1].record = record
-    return sides_of(out, source, i) if e.side != 0 else 0
 
 
 cdef class Merger:
@@ -221,16 +179,17 @@ cdef class Merger:
         cdef const dv_batch* others = &self.others.c
         cdef size_t i
         batch_clear(out)
-        if copy_side(b, out) < 0:
+        if pool_copied(out, b) < 0:
             return -1
         for i in range(b.count):
             while self.at < others.count and not b.rows[i].flags & F_TIME_UNKNOWN and \
                     not others.rows[self.at].flags & F_TIME_UNKNOWN and \
                     place_of(&others.rows[self.at]) < b.rows[i].time:
-                if put(out, others, self.at, self.record) < 0:
+                if other_put(out, others, self.at, self.record,
+                             others.numbers[self.at].line) < 0:
                     return -1
                 self.at += 1
-            if put(out, b, i, 0) < 0:
+            if row_put(out, b, i) < 0:
                 return -1
             self.record = b.numbers[i].record
         return 0
@@ -238,9 +197,10 @@ cdef class Merger:
     def rest(self):
         """Return a batch with the rows that come after the trace's last."""
         cdef dv_batch* out = &self.out.c
+        cdef const dv_batch* others = &self.others.c
         batch_clear(out)
-        while self.at < self.others.c.count:
-            if put(out, &self.others.c, self.at, self.record) < 0:
+        while self.at < others.count:
+            if other_put(out, others, self.at, self.record, others.numbers[self.at].line) < 0:
                 raise MemoryError()
             self.at += 1
         return self.out

@@ -3,14 +3,13 @@
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, qsort, realloc
-from libc.string cimport memcpy
 
 from dmaverify.model.events cimport (
     EventBatch, F_TIME_UNKNOWN, KIND_HCA_ACCESS, KIND_HCA_VERDICT, KIND_LOST,
-    batch_clear, batch_push, dv_batch, dv_event,
+    batch_clear, dv_batch, dv_event,
 )
-from dmaverify.trace._merge cimport sides_of
 from dmaverify.trace._keyed cimport KeyScout, key_change
+from dmaverify.trace._rows cimport other_put, pool_copied, row_put
 
 cdef enum:
     ROWS = 65536             # of a batch
@@ -24,43 +23,6 @@ cdef enum:
     IS_HUNGRY = 1
     IS_FULL = 2
     NO_MEMORY = -1
-
-
-cdef int put(dv_batch* out, const dv_batch* source, size_t i) noexcept nogil:
-    """Append a row of the trace; the side pool of its batch is there already."""
-    cdef dv_event* e = batch_push(out)
-    if e == NULL:
-        return -1
-    e[0] = source.rows[i]
-    out.numbers[out.count - 1] = source.numbers[i]
-    return 0
-
-
-cdef int copy_sides(const dv_batch* source, dv_batch* out) noexcept nogil:
-    cdef void* p
-    if source.side_count > out.side_capacity:
-        p = realloc(out.side, source.side_count * 8)
-        if p == NULL:
-            return -1
-        out.side = <uint64_t*>p
-        out.side_capacity = source.side_count
-    if source.side_count != 0:
-        memcpy(out.side, source.side, source.side_count * 8)
-    out.side_count = source.side_count
-    out.named = source.named
-    return 0
-
-
-cdef int put_packet(dv_batch* out, const dv_batch* source, size_t i,
-                    uint32_t record) noexcept nogil:
-    """Append a packet's row with its side records, and the number of the event before it."""
-    cdef dv_event* e = batch_push(out)
-    if e == NULL:
-        return -1
-    e[0] = source.rows[i]
-    out.numbers[out.count - 1].record = record
-    out.numbers[out.count - 1].line = source.numbers[i].record
-    return sides_of(out, source, i)
 
 
 cdef class Weaver:
@@ -148,7 +110,7 @@ cdef class Weaver:
     def again(self):
         """Empty the result, to go on with the same batch of the trace."""
         batch_clear(&self.out.c)
-        if copy_sides(&self.trace.c, &self.out.c) < 0:
+        if pool_copied(&self.out.c, &self.trace.c) < 0:
             raise MemoryError()
 
     def feed(self, EventBatch batch):
@@ -186,7 +148,7 @@ cdef class Weaver:
                         return NO_MEMORY
                     if out.count >= ROWS:
                         return IS_FULL
-            if put(out, trace, self.at) < 0:
+            if row_put(out, trace, self.at) < 0:
                 return NO_MEMORY
             self.record = trace.numbers[self.at].record
             self.at += 1
@@ -194,7 +156,8 @@ cdef class Weaver:
 
     cdef int add(self, const dv_batch* packets, uint64_t time) noexcept nogil:
         cdef dv_event* e
-        if put_packet(&self.out.c, packets, self.packet, self.record) < 0:
+        if other_put(&self.out.c, packets, self.packet, self.record,
+                     packets.numbers[self.packet].record) < 0:
             return -1
         e = &self.out.c.rows[self.out.c.count - 1]
         e.time = time
@@ -317,13 +280,11 @@ cdef class KeyWeaver:
                     self.unplaced += b.rows[i].kind == KIND_HCA_ACCESS
                 elif self.kept.c.count >= self.most:
                     self.left_out += b.rows[i].kind == KIND_HCA_ACCESS
-                elif put_packet(&self.kept.c, b, i, 0) < 0:
+                elif other_put(&self.kept.c, b, i, b.numbers[i].record, 0) < 0:
                     failed = 1
                     break
                 else:
                     e = &self.kept.c.rows[self.kept.c.count - 1]
-                    # For put_packet, which takes the number of the packet from here.
-                    self.kept.c.numbers[self.kept.c.count - 1].record = b.numbers[i].record
                     e.device = self.keys.device_or(e.object, self.device)
                     e.offset |= self.mark
                     e.flags |= F_TIME_UNKNOWN
@@ -361,10 +322,10 @@ cdef class KeyWeaver:
         cdef uint32_t key = 0, other = 0
         cdef size_t i
         batch_clear(out)
-        if copy_sides(b, out) < 0:
+        if pool_copied(out, b) < 0:
             return -1
         for i in range(b.count):
-            if put(out, b, i) < 0:
+            if row_put(out, b, i) < 0:
                 return -1
             if key_change(&b.rows[i], &key, &other) != 1:
                 continue
@@ -383,7 +344,8 @@ cdef class KeyWeaver:
             else:
                 high = middle
         while low < self.count and self.places[low].key == key:
-            if put_packet(&self.out.c, &self.kept.c, self.places[low].row, record) < 0:
+            if other_put(&self.out.c, &self.kept.c, self.places[low].row, record,
+                         self.kept.c.numbers[self.places[low].row].record) < 0:
                 return -1
             low += 1
         return 0

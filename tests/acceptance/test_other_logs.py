@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from dmaverify.pipeline.check import CheckOptions, check_traces
+from dmaverify.pipeline.simulate import SimulateOptions, simulate
 from tests.acceptance.runs import FIXTURES, Checked, check, run
 
 MANIFEST: list[dict[str, Any]] = json.loads((FIXTURES / "manifest.json").read_text("utf-8"))
@@ -176,3 +178,19 @@ def test_a_log_that_is_none_is_told(tmp_path: Path) -> None:
     assert 3 == done.code
     assert "other.log.xz" in done.err
     assert "msg timestamp=on" in done.err
+
+
+@pytest.mark.parametrize(
+    "scenario", ["windows_adapters:put_with_list", "windows_buffers:not_locked",
+                 "windows_order:mapped_before_flush"],
+)  # fmt: skip
+def test_another_log_takes_no_named_objects_away(scenario: str, tmp_path: Path) -> None:
+    """What an event names beside its fields is read beside another log too."""
+    path, log = tmp_path / "t.dmat", tmp_path / "k.log"
+    log.write_text("[    1.000000] random: crng init done\n")
+    simulate(scenario, SimulateOptions(output=str(path)))
+    alone = check_traces([str(path)], CheckOptions())
+    beside = check_traces([str(path)], CheckOptions(log=str(log)))
+
+    assert alone.findings
+    assert alone.findings == beside.findings
