@@ -14,6 +14,7 @@ from dmaverify.errors import TraceError
 from dmaverify.model.events import EventBatch
 from dmaverify.model.finding import Notice
 from dmaverify.trace._capture import CaptureDecoder
+from dmaverify.trace.around import Lineless
 from dmaverify.trace.source import Source
 
 CHUNK = 1 << 20
@@ -58,7 +59,7 @@ _COUNTS = (
 )  # fmt: skip
 
 
-class CaptureReader:
+class CaptureReader(Lineless):
     """Reads one packet capture; see `Reader` in trace/base.py.
 
     Args:
@@ -162,21 +163,6 @@ class CaptureReader:
             self.notices.append(Notice("no-rdma", text))
         elif counts["requests"]:
             self.notices.append(Notice(ALONE, NO_REGISTRATIONS, counts["requests"]))
-
-    def line_at(self, offset: int) -> str | None:
-        """Return None: packets have no lines."""
-        return None
-
-    def forgetting(self) -> tuple[int, int] | None:
-        """Return None: there are no lines to forget."""
-        return None
-
-    def retain(self, offsets: list[int]) -> None:
-        """Do nothing: there are no lines to keep."""
-
-    def task_name(self, site: int, line: str | None) -> str:
-        """Return "": a packet names no task."""
-        return ""
 
     def close(self) -> None:
         """Give back the file."""

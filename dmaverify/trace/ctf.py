@@ -18,6 +18,7 @@ from dmaverify.errors import TraceError
 from dmaverify.model.events import EventBatch
 from dmaverify.model.finding import Notice
 from dmaverify.model.kinds import EventKind, Opcode
+from dmaverify.trace.around import Lineless
 from dmaverify.trace.ctf_events import OPCODE_NAMES, USER_EVENTS, UserEvent
 from dmaverify.trace.events import MAX_DEVICES
 
@@ -48,7 +49,7 @@ def _is_metadata(path: Path) -> bool:
     return head.startswith(magics)
 
 
-class CtfReader:
+class CtfReader(Lineless):
     """Reads one CTF trace; see `Reader` in trace/base.py.
 
     Args:
@@ -153,21 +154,6 @@ class CtfReader:
             self._numbers[text] = len(self.devices)
             self.devices.append(text)
         return self._numbers.get(text, 0)
-
-    def line_at(self, offset: int) -> str | None:
-        """Return None: events have no lines."""
-        return None
-
-    def forgetting(self) -> tuple[int, int] | None:
-        """Return None: there are no lines to forget."""
-        return None
-
-    def retain(self, offsets: list[int]) -> None:
-        """Do nothing: there are no lines to keep."""
-
-    def task_name(self, site: int, line: str | None) -> str:
-        """Return "": these tracepoints name no task."""
-        return ""
 
     def close(self) -> None:
         """End the other process."""

@@ -7,6 +7,7 @@ from dmaverify.errors import TraceError
 from dmaverify.model.events import EventBatch
 from dmaverify.model.finding import Notice
 from dmaverify.model.kinds import EventKind
+from dmaverify.trace.around import Lineless
 from dmaverify.trace.dat_chunks import Chunks
 from dmaverify.trace.dat_container import read_container
 from dmaverify.trace.dat_formats import (
@@ -42,7 +43,7 @@ _FAMILIES = {
 }
 
 
-class DatReader:
+class DatReader(Lineless):
     """Reads a `trace.dat` front to back; a `dmaverify.trace.base.Reader`.
 
     Only what the file says about itself is used: the layout of pages and events comes from
@@ -110,17 +111,6 @@ class DatReader:
         self.lost = self._counts["lost"] + self._unplaced
         done = sum(chunks.consumed for chunks in self._chunks)
         self.consumed = min(done + self._metadata, self._file.size)
-
-    def line_at(self, offset: int) -> str | None:
-        """Return None: records have no lines."""
-        return None
-
-    def forgetting(self) -> tuple[int, int] | None:
-        """Return None: there are no lines to forget."""
-        return None
-
-    def retain(self, offsets: list[int]) -> None:
-        """Do nothing: there are no lines to keep."""
 
     def task_name(self, site: int, line: str | None) -> str:
         """Return the name that the file gives to a task; "" if it gives none."""

@@ -17,6 +17,7 @@ from dmaverify.model.kinds import Direction, Flag
 from dmaverify.trace import open_trace
 from dmaverify.trace._merge import Merger, Scout
 from dmaverify.trace._spans import SpanScout
+from dmaverify.trace.around import Around
 from dmaverify.trace.base import OTHER_SOURCE, Reader
 from dmaverify.trace.clocks import Clocks, from_moments, from_offset
 from dmaverify.trace.devlog import PAGE, DeviceLog
@@ -48,7 +49,7 @@ class OtherSources:
     events: tuple[EventSpec, ...] = ()
 
 
-class MergedReader:
+class MergedReader(Around):
     """A reader with the rows of other sources between those of a trace; see `Reader`.
 
     Args:
@@ -65,19 +66,12 @@ class MergedReader:
         notices: list[Notice],
         joins: tuple[Join, ...] = (),
     ) -> None:
-        self._reader = reader
+        super().__init__(reader, notices)
         self._lines: list[OtherLine] = []
-        self._others = notices
         self.joins = joins
         self._rows = EventBatch(4096)
         for row in rows:
             self._add(row)
-        self.path = reader.path
-        self.format = reader.format
-        self.binary = reader.binary
-        self.size = reader.size
-        self.streaming = reader.streaming
-        self._publish()
 
     def _add(self, row: Row | HcaRow) -> None:
         if isinstance(row, HcaRow):
@@ -112,23 +106,6 @@ class MergedReader:
         )
         self._lines.append(row.line)
 
-    def _publish(self) -> None:
-        reader = self._reader
-        self.devices = reader.devices
-        self.clock = reader.clock
-        self.ticks = reader.ticks
-        self.every_sync = reader.every_sync
-        self.records = reader.records
-        self.skipped = reader.skipped
-        self.lost = reader.lost
-        self.complete = reader.complete
-        self.notices = [*reader.notices, *self._others]
-
-    @property
-    def consumed(self) -> int:
-        """Return the bytes of the trace read so far."""
-        return self._reader.consumed
-
     def batches(self) -> Iterator[EventBatch]:
         """Give the events of all sources in order; the batch is reused by the next."""
         merger = Merger(self._rows)
@@ -152,21 +129,9 @@ class MergedReader:
         """Return the line of another source at a row's offset, None where it is the trace's."""
         return self._lines[offset & ~OTHER_SOURCE] if offset & OTHER_SOURCE else None
 
-    def forgetting(self) -> tuple[int, int] | None:
-        """Return the range of offsets whose lines the next batch will make unavailable."""
-        return self._reader.forgetting()
-
     def retain(self, offsets: list[int]) -> None:
         """Keep the lines at these offsets; those of other sources are kept anyway."""
         self._reader.retain([o for o in offsets if not o & OTHER_SOURCE])
-
-    def task_name(self, site: int, line: str | None) -> str:
-        """Return the name of a task; devices have none."""
-        return self._reader.task_name(site, line)
-
-    def close(self) -> None:
-        """Give back files and memory."""
-        self._reader.close()
 
 
 def open_merged(path: str, others: OtherSources) -> MergedReader:

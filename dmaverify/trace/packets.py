@@ -17,6 +17,7 @@ from dmaverify.model.finding import Notice
 from dmaverify.trace import open_trace
 from dmaverify.trace._keyed import KeyScout, RequestScout
 from dmaverify.trace._weave import FULL, HUNGRY, KeyWeaver, Weaver
+from dmaverify.trace.around import Around
 from dmaverify.trace.base import OTHER_SOURCE, Reader
 from dmaverify.trace.capture import ALONE, CaptureReader
 from dmaverify.trace.clocks import MANUAL_DOUBT_NS
@@ -99,7 +100,7 @@ def _unique(asked: list[tuple[int, int, int]]) -> dict[tuple[int, int], int]:
     return {(k, a): t for k, a, t in asked if counts[k, a] == 1}
 
 
-class PacketReader:
+class PacketReader(Around):
     """A reader with the requests of a capture between the events of a trace; see `Reader`.
 
     Args:
@@ -116,34 +117,11 @@ class PacketReader:
         rows: Callable[[Reader], Iterator[EventBatch]],
         notices: Callable[[], list[Notice]],
     ) -> None:
-        self._reader = reader
+        super().__init__(reader)
         self._capture = path
         self._rows = rows
         self._say = notices
-        self.path = reader.path
-        self.format = reader.format
-        self.binary = reader.binary
-        self.size = reader.size
-        self.streaming = reader.streaming
         self.joins = getattr(reader, "joins", ())
-        self._publish()
-
-    def _publish(self) -> None:
-        reader = self._reader
-        self.devices = reader.devices
-        self.clock = reader.clock
-        self.ticks = reader.ticks
-        self.every_sync = reader.every_sync
-        self.records = reader.records
-        self.skipped = reader.skipped
-        self.lost = reader.lost
-        self.complete = reader.complete
-        self.notices = list(reader.notices)
-
-    @property
-    def consumed(self) -> int:
-        """Return the bytes of the trace read so far."""
-        return self._reader.consumed
 
     def batches(self) -> Iterator[EventBatch]:
         """Give the events of both sources in order; the batch is reused by the next."""
@@ -164,21 +142,9 @@ class PacketReader:
         inner = getattr(self._reader, "source_at", None)
         return inner(offset) if inner else ""
 
-    def forgetting(self) -> tuple[int, int] | None:
-        """Return the range of offsets whose lines the next batch will make unavailable."""
-        return self._reader.forgetting()
-
     def retain(self, offsets: list[int]) -> None:
         """Keep the lines at these offsets."""
         self._reader.retain([o for o in offsets if not is_packet(o)])
-
-    def task_name(self, site: int, line: str | None) -> str:
-        """Return the name of a task; a peer has none."""
-        return self._reader.task_name(site, line)
-
-    def close(self) -> None:
-        """Give back files and memory."""
-        self._reader.close()
 
 
 def is_packet(offset: int) -> bool:
