@@ -13,6 +13,7 @@ from dmaverify.model.events cimport (
     EventBatch, F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_PHYS_UNKNOWN, F_TIME_UNKNOWN, KIND_LOST,
     batch_push, dv_batch, dv_event,
 )
+from dmaverify.trace._bytes cimport host16, host32, host64
 from dmaverify.trace._links cimport link_known
 from dmaverify.trace._roce cimport dv_stamp, dv_wire, wire_deinit, wire_frame, wire_init
 
@@ -21,17 +22,11 @@ from dmaverify.trace.events import MAX_DEVICES
 cdef extern from *:
     """
     #include <stdint.h>
-    static inline uint16_t dv_swap2(uint16_t v) { return __builtin_bswap16(v); }
-    static inline uint32_t dv_swap4(uint32_t v) { return __builtin_bswap32(v); }
-    static inline uint64_t dv_swap8(uint64_t v) { return __builtin_bswap64(v); }
     /* ns of `fraction` ticks of 2^-n seconds */
     static inline uint64_t dv_binary_ns(uint64_t fraction, uint32_t n) {
         return (uint64_t)(((unsigned __int128)fraction * 1000000000u) >> n);
     }
     """
-    uint16_t dv_swap2(uint16_t v) noexcept nogil
-    uint32_t dv_swap4(uint32_t v) noexcept nogil
-    uint64_t dv_swap8(uint64_t v) noexcept nogil
     uint64_t dv_binary_ns(uint64_t fraction, uint32_t n) noexcept nogil
 
 cdef enum:
@@ -88,21 +83,15 @@ cdef struct dv_decoder:
 
 
 cdef inline uint16_t host2(const dv_decoder* d, const uint8_t* p) noexcept nogil:
-    cdef uint16_t v
-    memcpy(&v, p, 2)
-    return dv_swap2(v) if d.swap else v
+    return host16(p, d.swap)
 
 
 cdef inline uint32_t host4(const dv_decoder* d, const uint8_t* p) noexcept nogil:
-    cdef uint32_t v
-    memcpy(&v, p, 4)
-    return dv_swap4(v) if d.swap else v
+    return host32(p, d.swap)
 
 
 cdef inline uint64_t host8(const dv_decoder* d, const uint8_t* p) noexcept nogil:
-    cdef uint64_t v
-    memcpy(&v, p, 8)
-    return dv_swap8(v) if d.swap else v
+    return host64(p, d.swap)
 
 
 cdef void stamp_of(const dv_interface* i, uint64_t ticks, dv_stamp* s) noexcept nogil:

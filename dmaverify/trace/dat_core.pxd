@@ -7,8 +7,8 @@
 # each slot's bytes are (dat_formats.py).
 
 from libc.stdint cimport int16_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcpy
 
+from dmaverify.trace._bytes cimport host16, host32, host64
 from dmaverify.trace._names cimport dv_names
 
 cdef extern from *:
@@ -17,14 +17,8 @@ cdef extern from *:
     static inline uint64_t dat_scale(uint64_t v, uint64_t m, uint32_t s) {
         return (uint64_t)(((unsigned __int128)v * m) >> s);
     }
-    static inline uint16_t dat_swap2(uint16_t v) { return __builtin_bswap16(v); }
-    static inline uint32_t dat_swap4(uint32_t v) { return __builtin_bswap32(v); }
-    static inline uint64_t dat_swap8(uint64_t v) { return __builtin_bswap64(v); }
     """
     uint64_t dat_scale(uint64_t v, uint64_t m, uint32_t s) noexcept nogil
-    uint16_t dat_swap2(uint16_t v) noexcept nogil
-    uint32_t dat_swap4(uint32_t v) noexcept nogil
-    uint64_t dat_swap8(uint64_t v) noexcept nogil
 
 cdef enum:               # modes; repeats dat_formats.Mode
     MODE_ABSENT = 0
@@ -153,21 +147,15 @@ cdef struct dat_decoder:
 
 
 cdef inline uint16_t read2(const dat_decoder* d, const uint8_t* p) noexcept nogil:
-    cdef uint16_t v
-    memcpy(&v, p, 2)
-    return dat_swap2(v) if d.swap else v
+    return host16(p, d.swap)
 
 
 cdef inline uint32_t read4(const dat_decoder* d, const uint8_t* p) noexcept nogil:
-    cdef uint32_t v
-    memcpy(&v, p, 4)
-    return dat_swap4(v) if d.swap else v
+    return host32(p, d.swap)
 
 
 cdef inline uint64_t read8(const dat_decoder* d, const uint8_t* p) noexcept nogil:
-    cdef uint64_t v
-    memcpy(&v, p, 8)
-    return dat_swap8(v) if d.swap else v
+    return host64(p, d.swap)
 
 
 # The record has all bytes of its spots: plan.least is compared first.
