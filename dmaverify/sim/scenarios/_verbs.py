@@ -1,6 +1,6 @@
 """What the scenarios of verbs programs share: two ends of a connection, set up and taken down."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -145,3 +145,26 @@ def connect(left: End, right: End, **timing: int) -> None:
     """Take the queue pairs of two ends to RTS, each other's peer."""
     left.verbs.to_rts(left.qp, right.qp.number, **timing)
     right.verbs.to_rts(right.qp, left.qp.number, **timing)
+
+
+def read_and_written(left: End, right: End, memory: int, rkey: int, places: Iterable[int]) -> None:
+    """Let a peer write and read registered memory, while its owner looks at it and changes it.
+
+    Args:
+        left: the peer.
+        right: the owner.
+        memory: the owner's memory, by its address.
+        rkey: the key of it.
+        places: offsets at which it is done, one after the other.
+    """
+    sim = right.verbs.sim
+    for at in places:
+        left.write()
+        left.send(WrOp.RDMA_WRITE, remote_addr=memory + at, rkey=rkey)
+        left.wait()
+        left.tell(right)
+        sim.expect(right.verbs.read(memory + at, len(TEXT)), TEXT)
+        right.verbs.write(memory + at, TEXT[::-1])
+        left.send(WrOp.RDMA_READ, PAGE, remote_addr=memory + at, rkey=rkey)
+        left.wait()
+        sim.expect(left.read(), TEXT[::-1])

@@ -4,7 +4,16 @@ from dmaverify.sim.hca.fabric import pair
 from dmaverify.sim.hca.objects import WrOp
 from dmaverify.sim.hca.pages import MapBy
 from dmaverify.sim.run import Simulation
-from dmaverify.sim.scenarios._verbs import EVERYTHING, PAGE, SIZE, TEXT, End, connect, ends
+from dmaverify.sim.scenarios._verbs import (
+    EVERYTHING,
+    PAGE,
+    SIZE,
+    TEXT,
+    End,
+    connect,
+    ends,
+    read_and_written,
+)
 
 ROUNDS = 20
 
@@ -61,16 +70,7 @@ def _region(sim: Simulation, by: MapBy) -> None:
         memory = b.buffer(SIZE, 0x200)
         mr = b.reg_mr(right.pd, memory, SIZE, EVERYTHING, by=by)
         if mr is not None:
-            for at in (0, PAGE, 2 * PAGE):
-                left.write()
-                left.send(WrOp.RDMA_WRITE, remote_addr=memory + at, rkey=mr.rkey)
-                left.wait()
-                left.tell(right)
-                sim.expect(b.read(memory + at, len(TEXT)), TEXT)
-                b.write(memory + at, TEXT[::-1])
-                left.send(WrOp.RDMA_READ, PAGE, remote_addr=memory + at, rkey=mr.rkey)
-                left.wait()
-                sim.expect(left.read(), TEXT[::-1])
+            read_and_written(left, right, memory, mr.rkey, (0, PAGE, 2 * PAGE))
             b.dereg_mr(mr)
         right.close()
         left.close()
