@@ -1,8 +1,8 @@
 """What rules can name: made from the one table of the event model."""
 
 from collections.abc import Iterable
-from enum import IntEnum
 
+from dmaverify.model.enums import TYPE_ENUMS, names_of
 from dmaverify.model.fields import (
     DEVICE_FIELDS,
     EVENT_FIELDS,
@@ -20,27 +20,7 @@ from dmaverify.model.fields import (
     names_objects,
 )
 from dmaverify.model.hca_fields import HCA_KINDS, QP_FIELDS, REGION_FIELDS, WORK_FIELDS
-from dmaverify.model.kinds import (
-    AccessSide,
-    AsyncEvent,
-    Direction,
-    EventKind,
-    Hazard,
-    HcaFamily,
-    HcaObject,
-    MadStep,
-    MapType,
-    MemoryKind,
-    Opcode,
-    Provenance,
-    QpState,
-    QpType,
-    QueuePart,
-    RangeChange,
-    RegionType,
-    WcStatus,
-)
-from dmaverify.model.routines import CacheType, ReleaseAction, Routine
+from dmaverify.model.kinds import EventKind
 
 TYPE_NAMES = {
     Type.INT: "int", Type.ADDR: "addr", Type.SIZE: "size", Type.TIME: "time",
@@ -60,31 +40,8 @@ TYPE_NAMES = {
 ORDERED = frozenset({Type.INT, Type.ADDR, Type.SIZE, Type.TIME, Type.DURATION})
 
 
-def _words(members: Iterable[IntEnum]) -> dict[str, int]:
-    return {m.name.lower(): int(m) for m in members}
-
-
 ENUMS: dict[Type, dict[str, int]] = {
-    Type.DIRECTION: _words(Direction),
-    Type.MAP_TYPE: _words(MapType),
-    Type.MEMORY: _words(MemoryKind),
-    Type.PROVENANCE: _words(Provenance),
-    Type.ROUTINE: _words(Routine),
-    Type.ACTION: _words(ReleaseAction),
-    Type.CACHE: _words(CacheType),
-    Type.REGION_TYPE: _words(RegionType),
-    Type.SIDE: _words(AccessSide),
-    Type.QP_TYPE: _words(QpType),
-    Type.QP_STATE: _words(QpState),
-    Type.OPCODE: _words(Opcode),
-    Type.WC_STATUS: _words(WcStatus),
-    Type.QUEUE_PART: _words(QueuePart),
-    Type.HCA_OBJECT: _words(HcaObject),
-    Type.ASYNC_EVENT: _words(AsyncEvent),
-    Type.CHANGE: _words(RangeChange),
-    Type.MAD_STEP: _words(MadStep),
-    Type.FAMILY: _words(HcaFamily),
-    Type.HAZARD: {h.name.lower(): int(h) for h in Hazard if h},
+    **{type_: names_of(type_) for type_ in TYPE_ENUMS},
     Type.KIND: {name: int(kind) for name, kind in KINDS_BY_NAME.items()},
 }
 ENUM_WORDS = frozenset(word for words in ENUMS.values() for word in words)

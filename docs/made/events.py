@@ -5,6 +5,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
+from dmaverify.model.enums import TYPE_ENUMS, names_of
 from dmaverify.model.fields import (
     DEVICE_FIELDS,
     EVENT_FIELDS,
@@ -22,25 +23,9 @@ from dmaverify.model.fields import (
 )
 from dmaverify.model.hca_fields import QP_FIELDS, REGION_FIELDS, WORK_FIELDS
 from dmaverify.model.kinds import (
-    AccessSide,
     Arg,
-    AsyncEvent,
     EventKind,
-    Hazard,
-    HcaFamily,
-    HcaObject,
-    MadStep,
-    MapType,
-    MemoryKind,
-    Opcode,
-    Provenance,
-    QpState,
-    QpType,
-    QueuePart,
-    RangeChange,
-    RegionType,
     Rights,
-    WcStatus,
 )
 from dmaverify.model.routines import ARG_WORDS, IRQL_BOUNDS, Routine
 from dmaverify.trace.events import EVENTS, EventSpec, Slot
@@ -177,35 +162,16 @@ def _fields(fields: Iterable[Field], *, kinds: bool = False) -> Iterator[str]:
 
 def _types() -> Iterator[str]:
     yield from ("", "## Types and units", "")
-    notes = {
+    notes = {type_: code(names_of(type_)) for type_ in TYPE_ENUMS} | {
         Type.INT: "a count", Type.ADDR: "an address; its space stands behind it",
         Type.SIZE: "bytes", Type.TIME: "ns of the trace clock", Type.DURATION: "ns",
         Type.BOOL: "`true` or `false`",
-        Type.DIRECTION: "`bidirectional`, `to_device`, `from_device`, `none`",
-        Type.MAP_TYPE: code(t.name.lower() for t in MapType),
         Type.KIND: "a kind's name",
-        Type.MEMORY: code(k.name.lower() for k in MemoryKind),
-        Type.PROVENANCE: code(p.name.lower() for p in Provenance),
         Type.ROUTINE: "a routine of Windows' DMA interface, listed below",
-        Type.ACTION: code(ARG_WORDS[Arg.ACTION].values()),
-        Type.CACHE: code(ARG_WORDS[Arg.CACHE].values()),
         Type.KEY: "a key, in hexadecimal: equal or not",
         Type.RIGHTS: code(r.name.lower() for r in Rights if r.name),
-        Type.REGION_TYPE: code(t.name.lower() for t in RegionType),
-        Type.SIDE: code(s.name.lower() for s in AccessSide),
-        Type.QP_TYPE: code(t.name.lower() for t in QpType),
-        Type.QP_STATE: code(s.name.lower() for s in QpState),
-        Type.OPCODE: code(o.name.lower() for o in Opcode),
-        Type.WC_STATUS: code(s.name.lower() for s in WcStatus),
-        Type.QUEUE_PART: code(p.name.lower() for p in QueuePart),
-        Type.HCA_OBJECT: code(o.name.lower() for o in HcaObject),
-        Type.ASYNC_EVENT: code(a.name.lower() for a in AsyncEvent),
-        Type.CHANGE: code(c.name.lower() for c in RangeChange),
-        Type.MAD_STEP: code(s.name.lower() for s in MadStep),
-        Type.HAZARD: code(h.name.lower() for h in Hazard if h),
         Type.ACCESSOR: "who accesses, in words: equal or not",
         Type.STATUSES: "the statuses that HCAs give: equal or not",
-        Type.FAMILY: code(f.name.lower() for f in HcaFamily),
         Type.TOKEN: "a CPU pointer or its hash: equal or not, nothing else",
         Type.DEVICE: "equal or not; shown by name", Type.TASK: "equal or not; shown by name",
     }  # fmt: skip
