@@ -25,10 +25,10 @@ from dmaverify.core.world cimport (
     CPU_WROTE, MARK_DIRECTION, MARK_LENGTH, MARK_PHYS, dv_device, dv_mapping, dv_world,
 )
 from dmaverify.model.events cimport (
-    F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_LENGTH_UNKNOWN, F_NULL_CPU, F_PHYS_UNKNOWN,
-    F_TIME_UNKNOWN, KIND_BOUNCE, KIND_COMMAND_ARRIVED, KIND_COMMAND_BEGIN, KIND_COMMAND_DONE,
-    KIND_CPU_READ, KIND_CPU_WRITE, KIND_DEVICE_LIMITS, KIND_DEV_ACCESS, KIND_DEV_READ,
-    KIND_DEV_START, KIND_DMA_ALLOC, KIND_DMA_CANCEL, KIND_DMA_FREE, KIND_DMA_MAP,
+    F_BUS_UNKNOWN, F_DIRECTION_UNKNOWN, F_FROM_MARK, F_LENGTH_UNKNOWN, F_NULL_CPU,
+    F_PHYS_UNKNOWN, F_TIME_UNKNOWN, KIND_BOUNCE, KIND_COMMAND_ARRIVED, KIND_COMMAND_BEGIN,
+    KIND_COMMAND_DONE, KIND_CPU_READ, KIND_CPU_WRITE, KIND_DEVICE_LIMITS, KIND_DEV_ACCESS,
+    KIND_DEV_READ, KIND_DEV_START, KIND_DMA_ALLOC, KIND_DMA_CANCEL, KIND_DMA_FREE, KIND_DMA_MAP,
     KIND_DMA_SYNC_FOR_CPU, KIND_DMA_SYNC_FOR_DEVICE, KIND_DMA_UNMAP, KIND_DRIVER_BOUND,
     KIND_DRIVER_PROBE, KIND_DRIVER_UNBOUND, KIND_IOMMU_MAP, KIND_IOMMU_UNMAP, KIND_LEFT_MAPPED,
     KIND_LOST, KIND_MEMORY, KIND_MEMORY_FREE, TYPE_SHIFT, dv_batch, dv_event, dv_number,
@@ -185,6 +185,17 @@ cdef int cpu_access(dv_engine* g, dv_context* c) noexcept nogil:
     return 0
 
 
+cdef inline bint begins(const dv_device* d, const dv_event* e) noexcept nogil:
+    """Tell whether all that a driver does with a device comes after an event.
+
+    A driver is bound once its probe is done, and that may have mapped. What stands before it in
+    the recording tells that its beginning is cut off; a mark is written before the probe.
+    Source: Linux drivers/base/dd.c, really_probe() and driver_bound().
+    """
+    return e.kind == KIND_DRIVER_PROBE or e.flags & F_FROM_MARK or \
+        d.maps + d.allocs + d.unmaps + d.frees + d.syncs + d.failures == 0
+
+
 cdef int apply_event(dv_engine* g, dv_batch* b, dv_context* c) noexcept nogil:
     cdef dv_world* w = &g.world
     cdef const dv_event* e = c.event
@@ -232,8 +243,9 @@ cdef int apply_event(dv_engine* g, dv_batch* b, dv_context* c) noexcept nogil:
             d.dma_mask = e.bus_addr  # the event's dma_mask
             d.limits |= 4 | 8
     elif kind == KIND_DRIVER_PROBE or kind == KIND_DRIVER_BOUND:
-        d.probe_seen = 1
-        d.probe_epoch = w.gaps
+        if begins(d, e):
+            d.probe_seen = 1
+            d.probe_epoch = w.gaps
         if kind == KIND_DRIVER_PROBE and d.limits & 8:
             d.limits &= <uint8_t>~(4 | 8)  # the next driver states its own
     elif kind == KIND_DRIVER_UNBOUND:

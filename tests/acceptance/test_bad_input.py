@@ -343,3 +343,17 @@ def test_an_output_that_can_not_be_written() -> None:
 def test_the_exit_code(words: list[str | Path], code: int) -> None:
     """Where several exit codes apply, 4, 2, 3, 1, 5 and 0 win in this order."""
     assert code == run("check", *words).code
+
+
+@pytest.mark.parametrize("name", ["ok.direct", "ok_overlapping_regions.direct"])
+def test_text_without_its_beginning(name: str, tmp_path: Path) -> None:
+    """A healthy recording whose first lines are gone has no mistakes, wherever it begins.
+
+    Between the probe of a driver and the line that says that it is bound lies what it maps first.
+    """
+    packed = FIXTURES / f"recordings/hca_driver/{name}.tracefs.txt.xz"
+    lines = lzma.decompress(packed.read_bytes()).splitlines()
+    bound = next(i for i, line in enumerate(lines) if b" driver_bound: " in line)
+    for first in range(0, bound + 40, 37):
+        done = check(b"\n".join(lines[first:]) + b"\n", tmp_path)
+        assert [] == json.loads(done.out)["findings"], first

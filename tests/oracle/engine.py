@@ -22,6 +22,9 @@ from tests.oracle.nouns import (
     inside,
 )
 
+#: Counts of what a driver does with a device.
+CALLS = {"maps", "allocs", "unmaps", "frees", "syncs", "failures"}
+
 K = EventKind
 GHOST_PIECES = 64  # of an ended list that are remembered
 GHOST_LENGTH = 4  # pieces a ghost, on average, that are remembered
@@ -148,7 +151,10 @@ class World(Accesses):
             if call.bus_addr is not None and (device.inferred or "dma_mask" not in device.limits):
                 device.limits["dma_mask"], device.inferred = call.bus_addr, True
         elif call.kind in (K.DRIVER_PROBE, K.DRIVER_BOUND):
-            device.probe_seen, device.probe_epoch = True, self.gaps
+            before = {name for name, count in device.counts.items() if count} & CALLS
+            told_first = call.kind == K.DRIVER_PROBE or call.flags & Flag.FROM_MARK
+            if told_first or not before:
+                device.probe_seen, device.probe_epoch = True, self.gaps
             if call.kind == K.DRIVER_PROBE and device.inferred:
                 del device.limits["dma_mask"]
                 device.inferred = False
